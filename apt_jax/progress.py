@@ -1,0 +1,72 @@
+"""Progress of long work, with rate and time left.
+
+A bar on a terminal; elsewhere (a log file, CI) a plain line every few seconds.
+Both go to standard error, so that standard output stays machine-readable.
+"""
+
+import contextlib
+import sys
+import time
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+@contextlib.contextmanager
+def progress(total: int, what: str, unit: str = "images"):
+    """Yields `advance(n=1, **figures)` for a piece of work of `total` units.
+
+    `figures` are shown beside the bar, numbers with four digits.
+    """
+    if sys.stderr.isatty():
+        with _bar(total, what, unit) as advance:
+            yield advance
+    else:
+        yield _lines(total, what, unit)
+
+
+def _spell(figures) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
+
+
+@contextlib.contextmanager
+def _bar(total, what, unit):
+    from rich import console, progress as bars
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[figures]}"),
+    )
+    with bars.Progress(*columns, console=console.Console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total, rate="", figures="")
+        start, done = time.monotonic(), 0
+
+        def advance(n=1, **figures):
+            nonlocal done
+            done += n
+            rate = f"{done / max(time.monotonic() - start, 1e-9):.3g} {unit}/s"
+            bar.update(task, advance=n, rate=rate, figures=_spell(figures))
+
+        yield advance
+
+
+def _lines(total, what, unit):
+    start = spoke = time.monotonic()
+    done = 0
+
+    def advance(n=1, **figures):
+        nonlocal done, spoke
+        done += n
+        now = time.monotonic()
+        if now - spoke < SECONDS_BETWEEN_LINES and done < total:
+            return
+        spoke = now
+        rate = done / max(now - start, 1e-9)
+        left = (total - done) / rate
+        line = f"{what}: {done}/{total}  {rate:.3g} {unit}/s  {left:.0f} s left"
+        print(f"{line}  {_spell(figures)}".rstrip(), file=sys.stderr, flush=True)
+
+    return advance
