@@ -1,0 +1,18 @@
+"""The methods, one file each; this table is the place where they are named."""
+
+from apt_jax.errors import UserError
+from apt_jax.methods.apt import APT
+from apt_jax.methods.base import Method
+from apt_jax.methods.zero_shot import ZeroShot
+
+METHODS = {"apt": APT, "zero_shot": ZeroShot}
+
+
+def make(name: str, **hyper_parameters) -> Method:
+    """The method `name`; raises `UserError` for unknown names."""
+    if name not in METHODS:
+        raise UserError(
+            f"unknown method {name!r}; choose one of {sorted(METHODS)}, or add yours "
+            "to METHODS in apt_jax/methods/__init__.py"
+        )
+    return METHODS[name](**hyper_parameters)

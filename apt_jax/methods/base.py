@@ -1,0 +1,90 @@
+"""What a method is: hyper-parameters, and pure functions of one image.
+
+A method is a frozen dataclass whose fields are its hyper-parameters. All chance comes
+from keys, and no key means no chance. Batches, Monte-Carlo samples and seeds are
+`jax.vmap`s over images, keys and parameters, written once for every method
+(`training`, `uncertainty`, `evaluation`).
+
+Axis letters: B images, K classes, N tokens, D embedding, T Monte-Carlo samples.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from apt_jax.methods.task import Task
+
+Params = Any  # pytree of arrays: everything a method trains, and nothing else
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a method is trained when the configuration does not say otherwise."""
+
+    learning_rate: float
+    epochs: int
+    batch_size: int = 32
+    momentum: float = 0.9
+    weight_decay: float = 5e-4  # added to the gradient, as torch's SGD does
+    schedule: str = "coop"  # one of training.schedules.SCHEDULES
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """The base of all methods; a method overrides what its paper says."""
+
+    inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
+    token_source: ClassVar[str] = "last"  # which tokens; see clip.model
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether a key changes the logits: some dropout is active."""
+        return False
+
+    def init(self, key: Array, task: Task) -> Params:
+        """Parameters before training; everything that is trained, nothing else."""
+        raise NotImplementedError
+
+    def classes(self, params: Params, task: Task, *, key: Array | None = None):
+        """What depends on no image; a key (of the sample) turns dropout on."""
+        raise NotImplementedError
+
+    def logits(self, params, task, classes, image, *, key=None) -> Array:
+        """[K] logits of ONE image; a key (of sample and image) turns dropout on."""
+        raise NotImplementedError
+
+    def recipe(self, task: Task) -> Recipe | None:
+        """The published recipe; None for methods that train nothing."""
+        raise NotImplementedError
+
+    def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
+        """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""
+        logits = batch_logits(self, params, task, images, key=key)
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
+        return loss, logits
+
+
+def batch_logits(method, params, task, images, *, key=None) -> Array:
+    """[B, K] logits; with a key every image draws masks of its own."""
+    if key is None:
+        classes = method.classes(params, task)
+        one = lambda image: method.logits(params, task, classes, image)  # noqa: E731
+        return jax.vmap(one)(images)
+    class_key, image_key = jax.random.split(key)
+    classes = method.classes(params, task, key=class_key)
+    keys = jax.random.split(image_key, jax.tree.leaves(images)[0].shape[0])
+
+    def one_image(image, key):
+        return method.logits(params, task, classes, image, key=key)
+
+    return jax.vmap(one_image)(images, keys)
+
+
+def unit(x: Array) -> Array:
+    """`x` divided by its length along the last axis, in float32."""
+    x = x.astype(jnp.float32)
+    return x / jnp.linalg.norm(x, axis=-1, keepdims=True)

@@ -1,0 +1,82 @@
+"""The task: all that is frozen while a method trains, as one pytree.
+
+It is an argument of every compiled function, never a closure: what a jitted function
+closes over is compiled in as a constant.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower
+
+
+@flax.struct.dataclass
+class Task:
+    """What every method may read and none may train.
+
+    `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
+    of each image; they and `shot_labels` are None once training is over.
+    """
+
+    text: Array  # [K, D] unit-norm text feature of each class
+    logit_scale: Array  # [] exp of CLIP's learned temperature
+    prompt_ids: Array  # [K, P, L] int32 token ids of P prompts a class
+    prompt_eos: Array  # [K, P] int32 position of the end token
+    clip: Any = None  # CLIP's parameters
+    shots: Any = None
+    shot_labels: Array | None = None  # [n] int32
+    module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
+
+    @property
+    def num_classes(self) -> int:
+        return self.text.shape[0]
+
+
+def make_task(clip, prompts: Sequence[Sequence[str]]) -> Task:
+    """The task of telling K classes apart, each given by P prompts.
+
+    The text feature of a class is the mean of its prompts' unit features, made unit
+    again (CoOp's rule, the one most of the literature follows).
+    """
+    flat = [prompt for of_class in prompts for prompt in of_class]
+    ids, eos = clip.tokenizer.encode(flat)
+    features = np.concatenate(
+        [
+            _text_features(clip, ids[start : start + PROMPTS_AT_ONCE], eos[start:])
+            for start in range(0, len(flat), PROMPTS_AT_ONCE)
+        ]
+    )
+    shape = (len(prompts), len(prompts[0]))
+    mean = _unit(features).reshape(*shape, -1).mean(axis=1)
+    return Task(
+        text=jnp.asarray(_unit(mean)),
+        logit_scale=jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32)),
+        prompt_ids=jnp.asarray(ids).reshape(*shape, -1),
+        prompt_eos=jnp.asarray(eos).reshape(shape),
+        clip=clip.params,
+        module=clip.module,
+    )
+
+
+def _text_features(clip, ids, eos):
+    """[n, D] raw text features; the batch is padded so that one program serves all."""
+    n = len(ids)
+    pad = [(0, PROMPTS_AT_ONCE - n if n < PROMPTS_AT_ONCE else 0)]
+    ids = np.pad(ids, [*pad, (0, 0)])
+    eos = np.pad(eos[:n], pad)
+    return np.asarray(_encode_text(clip.module, clip.params, ids, eos))[:n]
+
+
+@jax.jit(static_argnames="module")
+def _encode_text(module, params, ids, eos):
+    return module.apply({"params": params}, ids, eos, method="text_features")
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)

@@ -1,0 +1,33 @@
+"""Zero-shot CLIP: the class whose text lies nearest to the image.
+
+Radford et al. 2021, arXiv:2103.00020. With f the image's embedding and t_c the unit
+text feature of class c (several prompts averaged):
+
+    logit_c = s cos(t_c, f)
+
+Nothing is trained; every other method equals this at its neutral setting.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+from apt_jax.methods.base import Method, unit
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroShot(Method):
+    inputs: ClassVar[str] = "embedding"
+
+    def init(self, key, task):
+        del key, task  # nothing is trained
+        return {}
+
+    def classes(self, params, task, *, key=None):
+        """[K, D] unit text features."""
+        return task.text
+
+    def logits(self, params, task, classes, image, *, key=None):
+        return task.logit_scale * classes @ unit(image)
+
+    def recipe(self, task):
+        return None

@@ -1,0 +1,135 @@
+"""Monte-Carlo evaluation: many draws of a method's dropout, one honest prediction.
+
+Gal & Ghahramani 2016, arXiv:1506.02142. With samples p_t = softmax(logits_t), t = 1..T:
+
+    mean      p = (1/T) sum_t p_t                       probabilities, not logits
+    predictive entropy  H(p);   expected entropy  (1/T) sum_t H(p_t)
+    mutual information  H(p) - (1/T) sum_t H(p_t)       nats, in [0, ln K]
+
+Kept are running sums, never the [T, B, K] samples: the log of the summed probabilities
+(logs, so that a confident error does not underflow) and the summed entropies.
+
+The mask of sample t is keyed by (base, image content, t) and, for what depends on no
+image, by (base, t). So an image's numbers depend on neither its batch nor its place in
+it, nor on how samples are chunked, nor on the number of devices.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from apt_jax.errors import UserError
+
+# What the samples of one chunk may take, roughly: a CPU is fastest within its caches
+# (three times faster than at 50 MB), other devices want more work at once.
+CHUNK_BYTES = {"cpu": 4 * 2**20}
+CHUNK_BYTES_ELSEWHERE = 256 * 2**20
+
+
+class Prediction(NamedTuple):
+    """Of B images; natural logarithms."""
+
+    log_probs: Array  # [B, K] log of the mean probability
+    expected_entropy: Array  # [B] nats; for one deterministic pass, its entropy
+    samples: Array | None = None  # [T, B, K] log-probabilities, only when asked for
+
+
+def deterministic(method, params, task, images) -> Prediction:
+    """One pass without chance over a batch of images."""
+    classes = method.classes(params, task)
+
+    def one_image(image):
+        return jax.nn.log_softmax(method.logits(params, task, classes, image))
+
+    log_probs = jax.vmap(one_image)(images)
+    return Prediction(log_probs, entropy(log_probs))
+
+
+def monte_carlo(
+    method, params, task, images, contents, *, key, samples, chunk=None, keep=False
+) -> Prediction:
+    """The mean of `samples` passes, each with dropout masks of its own.
+
+    Args:
+        images: batch of what the method reads, a pytree with leading axis B.
+        contents: [B, 2] uint32, a hash of each image's content.
+        key: the base key; typed and threefry (`rbg` keys repeat under `vmap`).
+        samples: T.
+        chunk: samples held at a time; by default as many as memory or caches like.
+        keep: also return the samples.
+
+    Raises:
+        UserError: if the method has no active dropout, or the key is not threefry.
+    """
+    require_dropout(method)
+    require_threefry(key)
+    chunk = min(chunk or default_chunk(task, contents), samples)
+
+    def one_sample(image, content, index):
+        class_key, image_key = sample_keys(key, content, index)
+        classes = method.classes(params, task, key=class_key)
+        logits = method.logits(params, task, classes, image, key=image_key)
+        return jax.nn.log_softmax(logits)
+
+    # Nested vmaps keep apart what depends on the image, on the sample and on both:
+    # all that lies upstream of the first mask stays outside the axis of samples.
+    of_image = jax.vmap(one_sample, in_axes=(None, None, 0))
+    of_batch = jax.vmap(of_image, in_axes=(0, 0, None), out_axes=1)
+
+    def one_chunk(sums, start):
+        index = start + jnp.arange(chunk)
+        log_probs = of_batch(images, contents, index)  # [chunk, B, K]
+        real = (index < samples)[:, None]
+        entropies = jnp.where(real, entropy(log_probs), 0).sum(0)
+        masked = jnp.where(real[..., None], log_probs, -jnp.inf)
+        log_sum = jnp.logaddexp(sums[0], jax.nn.logsumexp(masked, axis=0))
+        return (log_sum, sums[1] + entropies), log_probs if keep else None
+
+    batch = contents.shape[0]
+    empty = (jnp.full((batch, task.num_classes), -jnp.inf), jnp.zeros(batch))
+    starts = jnp.arange(0, samples, chunk)
+    (log_sum, entropies), kept = jax.lax.scan(one_chunk, empty, starts)
+    if keep:
+        kept = kept.reshape(-1, *kept.shape[2:])[:samples]
+    return Prediction(log_sum - jnp.log(samples), entropies / samples, kept)
+
+
+def sample_keys(key, content, index):
+    """The keys of sample `index`: for the class side, and for one image's side."""
+    class_base, image_base = jax.random.split(key)
+    for half in content:
+        image_base = jax.random.fold_in(image_base, half)
+    return jax.random.fold_in(class_base, index), jax.random.fold_in(image_base, index)
+
+
+def entropy(log_probs) -> Array:
+    """Entropy in nats along the last axis of log-probabilities; 0 ln 0 = 0."""
+    probs = jnp.exp(log_probs)
+    return -jnp.where(probs > 0, probs * log_probs, 0).sum(-1)
+
+
+def default_chunk(task, contents) -> int:
+    """Samples a chunk, by what their adapted class features [chunk, B, K, D] take."""
+    budget = CHUNK_BYTES.get(jax.default_backend(), CHUNK_BYTES_ELSEWHERE)
+    return max(1, budget // (4 * contents.shape[0] * task.text.size))
+
+
+def require_dropout(method):
+    """Refuses a method whose samples would all be equal."""
+    if not method.stochastic:
+        raise UserError(
+            f"{type(method).__name__} has no active dropout, so all Monte-Carlo "
+            "samples would be equal; train with a dropout rate above 0, such as "
+            "--config.method.drop_out=0.1"
+        )
+
+
+def require_threefry(key):
+    """Refuses key types whose draws repeat under `vmap`."""
+    if "fry" not in str(jax.random.key_impl(key)):
+        raise UserError(
+            f"Monte-Carlo keys of type {jax.random.key_impl(key)} repeat under vmap; "
+            "make them with jax.random.key(seed, impl='threefry2x32')"
+        )
