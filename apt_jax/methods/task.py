@@ -32,6 +32,7 @@ class Task:
     shots: Any = None
     shot_labels: Array | None = None  # [n] int32
     module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
+    pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
 
     @property
     def num_classes(self) -> int:
@@ -61,6 +62,7 @@ def make_task(clip, prompts: Sequence[Sequence[str]]) -> Task:
         prompt_eos=jnp.asarray(eos).reshape(shape),
         clip=clip.params,
         module=clip.module,
+        pixels=clip.pixels,
     )
 
 

@@ -1,0 +1,1 @@
+"""Frozen outputs of CLIP, computed once and kept."""

@@ -1,0 +1,203 @@
+"""Images through the frozen tower, once.
+
+Decoding runs in threads ahead of the tower; batches have one fixed size (the last is
+padded), so there is one compilation.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import functools
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from apt_jax.data.images import decode
+from apt_jax.errors import UserError
+from apt_jax.features import cache
+from apt_jax.features.stored import KINDS
+from apt_jax.features.views import Views, content, make_views
+from apt_jax.files import digest
+from apt_jax.progress import progress
+
+BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faults
+BATCH_ELSEWHERE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Of n images in R views each; the layout of `stored` is in `features.stored`."""
+
+    stored: dict[str, np.ndarray]  # each [n, R, ...]
+    contents: np.ndarray  # [n, R, 2] uint32 hash of the pixels of each view
+    seconds: float  # spent encoding; 0 when they came from the cache
+
+    def view(self, index: int) -> dict[str, np.ndarray]:
+        """What was kept of one view, [n, ...]."""
+        return {name: array[:, index] for name, array in self.stored.items()}
+
+
+def encode(
+    dataset,
+    items,
+    hashes: dict[str, str],
+    clip,
+    *,
+    inputs: str,
+    token_source: str = "last",
+    views: Views = Views(),
+    cache_dir: str = "",
+    what: str = "images",
+) -> Features:
+    """Frozen outputs of `items`, from the cache where they are there.
+
+    Args:
+        hashes: SHA-256 of each item's bytes by path, as `data.scan` returns it.
+        inputs: what the method reads: "embedding", "tokens" or "pixels".
+        views: random views of each image, or the centre crop.
+        cache_dir: where features are kept; empty keeps them in memory only.
+        what: how the progress bar calls them.
+    """
+    shapes = _shapes(clip, inputs, (len(items), views.per_image))
+    start = time.monotonic()
+    batches = _encoded(dataset, items, hashes, clip, inputs, token_source, views, what)
+    folder = cache.location(cache_dir)
+    if folder is None:
+        arrays = {name: np.empty(*shape) for name, shape in shapes.items()}
+        _fill(arrays, batches)
+        return _features(arrays, time.monotonic() - start)
+    folder /= digest(_key(items, hashes, clip, inputs, token_source, views))
+    arrays = cache.load(folder)
+    if arrays is not None:
+        return _features(arrays, 0.0)
+    try:
+        with cache.writing(folder, shapes) as arrays:
+            _fill(arrays, batches)
+    except PermissionError as error:
+        raise UserError(
+            f"cannot write the feature cache {folder.parent}: {error.strerror}; name "
+            "another with --config.features.cache_dir=DIR, or none with an empty one"
+        ) from None
+    return _features(cache.load(folder), time.monotonic() - start)
+
+
+def encode_crops(clip, crops: Iterable, inputs: str, token_source: str) -> Iterator:
+    """Yields what is kept of each [S, S, 3] uint8 crop, a dict of arrays, in order."""
+    if inputs == "pixels":
+        for crop in crops:
+            yield {"crop": crop}
+        return
+    size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
+    for batch in _batches(crops, size):
+        padded = np.zeros((size, *batch[0].shape), np.uint8)
+        padded[: len(batch)] = batch
+        out = _forward(clip.module, inputs, token_source, clip.params, clip.pixels, padded)
+        out = {name: np.asarray(array) for name, array in out.items()}
+        for row in range(len(batch)):
+            yield {name: array[row] for name, array in out.items()}
+
+
+@functools.partial(
+    jax.jit, static_argnames=("module", "inputs", "token_source", "pixels")
+)
+def _forward(module, inputs, token_source, params, pixels, crops):
+    images = pixels.normalise(crops)
+    weights = {"params": params}
+    embedding = module.apply(weights, images, method="image_embedding")
+    if inputs == "embedding":
+        return {"embedding": embedding}
+    # Whatever the source of the patches, the embedding is the last block's: the logits
+    # hang on it. XLA sees that both calls run the same tower and runs it once.
+    tokens = module.apply(
+        weights, images, token_source=token_source, method="image_tokens"
+    )
+    return {"embedding": embedding, "patches": tokens[:, 1:].astype(np.float16)}
+
+
+def _encoded(dataset, items, hashes, clip, inputs, token_source, views, what):
+    """Yields (image, view, content, kept) for every view of every item."""
+    waiting = collections.deque()  # contents of crops that are on their way
+
+    def crops():
+        for index, of_item in enumerate(_decoded(dataset, items, hashes, views, clip)):
+            for view, crop in enumerate(of_item):
+                waiting.append((index, view, content(crop)))
+                yield crop
+
+    with progress(len(items) * views.per_image, f"encoding {what}") as advance:
+        for kept in encode_crops(clip, crops(), inputs, token_source):
+            yield (*waiting.popleft(), kept)
+            advance()
+
+
+def _decoded(dataset, items, hashes, views, clip):
+    """Yields [R, S, S, 3] uint8 views of each item, decoded ahead in threads."""
+
+    def load(item):
+        image = decode(dataset.read(item))
+        return make_views(image, hashes[item.path], views, clip.pixels)
+
+    workers = min(os.cpu_count() or 1, 8)
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        window = collections.deque()
+        for item in items:
+            window.append(pool.submit(load, item))
+            if len(window) > 4 * workers:
+                yield window.popleft().result()
+        while window:
+            yield window.popleft().result()
+
+
+def _fill(arrays, batches):
+    for index, view, of_view, kept in batches:
+        arrays["contents"][index, view] = of_view
+        for name, array in kept.items():
+            arrays[name][index, view] = array
+
+
+def _features(arrays, seconds) -> Features:
+    stored = {name: array for name, array in arrays.items() if name != "contents"}
+    return Features(stored, arrays["contents"], seconds)
+
+
+def _shapes(clip, inputs, lead) -> dict[str, tuple[tuple, str]]:
+    vision, size = clip.config.vision, clip.pixels.size
+    patches = (size // vision.patch_size) ** 2
+    dim = clip.config.projection_dim
+    shapes = {
+        "embedding": ((*lead, dim), "float32"),
+        "patches": ((*lead, patches, dim), "float16"),
+        "crop": ((*lead, size, size, 3), "uint8"),
+    }
+    kept = {name: shapes[name] for name in KINDS[inputs]}
+    return {**kept, "contents": ((*lead, 2), "uint32")}
+
+
+def _key(items, hashes, clip, inputs, token_source, views) -> dict:
+    return {
+        "format": cache.FORMAT,
+        "images": [hashes[item.path] for item in items],
+        "backbone": clip.sha256,
+        "preprocessing": dataclasses.asdict(clip.pixels),
+        "views": dataclasses.asdict(views),
+        "inputs": inputs,
+        "token_source": token_source if inputs == "tokens" else None,
+        "dtype": clip.dtype,
+        "device": jax.devices()[0].device_kind,
+        "jax": jax.__version__,
+    }
+
+
+def _batches(values, size):
+    batch = []
+    for value in values:
+        batch.append(value)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,33 @@
+"""The form in which frozen outputs are kept, and the way back to what a method reads.
+
+| a method reads | kept of each view |
+|---|---|
+| embedding [D] | `embedding` [D] float32 |
+| tokens [N, D], CLS first | `embedding` [D] float32 and `patches` [N-1, D] float16 |
+| pixels [H, W, 3] | `crop` [H, W, 3] uint8 |
+
+The CLS token carries the logits, so it keeps float32; patches only feed the attention,
+and half the bytes is twice the shots that fit. Features are raw: projected, not yet
+normalised.
+"""
+
+import jax.numpy as jnp
+
+KINDS = {
+    "embedding": ("embedding",),
+    "tokens": ("embedding", "patches"),
+    "pixels": ("crop",),
+}
+
+
+def image_of(stored, inputs: str, pixels=None):
+    """What a method with these `inputs` reads of ONE image, from what was kept of it.
+
+    `stored` may hold more than is asked for: an embedding is there beside patches.
+    """
+    if inputs == "embedding":
+        return stored["embedding"]
+    if inputs == "tokens":
+        patches = stored["patches"].astype(jnp.float32)
+        return jnp.concatenate([stored["embedding"][None], patches])
+    return pixels.normalise(stored["crop"])

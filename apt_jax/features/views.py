@@ -1,0 +1,79 @@
+"""Views of an image: the centre crop CLIP was evaluated with, or random crops.
+
+A random view is CoOp's training transform: a crop of 8 to 100 % of the area with an
+aspect ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by Pillow's bicubic
+filter, and flipped half of the time. The chance in view v of an image comes from the
+image's own bytes, v and a seed, so a view does not depend on the set it is encoded in.
+"""
+
+import dataclasses
+import hashlib
+import math
+
+import numpy as np
+from PIL import Image
+
+AREA = (0.08, 1.0)
+LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
+TRIES = 10  # random boxes that may stick out of the image before the centre is taken
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """How many random views of each image, drawn from which seed; 0 = centre crop."""
+
+    count: int = 0
+    seed: int = 0
+
+    @property
+    def per_image(self) -> int:
+        return max(self.count, 1)
+
+
+def make_views(image: Image.Image, sha256: str, views: Views, pixels) -> np.ndarray:
+    """[R, S, S, 3] uint8 views of an RGB image; `pixels` is the CLIP's preprocessing."""
+    if views.count == 0:
+        return pixels.centre_crop(image)[None]
+    crops = []
+    for view in range(views.count):
+        seed = [*bytes.fromhex(sha256), views.seed, view]
+        crops.append(random_view(image, np.random.default_rng(seed), pixels))
+    return np.stack(crops)
+
+
+def random_view(image, generator, pixels) -> np.ndarray:
+    """[S, S, 3] uint8: one random resized crop, flipped half of the time."""
+    box = random_box(image.size, generator)
+    flip = generator.random() < 0.5
+    if box is None:
+        view = Image.fromarray(pixels.centre_crop(image))
+    else:
+        size = (pixels.size, pixels.size)
+        view = image.crop(box).resize(size, Image.Resampling.BICUBIC)
+    if flip:
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    return np.asarray(view)
+
+
+def random_box(size, generator):
+    """(left, top, right, bottom) inside an image of `size`; None if none was found."""
+    width, height = size
+    for _ in range(TRIES):
+        area = width * height * generator.uniform(*AREA)
+        ratio = math.exp(generator.uniform(*LOG_RATIO))
+        w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < w <= width and 0 < h <= height:
+            left = int(generator.integers(width - w + 1))
+            top = int(generator.integers(height - h + 1))
+            return left, top, left + w, top + h
+    return None
+
+
+def content(crop: np.ndarray) -> np.ndarray:
+    """[2] uint32 that name what the tower sees: a hash of a crop's pixels.
+
+    Of the pixels and not of the file, so that the same picture as a path, a Pillow
+    image or an array draws the same dropout masks.
+    """
+    digest = hashlib.sha256(repr(crop.shape).encode() + crop.tobytes()).digest()
+    return np.frombuffer(digest[:8], "<u4").astype(np.uint32)

@@ -1,0 +1,1 @@
+"""Optimiser, schedules, the loop, checkpoints."""

@@ -1,0 +1,140 @@
+"""The training loop: an epoch over cached features is one compiled call.
+
+Everything random in epoch e comes from `fold_in(key, e)`: the order of the images, the
+view of each, the dropout of each step. A resumed run therefore draws what the
+uninterrupted one draws, and ends with the same bits.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from apt_jax.errors import UserError
+from apt_jax.features.stored import image_of
+from apt_jax.methods.base import Method, Recipe
+from apt_jax.training.optimizer import learning_rate_of, make_optimizer, steps_of
+
+
+class State(NamedTuple):
+    """What a checkpoint holds, and nothing else."""
+
+    params: Any  # what is trained
+    opt_state: Any  # its momentum and the count of steps
+    epoch: Any  # [] int32, epochs done
+
+
+class EpochReport(NamedTuple):
+    """A line of metrics.jsonl; figures are means over the epoch's steps."""
+
+    step: int  # steps done in all
+    epoch: int  # epochs done in all
+    loss: float  # nats
+    accuracy: float  # fraction right, of augmented views under dropout
+    learning_rate: float
+    seconds: float
+
+
+def start(method: Method, task, recipe: Recipe, key) -> State:
+    """The state before the first step."""
+    params = method.init(jax.random.fold_in(key, 0), task)
+    optimizer = make_optimizer(recipe, steps_per_epoch(task, recipe))
+    return State(params, optimizer.init(params), jnp.int32(0))
+
+
+def train(
+    method: Method,
+    task,
+    recipe: Recipe,
+    state: State,
+    key,
+    *,
+    after_epoch: Callable[[State, EpochReport], None] = lambda state, report: None,
+):
+    """Trains from `state` to the recipe's last epoch; returns the parameters.
+
+    Raises:
+        UserError: when the loss stops being finite; it names the step.
+    """
+    steps = steps_per_epoch(task, recipe)
+    epochs_key = jax.random.fold_in(key, 1)
+    while (epoch := int(state.epoch)) < recipe.epochs:
+        began = time.monotonic()
+        state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
+        losses = np.asarray(losses)
+        _require_finite(losses, epoch * steps, recipe)
+        report = EpochReport(
+            step=(epoch + 1) * steps,
+            epoch=epoch + 1,
+            loss=float(losses.mean()),
+            accuracy=float(np.asarray(accuracies).mean()),
+            learning_rate=float(learning_rate_of(recipe, epoch)),
+            seconds=time.monotonic() - began,
+        )
+        after_epoch(state, report)
+    return state.params
+
+
+@functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
+def run_epoch(method, recipe, state, task, key):
+    """One epoch: the state after it, and loss and accuracy of each of its steps."""
+    steps = steps_per_epoch(task, recipe)
+    optimizer = make_optimizer(recipe, steps)
+    order_key, view_key, dropout_key = jax.random.split(
+        jax.random.fold_in(key, state.epoch), 3
+    )
+    order, views = _draw(task, recipe, steps, order_key, view_key)
+
+    def one_step(carry, inputs):
+        params, opt_state = carry
+        images, views, index = inputs
+        batch = _gather(method, task, images, views)
+        labels = task.shot_labels[images]
+        step_key = jax.random.fold_in(dropout_key, index)
+
+        def objective(params):
+            return method.loss(params, task, batch, labels, key=step_key)
+
+        (loss, logits), grads = jax.value_and_grad(objective, has_aux=True)(params)
+        updates, opt_state = optimizer.update(grads, opt_state, params)
+        accuracy = (logits.argmax(-1) == labels).mean()
+        return (optax.apply_updates(params, updates), opt_state), (loss, accuracy)
+
+    (params, opt_state), (losses, accuracies) = jax.lax.scan(
+        one_step, (state.params, state.opt_state), (order, views, jnp.arange(steps))
+    )
+    return State(params, opt_state, state.epoch + 1), losses, accuracies
+
+
+def steps_per_epoch(task, recipe: Recipe) -> int:
+    return steps_of(task.shot_labels.shape[0], recipe.batch_size)
+
+
+def _draw(task, recipe, steps, order_key, view_key):
+    """[steps, batch] image indices without repetition, and a view of each."""
+    count = task.shot_labels.shape[0]
+    batch = min(recipe.batch_size, count)
+    order = jax.random.permutation(order_key, count)[: steps * batch]
+    num_views = jax.tree.leaves(task.shots)[0].shape[1]
+    views = jax.random.randint(view_key, (steps, batch), 0, num_views)
+    return order.reshape(steps, batch), views
+
+
+def _gather(method, task, images, views):
+    stored = jax.tree.map(lambda array: array[images, views], task.shots)
+    pixels = task.pixels
+    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
+
+
+def _require_finite(losses, steps_before, recipe):
+    if not np.isfinite(losses).all():
+        step = steps_before + int(np.argmin(np.isfinite(losses))) + 1
+        raise UserError(
+            f"the loss stopped being finite at step {step}; lower "
+            f"--config.train.learning_rate (it is {recipe.learning_rate:g})"
+        )
