@@ -62,3 +62,8 @@ def _publish(beside, folder):
         if not folder.is_dir():
             raise
     sync_folder(folder.parent)
+
+
+def known_good_file(cache_dir: str) -> Path | None:
+    """Where hashes of images that once decoded are remembered (`data.scan`)."""
+    return Path(cache_dir).expanduser() / "decoded.txt" if cache_dir else None

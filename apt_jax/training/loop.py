@@ -41,9 +41,9 @@ class EpochReport(NamedTuple):
 
 
 def start(method: Method, task, recipe: Recipe, key) -> State:
-    """The state before the first step."""
+    """The state before the first step; it needs no shots."""
     params = method.init(jax.random.fold_in(key, 0), task)
-    optimizer = make_optimizer(recipe, steps_per_epoch(task, recipe))
+    optimizer = make_optimizer(recipe, steps_per_epoch=1)  # not part of its state
     return State(params, optimizer.init(params), jnp.int32(0))
 
 

@@ -67,8 +67,10 @@ def monte_carlo(
     require_threefry(key)
     chunk = min(chunk or default_chunk(task, contents), samples)
 
-    def one_sample(image, content, index):
-        class_key, image_key = sample_keys(key, content, index)
+    class_base, image_bases = base_keys(key, contents)
+
+    def one_sample(image, image_base, index):
+        class_key, image_key = sample_keys(class_base, image_base, index)
         classes = method.classes(params, task, key=class_key)
         logits = method.logits(params, task, classes, image, key=image_key)
         return jax.nn.log_softmax(logits)
@@ -80,7 +82,7 @@ def monte_carlo(
 
     def one_chunk(sums, start):
         index = start + jnp.arange(chunk)
-        log_probs = of_batch(images, contents, index)  # [chunk, B, K]
+        log_probs = of_batch(images, image_bases, index)  # [chunk, B, K]
         real = (index < samples)[:, None]
         entropies = jnp.where(real, entropy(log_probs), 0).sum(0)
         masked = jnp.where(real[..., None], log_probs, -jnp.inf)
@@ -96,11 +98,19 @@ def monte_carlo(
     return Prediction(log_sum - jnp.log(samples), entropies / samples, kept)
 
 
-def sample_keys(key, content, index):
-    """The keys of sample `index`: for the class side, and for one image's side."""
+def base_keys(key, contents):
+    """The key of all that depends on no image, and [B] keys of the images."""
     class_base, image_base = jax.random.split(key)
-    for half in content:
-        image_base = jax.random.fold_in(image_base, half)
+
+    def of_image(content):
+        first = jax.random.fold_in(image_base, content[0])
+        return jax.random.fold_in(first, content[1])
+
+    return class_base, jax.vmap(of_image)(contents)
+
+
+def sample_keys(class_base, image_base, index):
+    """The keys of sample `index`: for the class side, and for one image's side."""
     return jax.random.fold_in(class_base, index), jax.random.fold_in(image_base, index)
 
 

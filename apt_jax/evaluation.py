@@ -1,0 +1,102 @@
+"""A method over a split, streamed: predictions of every image, sums for the metrics.
+
+Batches have one fixed size; the last is padded and masked, so there is one compilation
+and padding counts nowhere.
+"""
+
+import dataclasses
+import functools
+import time
+
+import jax
+import numpy as np
+
+from apt_jax.features.stored import image_of
+from apt_jax.metrics import Scores
+from apt_jax.uncertainty.monte_carlo import Prediction, deterministic, monte_carlo
+
+BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches
+BATCH_ELSEWHERE = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A row of the report and the predictions behind it."""
+
+    name: str  # "zero_shot", "deterministic", "mc_dropout"
+    samples: int | None  # T; None for one deterministic pass
+    scores: Scores
+    prediction: Prediction  # of all n images, NumPy arrays
+    seconds_per_image: float  # the method's passes, compilation and tower apart
+
+    @property
+    def row(self) -> dict:
+        """The entry of results.json."""
+        named = {"name": self.name, "samples": self.samples, "split": "test"}
+        return {**named, **self.scores.summary()}
+
+
+def evaluate(
+    name, method, params, task, features, labels, *, key=None, samples=None, bins=15
+) -> Evaluation:
+    """Predicts every image of `features` (first view) and scores it against `labels`.
+
+    With a `key`, `samples` Monte-Carlo passes; without, one deterministic pass.
+    """
+    labels = np.asarray(labels)
+    warm_up = next(predict_batches(method, params, task, features, key, samples))
+    parts, scores, start = [], [], time.monotonic()
+    for part in predict_batches(method, params, task, features, key, samples):
+        first = sum(len(earlier.log_probs) for earlier in parts)
+        of_part = labels[first : first + len(part.log_probs)]
+        scores.append(
+            Scores.of(
+                part.log_probs,
+                of_part,
+                expected_entropy=part.expected_entropy,
+                num_bins=bins,
+            )
+        )
+        parts.append(part)
+    seconds = time.monotonic() - start
+    del warm_up  # only its compilation mattered
+    return Evaluation(
+        name,
+        samples if key is not None else None,
+        functools.reduce(Scores.merge, scores),
+        jax.tree.map(lambda *rows: np.concatenate(rows), *parts),
+        seconds / len(labels),
+    )
+
+
+def predict_batches(method, params, task, features, key=None, samples=None):
+    """Yields the `Prediction` of consecutive images, as NumPy arrays."""
+    size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
+    stored, contents = features.view(0), features.contents[:, 0]
+    for start in range(0, len(contents), size):
+        rows = slice(start, start + size)
+        batch = jax.tree.map(lambda array, r=rows: _pad(array[r], size), stored)
+        # One base key for all batches, on purpose: masks are keyed by image content.
+        base = None if key is None else jax.random.clone(key)
+        of_batch = predict_batch(
+            method, params, task, batch, _pad(contents[rows], size), base, samples
+        )
+        real = len(contents[rows])
+        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+
+
+@functools.partial(jax.jit, static_argnames=("method", "samples"))
+def predict_batch(method, params, task, stored, contents, key, samples) -> Prediction:
+    """The prediction of a batch; one deterministic pass without a key."""
+    images = jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
+    if key is None:
+        return deterministic(method, params, task, images)
+    return monte_carlo(
+        method, params, task, images, contents, key=key, samples=samples
+    )
+
+
+def _pad(array, size):
+    """`array` with its first row repeated up to `size` rows: finite, later cut off."""
+    missing = size - len(array)
+    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)])

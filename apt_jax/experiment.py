@@ -1,0 +1,148 @@
+"""The story of a run, from a configuration to a report, top to bottom.
+
+    prepare   everything that can be wrong is found: settings, images, class names
+    encode    the frozen tower runs once over the shots and the test images
+    adapt     the method trains on the shots; the test split is not among its arguments
+    judge     zero-shot, deterministic and Monte-Carlo rows over the test split
+    publish   predictions, figures, results.json; then the table
+"""
+
+import resource
+import sys
+
+import jax.numpy as jnp
+
+from apt_jax import report
+from apt_jax.evaluation import evaluate
+from apt_jax.features.encode import seconds_per_image
+from apt_jax.methods import make
+from apt_jax.methods.task import make_task
+from apt_jax.preparation import encode_shots, encode_test, prepare
+from apt_jax.progress import progress
+from apt_jax.record import chosen_recipe, describe, resolved
+from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
+from apt_jax.training import loop
+from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.workdir import Workdir
+
+
+def run(config, folder) -> dict:
+    """Runs, or finishes, the run of `config` in `folder`; returns its results."""
+    workdir = Workdir(folder)
+    workdir.claim(config)
+    if not workdir.finished:
+        _run(config, workdir)
+    results = workdir.read("results.json")
+    report.show(results, workdir.folder)
+    return results
+
+
+def _run(asked, workdir):
+    prepared = prepare(asked)
+    workdir.settle(asked)
+
+    shots = encode_shots(prepared, asked)
+    test = encode_test(prepared, asked)
+    task = make_task(prepared.clip, prepared.prompts)
+    with_shots = task.replace(
+        shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
+        shot_labels=jnp.asarray([item.label for item in prepared.shots], jnp.int32),
+    )
+    recipe = chosen_recipe(prepared.method.recipe(with_shots), asked.train)
+    config = resolved(asked, prepared, recipe)
+    describe(workdir, config, prepared)
+
+    params = adapt(workdir, config, prepared, with_shots, recipe)
+    labels = [item.label for item in prepared.dataset.test]
+    evaluations = judge(config, prepared.method, params, task, test, labels)
+    cost = {
+        "trainable_parameters": report.parameters.count(params),
+        "encode_seconds": shots.seconds + test.seconds,
+        "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
+        **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
+    }
+    publish(workdir, prepared.dataset, evaluations, cost)
+
+
+def evaluate_again(folder, overrides) -> dict:
+    """Judges a finished run anew, with other `eval.*` fields; returns its results."""
+    workdir = Workdir(folder)
+    cost = workdir.read("results.json")["cost"]
+    restored = restore(workdir)
+    config = restored.config
+    config.eval.update(overrides)
+    prepared = prepare(config)
+    require_same_images(workdir, prepared)
+    test = encode_test(prepared, config)
+    labels = [item.label for item in prepared.dataset.test]
+    evaluations = judge(
+        config, restored.method, restored.params, restored.task, test, labels
+    )
+    cost |= cost_of_testing(restored.clip, restored.method, evaluations[-1])
+    publish(workdir, prepared.dataset, evaluations, cost)
+    results = workdir.read("results.json")
+    report.show(results, workdir.folder)
+    return results
+
+
+def adapt(workdir, config, prepared, task, recipe):
+    """The trained parameters: from the newest checkpoint on, or from the start."""
+    method, key = prepared.method, seed_key(config.seed, "train")
+    if recipe is None:
+        return method.init(key, task)
+    start = loop.start(method, task, recipe, key)
+    owner = belongs_to(config, prepared.clip, prepared.dataset.classes)
+    with Checkpoints(workdir.checkpoints, owner) as checkpoints:
+        state = checkpoints.restore(start) or start
+        done = int(state.epoch)
+        workdir.keep_metrics(done)
+
+        with progress(recipe.epochs, "training", "epochs") as advance:
+            advance(done)
+
+            def after_epoch(state, line):
+                last = line.epoch == recipe.epochs
+                if last or line.epoch % config.train.checkpoint_every == 0:
+                    checkpoints.save(state)
+                workdir.add_metrics(line._asdict())
+                advance(1, loss=line.loss, accuracy=line.accuracy)
+
+            return loop.train(
+                method, task, recipe, state, key, after_epoch=after_epoch
+            )
+
+
+def judge(config, method, params, task, test, labels) -> list:
+    """The rows of the report: zero-shot CLIP, the method, the method's samples."""
+    common = {"bins": config.eval.bins}
+    rows = [("zero_shot", make("zero_shot"), {}, {})]
+    if config.method.name != "zero_shot":
+        rows.append(("deterministic", method, params, {}))
+    if method.stochastic:
+        chance = {"key": seed_key(config.seed, "judge"), "samples": config.eval.samples}
+        rows.append(("mc_dropout", method, params, chance))
+    return [
+        evaluate(name, one, its_params, task, test, labels, **chance, **common)
+        for name, one, its_params, chance in rows
+    ]
+
+
+def publish(workdir, dataset, evaluations, cost):
+    """Writes what the run found; results.json last, since it marks the run finished."""
+    last = evaluations[-1]
+    report.write_predictions(workdir.predictions, dataset, last)
+    report.write_figures(workdir.figures, evaluations, workdir.read_metrics())
+    protocol = workdir.read("protocol.json")
+    results = report.results(protocol, [row.row for row in evaluations], cost)
+    workdir.write("results.json", results)
+
+
+def cost_of_testing(clip, method, evaluation) -> dict:
+    """What one new photograph costs, tower and all samples; and the peak of memory."""
+    tower = seconds_per_image(clip, method.inputs, method.token_source)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return {
+        "test_ms_per_image": 1000 * (tower + evaluation.seconds_per_image),
+        "peak_memory_mb": peak / unit,
+    }

@@ -1,0 +1,24 @@
+"""Judges a finished run anew, with other evaluation settings.
+
+    python eval.py --workdir DIR [--config.eval.samples=100] [--config.eval.bins=15]
+
+Rewrites results.json, predictions.csv and the figures; nothing is trained.
+"""
+
+import sys
+
+from apt_jax import command, config
+
+
+def main(argv):
+    if config.wants_help(argv):
+        print(__doc__)
+        return
+    workdir, overrides = config.eval_overrides(argv)
+    from apt_jax import experiment  # heavy: not before the settings are sound
+
+    experiment.evaluate_again(workdir, overrides)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,53 @@
+"""Small made-up tasks for tests: tiny shapes, since each new shape compiles."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from apt_jax.methods.task import Task
+
+K, D, N = 5, 16, 7  # classes, embedding, tokens
+SCALE = 20.0
+
+
+def directions(generator, *shape):
+    """Unit vectors, [*shape] float32."""
+    x = generator.normal(size=shape)
+    return (x / np.linalg.norm(x, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def small_task(seed=0, classes=K, dim=D, **fields):
+    """A task of `classes` random text features."""
+    generator = np.random.default_rng(seed)
+    return Task(
+        text=jnp.asarray(directions(generator, classes, dim)),
+        logit_scale=jnp.float32(SCALE),
+        prompt_ids=jnp.zeros((classes, 1, 4), jnp.int32),
+        prompt_eos=jnp.zeros((classes, 1), jnp.int32),
+        **fields,
+    )
+
+
+def small_images(count, seed=1, tokens=N, dim=D):
+    """[count, N, D] raw tokens, CLS first, and their [count, 2] contents."""
+    generator = np.random.default_rng(seed)
+    images = generator.normal(size=(count, tokens, dim)).astype(np.float32)
+    contents = generator.integers(0, 2**32, size=(count, 2), dtype=np.uint32)
+    return jnp.asarray(images), jnp.asarray(contents)
+
+
+def small_shots(count=12, views=3, seed=2, classes=K, dim=D, tokens=N):
+    """A task with `count` labelled shots whose tokens lean towards their class."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % classes
+    centres = directions(generator, classes, dim)
+    shape = (count, views, tokens, dim)
+    x = generator.normal(size=shape) * 0.3 + centres[labels][:, None, None]
+    return small_task(
+        classes=classes,
+        dim=dim,
+        shots={
+            "embedding": jnp.asarray(x[:, :, 0], jnp.float32),
+            "patches": jnp.asarray(x[:, :, 1:], jnp.float16),
+        },
+        shot_labels=jnp.asarray(labels, jnp.int32),
+    )

@@ -1,0 +1,227 @@
+"""Monte-Carlo evaluation: the same numbers however it is batched, and honest ones."""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import K, small_images, small_task
+
+from apt_jax.errors import UserError
+from apt_jax.methods import APT, ZeroShot
+from apt_jax.methods.base import Method
+from apt_jax.uncertainty.monte_carlo import (
+    base_keys,
+    entropy,
+    monte_carlo,
+    sample_keys,
+)
+
+GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
+METHOD = APT(heads=4, zero_init_out=False, drop_out=0.3, drop_query=0.1)
+TASK = small_task()
+PARAMS = METHOD.init(jax.random.key(0), TASK)
+IMAGES, CONTENTS = small_images(6)
+
+
+def base_key(seed=7):
+    """A fresh key each time: the checker of key reuse counts a key's uses."""
+    return jax.random.key(seed)
+
+
+@functools.partial(jax.jit, static_argnames=("method", "samples", "chunk", "keep"))
+def _sampled(images, contents, key, *, method, samples, chunk, keep):
+    return monte_carlo(
+        method, PARAMS, TASK, images, contents,
+        key=key, samples=samples, chunk=chunk, keep=keep,
+    )  # fmt: skip
+
+
+def sampled(images, contents, key=None, *, method=METHOD, samples=9, chunk=None, keep=False):
+    key = base_key() if key is None else key
+    return _sampled(
+        images, contents, key, method=method, samples=samples, chunk=chunk, keep=keep
+    )
+
+
+def keys_of(image, sample):
+    class_base, image_bases = base_keys(base_key(), CONTENTS)
+    return sample_keys(class_base, image_bases[image], sample)
+
+
+def test_vmap_over_keys_equals_a_python_loop():
+    kept = sampled(IMAGES, CONTENTS, keep=True).samples
+    for t in range(9):
+        for b in (0, 5):
+            class_key, image_key = keys_of(b, t)
+            classes = METHOD.classes(PARAMS, TASK, key=class_key)
+            logits = METHOD.logits(PARAMS, TASK, classes, IMAGES[b], key=image_key)
+            np.testing.assert_allclose(
+                kept[t, b], jax.nn.log_softmax(logits), rtol=1e-4, atol=1e-5
+            )
+
+
+def test_one_sample_equals_one_pass_with_that_key():
+    one = sampled(IMAGES, CONTENTS, samples=1)
+    class_key, image_key = keys_of(2, 0)
+    classes = METHOD.classes(PARAMS, TASK, key=class_key)
+    logits = METHOD.logits(PARAMS, TASK, classes, IMAGES[2], key=image_key)
+    np.testing.assert_allclose(
+        one.log_probs[2], jax.nn.log_softmax(logits), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(one.expected_entropy, entropy(one.log_probs), rtol=1e-4)
+
+
+def test_samples_differ_from_each_other_and_between_images():
+    images = jnp.stack([IMAGES[0], IMAGES[0]])
+    kept = sampled(images, CONTENTS[:2], keep=True).samples
+    assert len(np.unique(np.asarray(kept[:, 0, 0]))) == 9
+    assert (kept[:, 0] != kept[:, 1]).any()
+
+
+def test_class_side_masks_are_the_same_for_all_images():
+    method = APT(heads=4, zero_init_out=False, drop_out=0.0, drop_query=0.5)
+    images = jnp.stack([IMAGES[0], IMAGES[0]])
+    kept = sampled(images, CONTENTS[:2], method=method, keep=True).samples
+    np.testing.assert_allclose(kept[:, 0], kept[:, 1], rtol=1e-5)
+    assert (kept[0] != kept[1]).any()
+
+
+def test_numbers_do_not_depend_on_the_batch_or_the_order():
+    whole = sampled(IMAGES, CONTENTS)
+    order = jnp.array([3, 0, 5, 1, 4, 2])
+    shuffled = sampled(IMAGES[order], CONTENTS[order])
+    alone = sampled(IMAGES[4:5], CONTENTS[4:5])
+    for name in ("log_probs", "expected_entropy"):
+        of_whole = getattr(whole, name)
+        np.testing.assert_allclose(getattr(shuffled, name), of_whole[order], atol=1e-6)
+        np.testing.assert_allclose(getattr(alone, name)[0], of_whole[4], atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 4, 9, 50])
+def test_numbers_do_not_depend_on_the_chunk(chunk):
+    whole = sampled(IMAGES, CONTENTS, chunk=9, keep=True)
+    other = sampled(IMAGES, CONTENTS, chunk=chunk, keep=True)
+    assert other.samples.shape == (9, 6, K)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), whole, other)
+
+
+def test_another_key_gives_other_numbers():
+    other = sampled(IMAGES, CONTENTS, base_key(8))
+    assert (other.log_probs != sampled(IMAGES, CONTENTS).log_probs).all()
+
+
+def test_expected_entropy_is_at_most_the_predictive_entropy():
+    predicted = sampled(IMAGES, CONTENTS)
+    total = entropy(predicted.log_probs)
+    assert (predicted.expected_entropy < total).all()
+    np.testing.assert_allclose(jnp.exp(predicted.log_probs).sum(-1), 1, rtol=1e-5)
+
+
+def test_the_mean_is_of_probabilities():
+    predicted = sampled(IMAGES, CONTENTS, keep=True)
+    mean = np.exp(np.asarray(predicted.samples, np.float64)).mean(0)
+    np.testing.assert_allclose(np.exp(predicted.log_probs), mean, rtol=1e-5)
+
+
+def test_a_method_without_active_dropout_is_refused():
+    for method in (ZeroShot(), APT(heads=4, drop_out=0.0)):
+        with pytest.raises(UserError, match="no active dropout"):
+            sampled(IMAGES, CONTENTS, method=method)
+
+
+def test_keys_that_repeat_under_vmap_are_refused():
+    with pytest.raises(UserError, match="threefry"):
+        sampled(IMAGES, CONTENTS, jax.random.key(0, impl="rbg"))
+
+
+class Fixed(Method):
+    """Logits that come with the key's sample, for the goldens."""
+
+    def __init__(self, logits):
+        self.table = jnp.asarray(logits)  # [T, K]
+
+    stochastic = True
+
+    def classes(self, params, task, *, key=None):
+        return None
+
+    def logits(self, params, task, classes, image, *, key=None):
+        return self.table[image.astype(int)]
+
+
+def accumulated(logits):
+    """The prediction from [T, K] logits, one sample per chunk, via the accumulator."""
+    fixed = Fixed(logits)
+    task = small_task(classes=fixed.table.shape[-1])
+    with pytest.MonkeyPatch.context() as patch:
+        # The sample index stands in for the mask that would come from the key.
+        module = "apt_jax.uncertainty.monte_carlo.sample_keys"
+        patch.setattr(module, lambda class_base, image_base, index: (index, index))
+        patch.setattr(
+            fixed, "logits", lambda p, t, c, image, *, key: fixed.table[key], raising=False
+        )
+        return monte_carlo(
+            fixed, None, task, jnp.zeros((1, 1)), jnp.zeros((1, 2), jnp.uint32),
+            key=base_key(), samples=len(fixed.table), chunk=2,
+        )  # fmt: skip
+
+
+def test_golden_of_streaming_with_huge_offsets():
+    golden = GOLDEN["mc_streaming_logsumexp"]
+    predicted = accumulated(golden["inputs"]["logits"])
+    expected = golden["outputs"]
+    np.testing.assert_allclose(
+        predicted.log_probs[0], expected["log_predictive_mean"], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        predicted.expected_entropy[0], expected["expected_entropy"], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        entropy(predicted.log_probs)[0], expected["predictive_entropy"], rtol=1e-4
+    )
+
+
+def test_goldens_of_the_entropies():
+    golden = GOLDEN["mc_entropy"]
+    samples = np.maximum(np.asarray(golden["inputs"]["samples"]), 1e-30)
+    for row, of_image in enumerate(samples):
+        predicted = accumulated(np.log(of_image))
+        total = float(entropy(predicted.log_probs)[0])
+        expected = float(predicted.expected_entropy[0])
+        found = {
+            "predictive_entropy": total,
+            "expected_entropy": expected,
+            "mutual_information": max(total - expected, 0),
+        }
+        for name, value in found.items():
+            np.testing.assert_allclose(value, golden["outputs"][name][row], atol=1e-5)
+
+
+def flops(samples):
+    program = jax.jit(
+        lambda images, contents: monte_carlo(
+            METHOD_512, PARAMS_512, TASK_512, images, contents,
+            key=base_key(), samples=samples, chunk=samples,
+        )  # fmt: skip
+    )
+    return program.lower(*small_images(2, tokens=50, dim=128)).compile().cost_analysis()
+
+
+TASK_512 = small_task(dim=128)
+METHOD_512 = APT(drop_out=0.1)
+PARAMS_512 = METHOD_512.init(jax.random.key(0), TASK_512)
+
+
+def test_what_lies_upstream_of_the_first_mask_runs_once():
+    """Thirty samples cost 30 masks and dot products, not 30 attentions."""
+    one, thirty = flops(1)["flops"], flops(30)["flops"]
+    images, classes, dim, tokens = 2, K, 128, 50
+    attention = 2 * images * (2 * tokens * dim**2)  # keys and values alone
+    assert one > attention
+    # A sample is a few operations a unit: mask, random bits, add, norm, product.
+    assert thirty - one < 29 * images * classes * dim * 100
+    assert thirty < 2 * one
