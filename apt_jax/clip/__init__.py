@@ -1,0 +1,1 @@
+"""The frozen model: architecture, weights, tokens, pixels."""

@@ -1,0 +1,24 @@
+"""The frame of every command: exit statuses and how errors are told.
+
+0 done; 2 the user can mend it (one line); 130 interrupted; a traceback is our bug.
+"""
+
+import sys
+
+from apt_jax.errors import UserError
+
+
+def run(main) -> int:
+    """Calls `main(arguments)` and returns the exit status."""
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command again goes on from here", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader left; nothing more to say
+        return 0
+    return 0

@@ -1,0 +1,17 @@
+"""See it work, with no network and no files of your own.
+
+    python train.py --config configs/quickstart.py
+
+Adapts the small CLIP of the package to aircraft drawn by the package, four labelled
+images a class, and prints how zero-shot CLIP, the adapted model and its Monte-Carlo
+version compare. Under two minutes on two CPU cores.
+"""
+
+from apt_jax import config
+
+
+def get_config(arg=None):
+    c = config.default(method="apt", source="synthetic")
+    c.clip.checkpoint = "tiny"
+    c.shots = 4
+    return c
