@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.clip import hub
 from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.clip.pixels import Preprocessing
@@ -26,14 +27,7 @@ from apt_jax.errors import UserError
 from apt_jax.files import write_bytes, write_json
 
 TINY = Path(__file__).parent / "tiny"
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-WANTED = [
-    "config.json",
-    "preprocessor_config.json",
-    *TOKENIZER_FILES,
-    "model*.safetensors",
-    INDEX,
-]
+WEIGHTS, INDEX = hub.WEIGHTS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,34 +88,7 @@ def find(name_or_folder: str, revision=None) -> tuple[Path, str | None]:
             f"no folder {name_or_folder}; name a folder in the Hugging Face layout, a "
             "hub name such as openai/clip-vit-base-patch16, or 'tiny'"
         )
-    folder = _snapshot(str(name_or_folder), revision)
-    return folder, folder.name  # the cache names a snapshot by its commit
-
-
-def _snapshot(name, revision) -> Path:
-    """The cached copy of a hub checkpoint, downloaded when it is not there."""
-    import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    fetch = functools.partial(
-        huggingface_hub.snapshot_download,
-        name,
-        revision=revision,
-        allow_patterns=WANTED,
-    )
-    try:
-        return Path(fetch(local_files_only=True))
-    except LocalEntryNotFoundError:
-        pass
-    try:
-        return Path(fetch())
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise UserError(
-            f"{name} is not in the local cache and could not be downloaded ({reason}); "
-            f"with a network, try again; without one, download {', '.join(WANTED)} of "
-            f"{name} into a folder and pass --config.clip.checkpoint=FOLDER"
-        ) from None
+    return hub.snapshot(str(name_or_folder), revision)
 
 
 def read_tensors(folder: Path) -> tuple[dict, str]:

@@ -1,0 +1,40 @@
+"""Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
+
+from apt_jax.data.aircraft import aircraft
+from apt_jax.data.check import check
+from apt_jax.data.coop import coop
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.folder import folder
+from apt_jax.data.synthetic import synthetic
+from apt_jax.errors import UserError
+
+__all__ = ["DEFAULTS", "SOURCES", "Dataset", "Item", "check", "load"]
+
+SOURCES = {
+    "aircraft": aircraft,
+    "coop": coop,
+    "folder": folder,
+    "synthetic": synthetic,
+}
+
+DEFAULTS = {
+    "source": "folder",
+    "root": "",  # the folder of the images
+    "name": "",  # chooses the templates; by default the folder's name
+    "split_file": "",  # of source "coop"
+    "templates": (),  # prompts with {} for the class name; by default the data set's
+    "on_error": "stop",  # or "skip": drop unreadable images and say how many
+}
+
+
+def load(config, *, seed: int) -> Dataset:
+    """The data set that `config` (the `data` part of a configuration) names.
+
+    Raises:
+        UserError: if the source is unknown or its files are not as they should be.
+    """
+    if config.source not in SOURCES:
+        raise UserError(
+            f"unknown data.source {config.source!r}; choose one of {sorted(SOURCES)}"
+        )
+    return SOURCES[config.source](config, seed)

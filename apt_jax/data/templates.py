@@ -1,0 +1,66 @@
+"""Prompts: templates by data set, and class names made readable.
+
+The templates are CoOp's (Zhou et al. 2022, arXiv:2109.01134), which the literature
+follows; those marked ours are not from a paper.
+"""
+
+from apt_jax.errors import UserError
+
+DEFAULT = ("a photo of a {}.",)
+FLOWER = ("a photo of a {}, a type of flower.",)
+AIRCRAFT = ("a photo of a {}, a type of aircraft.",)
+
+TEMPLATES = {
+    "caltech101": DEFAULT,
+    "stanford_cars": DEFAULT,
+    "sun397": DEFAULT,
+    "imagenet": DEFAULT,
+    "oxford_pets": ("a photo of a {}, a type of pet.",),
+    "oxford_flowers": FLOWER,
+    "oxford_flowers17": FLOWER,  # ours: the smaller set of the same authors
+    "fgvc_aircraft": AIRCRAFT,
+    "food101": ("a photo of {}, a type of food.",),
+    "dtd": ("{} texture.",),
+    "eurosat": ("a centered satellite photo of {}.",),
+    "ucf101": ("a photo of a person doing {}.",),
+    "cub": ("a photo of a {}, a type of bird.",),  # ours
+    "stanford_dogs": ("a photo of a {}, a type of dog.",),  # ours
+    "imagewoof": DEFAULT,  # ours
+    "synthetic": AIRCRAFT,  # ours: what the small CLIP of the package was trained on
+}
+
+# The prompt ensemble for ImageNet of Tip-Adapter and others: CLIP's best seven.
+IMAGENET_7 = (
+    "itap of a {}.",
+    "a bad photo of the {}.",
+    "a origami {}.",
+    "a photo of the large {}.",
+    "a {} in a video game.",
+    "art of the {}.",
+    "a photo of the small {}.",
+)
+
+
+def templates_of(name: str, given=()) -> tuple[str, ...]:
+    """The templates of data set `name`, unless others are given.
+
+    Raises:
+        UserError: for a template without a place for the class name.
+    """
+    chosen = tuple(given) or TEMPLATES.get(name, DEFAULT)
+    if faults := [template for template in chosen if "{}" not in template]:
+        raise UserError(
+            f"templates {faults} have no {{}} where the class name goes; write for "
+            "example 'a photo of a {}.'"
+        )
+    return chosen
+
+
+def clean_name(raw: str) -> str:
+    """A class name as CLIP reads it: underscores become spaces, nothing else changes."""
+    return raw.replace("_", " ")
+
+
+def prompts(classes, templates) -> list[list[str]]:
+    """[K][P] prompts: every template of every class."""
+    return [[t.replace("{}", clean_name(name)) for t in templates] for name in classes]
