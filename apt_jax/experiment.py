@@ -12,7 +12,6 @@ import sys
 
 import jax.numpy as jnp
 
-from apt_jax import report
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make
@@ -20,6 +19,11 @@ from apt_jax.methods.task import make_task
 from apt_jax.preparation import encode_shots, encode_test, prepare
 from apt_jax.progress import progress
 from apt_jax.record import chosen_recipe, describe, resolved
+from apt_jax.report.figures import write_figures
+from apt_jax.report.parameters import count, parameters_table
+from apt_jax.report.predictions import write_predictions
+from apt_jax.report.protocol import device
+from apt_jax.report.tables import results_table
 from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
@@ -32,9 +36,7 @@ def run(config, folder) -> dict:
     workdir.claim(config)
     if not workdir.finished:
         _run(config, workdir)
-    results = workdir.read("results.json")
-    report.show(results, workdir.folder)
-    return results
+    return show(workdir)
 
 
 def _run(asked, workdir):
@@ -56,7 +58,7 @@ def _run(asked, workdir):
     labels = [item.label for item in prepared.dataset.test]
     evaluations = judge(config, prepared.method, params, task, test, labels)
     cost = {
-        "trainable_parameters": report.parameters.count(params),
+        "trainable_parameters": count(params),
         "encode_seconds": shots.seconds + test.seconds,
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
@@ -80,14 +82,14 @@ def evaluate_again(folder, overrides) -> dict:
     )
     cost |= cost_of_testing(restored.clip, restored.method, evaluations[-1])
     publish(workdir, prepared.dataset, evaluations, cost)
-    results = workdir.read("results.json")
-    report.show(results, workdir.folder)
-    return results
+    return show(workdir)
 
 
 def adapt(workdir, config, prepared, task, recipe):
     """The trained parameters: from the newest checkpoint on, or from the start."""
     method, key = prepared.method, seed_key(config.seed, "train")
+    print(f"device: {device()}   backbone: {prepared.clip.name}, {prepared.clip.dtype}")
+    print(parameters_table(prepared.clip.params, method.init(key, task)))
     if recipe is None:
         return method.init(key, task)
     start = loop.start(method, task, recipe, key)
@@ -129,12 +131,27 @@ def judge(config, method, params, task, test, labels) -> list:
 
 def publish(workdir, dataset, evaluations, cost):
     """Writes what the run found; results.json last, since it marks the run finished."""
-    last = evaluations[-1]
-    report.write_predictions(workdir.predictions, dataset, last)
-    report.write_figures(workdir.figures, evaluations, workdir.read_metrics())
+    prediction = evaluations[-1].prediction
+    write_predictions(workdir.predictions, dataset.test, dataset.classes, prediction)
+    write_figures(workdir.figures, evaluations, workdir.read_metrics())
+    rows = [evaluation.row for evaluation in evaluations]
     protocol = workdir.read("protocol.json")
-    results = report.results(protocol, [row.row for row in evaluations], cost)
-    workdir.write("results.json", results)
+    workdir.write(
+        "results.json", {"protocol": protocol, "evaluations": rows, "cost": cost}
+    )
+
+
+def show(workdir) -> dict:
+    """Prints what a finished run found and what to do with it; returns its results."""
+    results = workdir.read("results.json")
+    print(results_table(results["evaluations"]))
+    print(f"\nreport, predictions and figures: {workdir.folder}")
+    print(
+        f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER\n"
+        "your own photographs: python train.py --config configs/folder.py "
+        "--config.data.root=PHOTOS"
+    )
+    return results
 
 
 def cost_of_testing(clip, method, evaluation) -> dict:

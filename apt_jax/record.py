@@ -4,9 +4,9 @@ import dataclasses
 import json
 
 from apt_jax import config as configuration
-from apt_jax import report
 from apt_jax.files import digest
 from apt_jax.methods.base import Recipe
+from apt_jax.report.protocol import protocol_card
 
 
 def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
@@ -31,18 +31,56 @@ def resolved(asked, prepared, recipe: Recipe | None):
 
 def describe(workdir, config, prepared):
     """Writes config.json, classes.json, split.json and protocol.json."""
-    dataset, hashes = prepared.dataset, prepared.hashes
-
-    def listed(items):
-        return [[item.path, item.label, hashes[item.path]] for item in items]
-
-    split = {
-        "train": listed(dataset.train),
-        "val": listed(dataset.val),
-        "test": listed(dataset.test),
-        "few_shot_train": [item.path for item in prepared.shots],
-        "few_shot_val": [item.path for item in prepared.validation],
-    }
+    split = split_of(prepared)
     workdir.write("config.json", json.loads(configuration.to_json(config)))
-    workdir.write("classes.json", list(dataset.classes))
+    workdir.write("classes.json", list(prepared.dataset.classes))
     workdir.write("split.json", split)
+    workdir.write("protocol.json", card(config, prepared, split))
+
+
+def split_of(prepared) -> dict:
+    """Every image of every split with label and content hash; and which were drawn."""
+    dataset, hashes = prepared.dataset, prepared.hashes
+    splits = {
+        name: [[item.path, item.label, hashes[item.path]] for item in items]
+        for name, items in dataset.splits.items()
+    }
+    splits["few_shot_train"] = [item.path for item in prepared.shots]
+    splits["few_shot_val"] = [item.path for item in prepared.validation]
+    return splits
+
+
+def card(config, prepared, split) -> dict:
+    """The protocol card of a run."""
+    clip, dataset = prepared.clip, prepared.dataset
+    return protocol_card(
+        data={
+            "name": dataset.name,
+            "source": config.data.source,
+            "split_sha256": digest([split[name] for name in dataset.splits]),
+            "few_shot_sha256": digest([split["few_shot_train"], split["few_shot_val"]]),
+            "classes_sha256": digest(list(dataset.classes)),
+            "templates": list(dataset.templates),
+            "templates_sha256": digest(list(dataset.templates)),
+        },
+        transforms={
+            "train": (
+                f"{config.augment.views} random resized crops and flips an image"
+                if config.augment.views
+                else "centre crop"
+            ),
+            "test": "centre crop",
+            "pixels": dataclasses.asdict(clip.pixels),
+        },
+        backbone={
+            "name": clip.name,
+            "revision": clip.revision,
+            "sha256": clip.sha256,
+            "dtype": clip.dtype,
+        },
+        method=config.method.to_dict(),
+        train=config.train.to_dict(),
+        selected_by=prepared.method.selected_by,
+        seed=config.seed,
+        shots=config.shots,
+    )

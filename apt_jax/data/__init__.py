@@ -5,10 +5,11 @@ from apt_jax.data.check import check
 from apt_jax.data.coop import coop
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.folder import folder
+from apt_jax.data.synthetic import DEFAULTS as SYNTHETIC_DEFAULTS
 from apt_jax.data.synthetic import synthetic
 from apt_jax.errors import UserError
 
-__all__ = ["DEFAULTS", "SOURCES", "Dataset", "Item", "check", "load"]
+__all__ = ["DEFAULTS", "OWN_DEFAULTS", "SOURCES", "Dataset", "Item", "check", "load"]
 
 SOURCES = {
     "aircraft": aircraft,
@@ -25,6 +26,9 @@ DEFAULTS = {
     "templates": (),  # prompts with {} for the class name; by default the data set's
     "on_error": "stop",  # or "skip": drop unreadable images and say how many
 }
+
+# Fields that only one source has.
+OWN_DEFAULTS = {"synthetic": SYNTHETIC_DEFAULTS}
 
 
 def load(config, *, seed: int) -> Dataset:

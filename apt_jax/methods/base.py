@@ -39,6 +39,7 @@ class Method:
 
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
+    selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
 
     @property
     def stochastic(self) -> bool:

@@ -1,0 +1,332 @@
+"""Settings: a configuration file, changed field by field on the command line.
+
+A file in `configs/` has `get_config(arg=None)`, which starts from `default()` and returns
+an `ml_collections` ConfigDict. Fields of `data.*` and `method.*` have their defaults beside
+the code that uses them; which there are depends on `data.source` and `method.name`, so
+those two are settled before all others.
+"""
+
+import ast
+import dataclasses
+import difflib
+import importlib.util
+import json
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from apt_jax.errors import UserError
+
+COMMON = {
+    "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
+    "shots": 16,  # labelled images a class; 0 = all
+    "clip": {"checkpoint": "", "revision": None, "dtype": "auto"},
+    "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
+    "augment": {"views": 10},  # random views of each training image; 0 = centre crop
+    "train": {  # None = the method's recipe
+        "epochs": None,
+        "batch_size": None,
+        "learning_rate": None,
+        "momentum": None,
+        "weight_decay": None,
+        "schedule": None,
+        "checkpoint_every": 10,  # epochs
+    },
+    "eval": {"samples": 30, "bins": 15},  # Monte-Carlo samples T; bins of the ECE
+}
+# The types of fields whose default is None.
+OPEN = {
+    "clip.revision": str,
+    "train.epochs": int,
+    "train.batch_size": int,
+    "train.learning_rate": float,
+    "train.momentum": float,
+    "train.weight_decay": float,
+    "train.schedule": str,
+}
+SEPARATOR = ";"  # between the entries of a tuple on the command line
+
+# What a field must satisfy, and how to say so.
+RULES = {
+    "seed": (lambda x: x >= 0, "at least 0"),
+    "shots": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
+    "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
+    "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
+    "clip.checkpoint": (bool, "a hub name, a folder, or 'tiny'"),
+    "clip.dtype": (
+        lambda x: x in ("auto", "float32", "bfloat16"),
+        "'auto', 'float32' or 'bfloat16'",
+    ),
+    "train.epochs": (lambda x: x is None or x >= 1, "at least 1"),
+    "train.batch_size": (lambda x: x is None or x >= 1, "at least 1"),
+    "train.learning_rate": (lambda x: x is None or x > 0, "above 0"),
+    "train.momentum": (lambda x: x is None or 0 <= x < 1, "in [0, 1)"),
+    "train.weight_decay": (lambda x: x is None or x >= 0, "at least 0"),
+    "train.schedule": (
+        lambda x: x in (None, "coop", "cosine", "constant"),
+        "'coop', 'cosine' or 'constant'",
+    ),
+    "train.checkpoint_every": (lambda x: x >= 1, "at least 1"),
+    "eval.samples": (lambda x: x >= 1, "at least 1"),
+    "eval.bins": (lambda x: x >= 1, "at least 1"),
+}
+
+
+def default(method: str = "apt", source: str = "folder") -> ConfigDict:
+    """All fields with their defaults, for one method and one data source."""
+    config = ConfigDict(COMMON)
+    config.data = ConfigDict(data_fields(source))
+    config.method = ConfigDict(method_fields(method))
+    return config
+
+
+def data_fields(source: str) -> dict:
+    """The fields of `data.*` for a source, with their defaults."""
+    from apt_jax import data
+
+    if source not in data.SOURCES:
+        raise UserError(
+            f"unknown data.source {source!r}; choose one of {sorted(data.SOURCES)}"
+        )
+    own = data.OWN_DEFAULTS.get(source, {})
+    return data.DEFAULTS | own | {"source": source}
+
+
+def method_fields(name: str) -> dict:
+    """The fields of `method.*` for a method, with their defaults."""
+    from apt_jax.methods import make  # imports jax: only when a run is configured
+
+    return {"name": name, **dataclasses.asdict(make(name))}
+
+
+def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
+    """The configuration and the work directory that a command line asks for.
+
+    `--config PATH[:ARG]`, `--config.FIELD=VALUE` (repeated), `--workdir DIR`.
+
+    Raises:
+        UserError: for unknown fields (with the nearest name), wrong types and values.
+    """
+    given = _split(arguments, ("config", "workdir"))
+    if "config" not in given.named:
+        raise UserError(
+            "no configuration; name one with --config, such as --config "
+            "configs/quickstart.py"
+        )
+    config = load(given.named["config"])
+    _switch(config, given.fields)
+    for field, text in given.fields:
+        set_field(config, field, text)
+    require_sound(config)
+    return config, given.named.get("workdir")
+
+
+def eval_overrides(arguments: list[str]) -> tuple[str, dict]:
+    """The work directory and the `eval.*` fields that a command line of eval.py gives."""
+    given = _split(arguments, ("workdir",))
+    if "workdir" not in given.named:
+        raise UserError("no run; name a finished one with --workdir DIR")
+    config = ConfigDict({"eval": COMMON["eval"]})
+    for field, text in given.fields:
+        if not field.startswith("eval."):
+            raise UserError(
+                f"--config.{field}: only eval.* fields can change after training; train "
+                "anew in another --workdir for others"
+            )
+        set_field(config, field, text)
+    require_sound(config)
+    names = [field.removeprefix("eval.") for field, _ in given.fields]
+    return given.named["workdir"], {name: config.eval[name] for name in names}
+
+
+def load(path_and_argument: str) -> ConfigDict:
+    """The ConfigDict of a configuration file, `PATH` or `PATH:ARG`."""
+    path, _, argument = path_and_argument.partition(":")
+    if not Path(path).is_file():
+        nearest = difflib.get_close_matches(
+            path, [str(file) for file in Path("configs").rglob("*.py")], n=1, cutoff=0.3
+        )
+        hint = f"; did you mean {nearest[0]}?" if nearest else "; check the path"
+        raise UserError(f"no configuration file {path}{hint}")
+    spec = importlib.util.spec_from_file_location("apt_jax_config", path)
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        config = module.get_config(argument or None)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a user's file does wrong
+        raise UserError(
+            f"{path} failed ({type(error).__name__}: {error}); it must define "
+            "get_config(arg=None) and return a ConfigDict, as configs/quickstart.py does"
+        ) from error
+    if not isinstance(config, ConfigDict):
+        raise UserError(f"get_config of {path} returned no ConfigDict; return one")
+    return config
+
+
+def _switch(config, fields):
+    """Gives the fields of another method or source, where the command line names one."""
+    for field, part, fields_of in (
+        ("method.name", "method", method_fields),
+        ("data.source", "data", data_fields),
+    ):
+        key = field.split(".")[1]
+        asked = dict(fields).get(field)
+        if asked is not None and asked != config[part][key]:
+            kept = config[part].to_dict() if part == "data" else {}
+            fresh = fields_of(asked)
+            common = {name: kept[name] for name in fresh.keys() & kept.keys()}
+            config[part] = ConfigDict(fresh | common | {key: asked})
+
+
+def set_field(config, field: str, text: str):
+    """Sets a dotted field to the value that `text` spells.
+
+    Raises:
+        UserError: for unknown fields and for values of another type.
+    """
+    fields = flat(config)
+    if field not in fields:
+        nearest = difflib.get_close_matches(field, fields, n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(fields)}"
+        raise UserError(f"unknown field --config.{field}; {hint}")
+    *folders, name = field.split(".")
+    for folder in folders:
+        config = config[folder]
+    value = parse(field, text, fields[field])
+    with config.ignore_type():
+        config[name] = value
+
+
+def parse(field: str, text: str, current):
+    """The value that `text` spells, of the type of `current`."""
+    kind = OPEN.get(field) if field in OPEN else type(current)
+    if field in OPEN and text == "None":
+        return None
+    if kind is str:
+        return text
+    if kind is tuple:
+        return tuple(part for part in text.split(SEPARATOR) if part)
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise UserError(
+            f"--config.{field}={text}: expected {kind.__name__}, such as {current!r}"
+        )
+    return value
+
+
+def require_sound(config):
+    """Refuses values out of range, all of them at once."""
+    fields = flat(config)
+    faults = [
+        f"--config.{field}={fields[field]!r} must be {wanted}"
+        for field, (holds, wanted) in RULES.items()
+        if field in fields and not holds(fields[field])
+    ]
+    if faults:
+        raise UserError("; ".join(faults))
+
+
+def flat(config, prefix="") -> dict:
+    """Values by dotted field."""
+    fields = {}
+    for name in config:
+        value = config[name]
+        if isinstance(value, ConfigDict):
+            fields |= flat(value, f"{prefix}{name}.")
+        else:
+            fields[f"{prefix}{name}"] = value
+    return fields
+
+
+def differences(a, b) -> list[str]:
+    """Lines "field: value in a -> value in b" for every field that differs."""
+    ours, theirs = flat(a), flat(b)
+    missing = object()
+    return [
+        f"{field}: {_shown(ours.get(field, missing), missing)} -> "
+        f"{_shown(theirs.get(field, missing), missing)}"
+        for field in sorted(ours | theirs)
+        if ours.get(field, missing) != theirs.get(field, missing)
+    ]
+
+
+def _shown(value, missing):
+    return "absent" if value is missing else repr(value)
+
+
+def to_json(config) -> str:
+    """The configuration as JSON, fields in full precision."""
+    return json.dumps(config.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """`to_json` undone; lists become the tuples that they were."""
+
+    def tuples(value):
+        if isinstance(value, dict):
+            return {name: tuples(inner) for name, inner in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    return ConfigDict(tuples(json.loads(text)))
+
+
+def run_name(config) -> str:
+    """The name of a run's default directory."""
+    name = config.data.name or Path(config.data.root).name or config.data.source
+    return f"{name}-{config.method.name}-{config.shots}shot-seed{config.seed}"
+
+
+@dataclasses.dataclass
+class _Given:
+    named: dict[str, str]  # --NAME VALUE
+    fields: list[tuple[str, str]]  # --config.FIELD=VALUE, in order
+
+
+def _split(arguments, names) -> _Given:
+    """A command line taken apart; `names` are the options other than fields."""
+    given, rest = _Given({}, []), list(arguments)
+    while rest:
+        option, equals, value = rest.pop(0).partition("=")
+        if not option.startswith("--"):
+            raise UserError(f"unexpected argument {option!r}; options start with --")
+        option = option.removeprefix("--")
+        is_field = option.startswith("config.")
+        if not is_field and option not in names:
+            nearest = difflib.get_close_matches(option, [*names, "config."], n=1)
+            hint = f"did you mean --{nearest[0]}?" if nearest else "see --help"
+            raise UserError(f"unknown option --{option}; {hint}")
+        if not equals:
+            if not rest:
+                raise UserError(f"--{option} has no value; write --{option}=VALUE")
+            value = rest.pop(0)
+        if is_field:
+            given.fields.append((option.removeprefix("config."), value))
+        else:
+            given.named[option] = value
+    return given
+
+
+def wants_help(arguments) -> bool:
+    return not arguments or bool({"-h", "--help"} & set(arguments))
+
+
+def help_text(summary: str) -> str:
+    """What --help prints; it needs neither jax nor a configuration."""
+    lines = [summary.strip(), "", "fields, set with --config.FIELD=VALUE:", ""]
+    for field, value in flat(ConfigDict(COMMON)).items():
+        shown = "the method's recipe" if value is None else repr(value)
+        lines.append(f"  {field:24} {shown}")
+    lines += [
+        "  data.*, method.*         as the configuration file has them",
+        "",
+        f"a tuple is written with '{SEPARATOR}' between its entries",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""A fine-grained data set of our own, drawn when it is read: aircraft that do not exist.
+
+Pictures are made from (seed, split, variant, number), so nothing is stored and the same
+configuration always gives the same bytes.
+"""
+
+import functools
+import io
+
+import numpy as np
+from PIL import Image
+
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.synthetic.scene import render
+from apt_jax.data.synthetic.variants import VARIANTS
+from apt_jax.data.templates import templates_of
+
+DEFAULTS = {
+    "size": 64,  # pixels
+    "variance": 0.5,  # strength of pose, livery, light, background, blur ..., in [0, 1]
+    "train_images": 32,  # of each variant
+    "val_images": 10,
+    "test_images": 25,
+}
+NAME = "synthetic"
+SPLITS = ("train", "val", "test")
+# Sequences of chance that other uses of the generator must not touch: the small CLIP of
+# the package was trained on pictures of another one (clip.pretrain).
+FEW_SHOT_STREAM = 0
+
+
+def synthetic(config, seed: int) -> Dataset:
+    """The aircraft, `config.<split>_images` of each; `seed` chooses the pictures."""
+    splits = {
+        split: tuple(
+            Item(f"{split}/{variant.name}/{number:04d}.png", label)
+            for label, variant in enumerate(VARIANTS)
+            for number in range(config[f"{split}_images"])
+        )
+        for split in SPLITS
+    }
+    return Dataset(
+        name=config.name or NAME,
+        classes=tuple(variant.name for variant in VARIANTS),
+        **splits,
+        templates=templates_of(NAME, config.templates),
+        read=functools.partial(draw, seed=seed, variance=config.variance, size=config.size),
+    )
+
+
+def draw(item: Item, *, seed: int, variance: float, size: int) -> bytes:
+    """The PNG file of one picture."""
+    split, _, file = item.path.split("/")
+    number = int(file.removesuffix(".png"))
+    chance = [FEW_SHOT_STREAM, seed, SPLITS.index(split), item.label, number]
+    pixels = render(VARIANTS[item.label], np.random.default_rng(chance), variance, size)
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, format="png")
+    return data.getvalue()

@@ -1,0 +1,17 @@
+"""Arrays in, numbers out; knows nothing of CLIP. NumPy in float64, on the host."""
+
+from apt_jax.metrics.calibration import (
+    Bins,
+    bin_by_confidence,
+    expected_calibration_error,
+)
+from apt_jax.metrics.entropy import entropy
+from apt_jax.metrics.scores import Scores
+
+__all__ = [
+    "Bins",
+    "Scores",
+    "bin_by_confidence",
+    "entropy",
+    "expected_calibration_error",
+]

@@ -1,0 +1,1 @@
+"""Tables, figures, pages: reads results, computes nothing."""

@@ -1,0 +1,65 @@
+"""Results on the terminal."""
+
+import io
+
+LABELS = {
+    "zero_shot": "zero-shot CLIP",
+    "deterministic": "adapted, one pass",
+    "mc_dropout": "adapted, Monte-Carlo",
+}
+
+
+def results_table(evaluations: list[dict]) -> str:
+    """Rows of results.json as a table; rounding happens here and only here."""
+    columns = ("", "accuracy", "NLL", "Brier", "ECE", "entropy", "mutual information")
+    rows = [
+        (
+            _label(row),
+            f"{100 * row['accuracy']:.1f} %",
+            f"{row['nll']:.3f}",
+            f"{row['brier']:.3f}",
+            f"{100 * row['ece']:.1f} %",
+            f"{row['predictive_entropy']:.3f}",
+            f"{row['mutual_information']:.3f}",
+        )
+        for row in evaluations
+    ]
+    return render(columns, rows)
+
+
+def predictions_table(rows: list[dict]) -> str:
+    """Rows of `predict` as a table."""
+    columns = ("image", "class", "confidence", "entropy", "mutual information")
+    listed = [
+        (
+            row["path"],
+            row["predicted"],
+            f"{100 * row['confidence']:.1f} %",
+            f"{row['predictive_entropy']:.3f}",
+            f"{row['mutual_information']:.3f}",
+        )
+        for row in rows
+    ]
+    return render(columns, listed)
+
+
+def render(columns, rows) -> str:
+    """A plain table, the first column to the left and figures to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    text = io.StringIO()
+    Console(file=text, width=200, no_color=True, highlight=False).print(table)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    return "\n".join(line for line in lines if line)
+
+
+def _label(row):
+    label = LABELS.get(row["name"], row["name"])
+    return label if row["samples"] is None else f"{label}, T = {row['samples']}"
