@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from apt_jax.data.synthetic import airframe as parts
 
 OVERSAMPLING = 2
-STUDIO_POSE = (38.0, 17.0, 0.0)  # yaw, pitch, roll in degrees
+STUDIO_POSE = (-38.0, 22.0, 0.0)  # yaw, pitch, roll in degrees
 POSE_RANGE = (55.0, 16.0, 14.0)  # at variance 1, to either side
 STUDIO_LIGHT = (0.35, 0.45, 0.82)
 AMBIENT = 0.42
@@ -55,14 +55,14 @@ def project(corners, generator, variance, canvas):
     distance = 4.0
     shrink = distance / (distance + corners[..., 1:2])
     flat = corners[..., [0, 2]] * shrink * [1, -1]
-    scale = 0.74 * canvas * (1 + 0.22 * variance * generator.uniform(-1, 0.6))
+    scale = 0.84 * canvas * (1 + 0.22 * variance * generator.uniform(-1, 0.4))
     shift = canvas * (0.5 + 0.09 * variance * generator.uniform(-1, 1, 2))
     return flat * scale + shift
 
 
 def shade(faces, corners, generator, variance):
     """[F, 3] colours in [0, 255] after paint and light."""
-    normal = np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1])
+    normal = np.cross(corners[:, 3] - corners[:, 1], corners[:, 2] - corners[:, 0])
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True) + 1e-9
     light = np.array(STUDIO_LIGHT) * [1, -1, 1]
     light = light + 0.7 * variance * generator.uniform(-1, 1, 3)
