@@ -5,13 +5,18 @@ labels; `images_variant_{train,val,test}.txt` have lines "<7 digits> <variant na
 image 1234567 is `images/1234567.jpg`. Variant names hold spaces and slashes.
 """
 
+import os
+
 from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
-LIST = "variants.txt"
 NAME = "fgvc_aircraft"
+LIST = "variants.txt"
+SPLITS = ("train", "val", "test")
+PLACES = ("", "data", "fgvc-aircraft-2013b/data", "fgvc-aircraft-2013b")
 
 
 def aircraft(config, seed: int) -> Dataset:
@@ -21,10 +26,10 @@ def aircraft(config, seed: int) -> Dataset:
     classes = tuple(_lines(root / LIST))
     labels = {name: label for label, name in enumerate(classes)}
     splits = {
-        split: _items(root / f"images_variant_{split}.txt", labels)
-        for split in ("train", "val", "test")
+        split: _items(root / f"images_variant_{split}.txt", labels) for split in SPLITS
     }
-    require_images(root, [item.path for items in splits.values() for item in items])
+    paths = [item.path for items in splits.values() for item in items]
+    require_images(root, paths, config.on_error)
     name = config.name or NAME
     return Dataset(
         name=name,
@@ -36,9 +41,9 @@ def aircraft(config, seed: int) -> Dataset:
 
 
 def _data_folder(root):
-    for folder in (root, root / "data", root / "fgvc-aircraft-2013b" / "data"):
-        if (folder / LIST).is_file():
-            return folder
+    for place in PLACES:
+        if os.path.isfile(root / place / LIST):
+            return root / place
     raise UserError(
         f"{root} holds no FGVC-Aircraft (no {LIST} in it, in data/ or in "
         "fgvc-aircraft-2013b/data/); unpack fgvc-aircraft-2013b.tar.gz and name its "
@@ -47,22 +52,25 @@ def _data_folder(root):
 
 
 def _items(path, labels):
-    items = []
-    for number, line in enumerate(_lines(path), 1):
-        image, _, variant = line.partition(" ")
-        if variant not in labels:
-            raise UserError(
-                f"{path.name} line {number}: variant {variant!r} is not in {LIST}; "
-                "unpack the archive again"
-            )
-        items.append(Item(f"images/{image}.jpg", labels[variant]))
-    return tuple(items)
+    rows = [line.partition(" ") for line in _lines(path)]
+    if unknown := {
+        name.strip(): None for _, _, name in rows if name.strip() not in labels
+    }:
+        raise UserError(
+            f"{path.name} names variants that are not in {LIST} "
+            f"({listed(map(repr, unknown))}); unpack the archive again"
+        )
+    return tuple(
+        Item(f"images/{image}.jpg", labels[name.strip()]) for image, _, name in rows
+    )
 
 
 def _lines(path):
     try:
-        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
-    except FileNotFoundError:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "no UTF-8 text"
         raise UserError(
-            f"{path.parent} lacks {path.name}; unpack the archive again"
+            f"cannot read {path} ({reason}); unpack the archive again"
         ) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -2,9 +2,9 @@
 
 import collections
 
+from apt_jax.data.listing import listed
+from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
-
-SHOWN = 10
 
 
 def check(dataset, shots: int) -> list[str]:
@@ -20,37 +20,39 @@ def check(dataset, shots: int) -> list[str]:
 
 
 def _faults(dataset):
-    if len(dataset.classes) < 2:
+    classes = dataset.classes
+    if len(classes) < 2:
         yield (
-            f"only {len(dataset.classes)} class ({_named(dataset.classes)}); a classifier "
-            "needs two or more: add folders or lines for other classes"
+            f"{len(classes)} classes ({_quoted(classes)}); a classifier needs two or "
+            "more: add images of others"
         )
-    names = collections.Counter(name.casefold() for name in dataset.classes)
-    if twice := sorted(name for name, count in names.items() if count > 1):
-        yield f"class names occur more than once ({_named(twice)}); rename them"
+    if odd := [name for name in classes if not (_read(name) and name.isprintable())]:
+        yield f"class names that are no words ({_quoted(odd)}); rename them"
+    count = collections.Counter(map(_read, classes))
+    if twice := [name for name in classes if count[_read(name)] > 1]:
+        yield f"class names that CLIP reads as equal ({_quoted(twice)}); rename them"
     if empty := _without_images(dataset, dataset.train):
-        yield f"no training images of {_named(empty)}; add some or remove the class"
+        yield f"no training images of {_quoted(empty)}; add some or remove the class"
     if untested := _without_images(dataset, dataset.test):
-        yield (
-            f"no test images of {_named(untested)}; add some, or let a folder of classes "
-            "be split by the seed"
-        )
+        yield f"no test images of {_quoted(untested)}; add some or remove the class"
 
 
 def _notes(dataset, shots):
     counts = collections.Counter(item.label for item in dataset.train)
-    few = {
-        dataset.classes[label]: count
+    few = [
+        f"{dataset.classes[label]!r} ({count})"
         for label, count in sorted(counts.items())
         if count < shots
-    }
+    ]
     if few:
-        listed = [f"{name!r} ({count})" for name, count in list(few.items())[:SHOWN]]
-        more = f" and {len(few) - SHOWN} more" if len(few) > SHOWN else ""
         yield (
-            f"fewer than {shots} training images of {', '.join(listed)}{more}: all of "
-            "them are used"
+            f"fewer than {shots} training images of {listed(few)}: all of them are used"
         )
+
+
+def _read(name):
+    """A class name as CLIP's tokenizer reads it: without case or extra spaces."""
+    return " ".join(clean_name(name).split()).casefold()
 
 
 def _without_images(dataset, items):
@@ -58,6 +60,5 @@ def _without_images(dataset, items):
     return [name for label, name in enumerate(dataset.classes) if label not in present]
 
 
-def _named(names):
-    listed = ", ".join(repr(name) for name in names[:SHOWN])
-    return listed + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+def _quoted(names):
+    return listed(map(repr, names))

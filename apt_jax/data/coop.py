@@ -1,30 +1,42 @@
 """The split files of CoOp: `split_zhou_<Name>.json` and an image root.
 
-{"train": [[path, label, class name], ...], "val": [...], "test": [...]}, paths relative
-to the root. Class names come from the training list. The order of the lists is kept: the
-few-shot sampler depends on it.
+{"train": [[path, label, class name], ...], "val": [...], "test": [...]}, paths
+relative to the root. Class names come from the training list. The order of the lists is
+kept: the few-shot sampler depends on it.
 """
 
 import json
+import re
 from pathlib import Path
 
 from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, require_folder, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.templates import known_name, templates_of
 from apt_jax.errors import UserError
 
 SPLITS = ("train", "val", "test")
+LAYOUT = (
+    '{"train": [[path, label from 0, class name], ...], "val": [...], "test": [...]}'
+)
 
 
 def coop(config, seed: int) -> Dataset:
     """The data set that `config.split_file` lists below `config.root`."""
     del seed  # the split is given
-    root = require_folder(config.root, "the images that the split file lists")
-    listed = read_split(config.split_file)
-    classes = class_names(listed["train"])
-    splits = {name: _items(rows, classes, name) for name, rows in listed.items()}
-    require_images(root, [item.path for split in splits.values() for item in split])
-    name = config.name or root.name
+    root = require_folder(config.root, "the images that data.split_file lists")
+    rows = read_split(config.split_file)
+    classes = class_names(rows)
+    splits = {
+        split: tuple(
+            Item(path.replace("\\", "/"), label) for path, label, _ in of_split
+        )
+        for split, of_split in rows.items()
+    }
+    require_apart(splits)
+    paths = [item.path for items in splits.values() for item in items]
+    require_images(root, paths, config.on_error)
+    name = config.name or _name_of(config.split_file)
     return Dataset(
         name=name,
         classes=classes,
@@ -43,67 +55,89 @@ def read_split(path) -> dict[str, list]:
     if not path:
         raise UserError("data.split_file is empty; name a split_zhou_*.json")
     try:
-        content = json.loads(Path(path).expanduser().read_text(encoding="utf-8"))
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+        content = json.loads(text)
     except OSError as error:
         raise UserError(
             f"cannot read data.split_file {path}: {error.strerror}; check the path"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}); download it again") from None
     if not isinstance(content, dict) or not all(
-        isinstance(content.get(name), list) for name in SPLITS
+        isinstance(content.get(split), list) for split in SPLITS
     ):
+        raise UserError(f"{path} is no CoOp split file; its layout is {LAYOUT}")
+    odd = [
+        f"{split}[{index}] = {row!r}"
+        for split in SPLITS
+        for index, row in enumerate(content[split])
+        if not _is_triple(row)
+    ]
+    if odd:
         raise UserError(
-            f"{path} is no CoOp split file; it needs lists under 'train', 'val', 'test'"
+            f"{path} has {len(odd)} entries that are no [path, label from 0, class "
+            f"name] ({listed(odd)}); mend them"
         )
-    for name in SPLITS:
-        for row in content[name]:
-            if not _is_triple(row):
-                raise UserError(
-                    f"{path} has {row!r} under {name!r}; each entry is "
-                    "[path, label from 0, class name]"
-                )
-    return {name: content[name] for name in SPLITS}
+    return {split: content[split] for split in SPLITS}
 
 
-def class_names(train_rows) -> tuple[str, ...]:
+def class_names(rows) -> tuple[str, ...]:
     """Class names in label order, from the training list.
 
     Raises:
-        UserError: if a label has two names or a label is missing.
+        UserError: if labels lack training images or have more than one name.
     """
     names = {}
-    for _, label, name in train_rows:
-        if names.setdefault(label, name) != name:
-            raise UserError(
-                f"label {label} is called {names[label]!r} and {name!r} in the split "
-                "file; give each label one name"
-            )
-    if sorted(names) != list(range(len(names))):
-        missing = sorted(set(range(max(names))) - names.keys())
-        raise UserError(
-            f"the split file has no training images of labels {missing[:10]}; labels "
-            "count from 0 without gaps"
+    for _, label, name in rows["train"]:
+        names.setdefault(label, name)
+    used = {label for of_split in rows.values() for _, label, _ in of_split}
+    faults = []
+    # Labels count without gaps, so of n labels the highest is n - 1.
+    if untrained := sorted((used | set(range(len(used)))) - names.keys()):
+        faults.append(
+            f"labels without training images: {listed(map(str, untrained))} (labels "
+            "count from 0 without gaps)"
         )
+    named = {
+        f"{label} is {name!r} and {names[label]!r}": None
+        for of_split in rows.values()
+        for _, label, name in of_split
+        if names.get(label, name) != name
+    }
+    if named:
+        faults.append(f"labels of more than one name: {listed(named)}")
+    if faults:
+        raise UserError(f"{'; '.join(faults)}; mend data.split_file")
     return tuple(names[label] for label in range(len(names)))
 
 
-def _items(rows, classes, split):
-    unknown = sorted({label for _, label, _ in rows if label >= len(classes)})
-    if unknown:
-        raise UserError(
-            f"labels {unknown[:10]} of the {split} split have no training images; remove "
-            "them or add training images"
-        )
-    return tuple(Item(path.replace("\\", "/"), label) for path, label, _ in rows)
+def require_apart(splits):
+    """Refuses an image listed twice in a split, or in training and another split.
+
+    Validation and test may share images: they do in CoOp's ImageNet.
+    """
+    faults = []
+    for split, items in splits.items():
+        paths, seen = [item.path for item in items], set()
+        if twice := [path for path in paths if path in seen or seen.add(path)]:
+            faults.append(f"twice in {split}: {listed(twice)}")
+    train = {item.path for item in splits["train"]}
+    for split in ("val", "test"):
+        if both := [item.path for item in splits[split] if item.path in train]:
+            faults.append(f"in train and {split}: {listed(both)}")
+    if faults:
+        raise UserError(f"images are listed {'; '.join(faults)}; mend data.split_file")
 
 
 def _is_triple(row):
     return (
         isinstance(row, list)
-        and len(row) == 3
-        and isinstance(row[0], str)
-        and isinstance(row[1], int)
+        and [type(part) for part in row] == [str, int, str]
         and row[1] >= 0
-        and isinstance(row[2], str)
     )
+
+
+def _name_of(split_file):
+    """The data set in a file name such as split_zhou_EuroSAT_subset.json."""
+    stem = re.sub(r"^split_[a-z0-9]+_|_subset$", "", Path(split_file).stem)
+    return known_name(stem)

@@ -1,9 +1,9 @@
 """The few-shot sampler of CoOp, to the last index.
 
-Zhou et al. 2022, arXiv:2109.01134. One `random.Random(seed)` draws K training images of
-each class, classes in the order of their first appearance in the list (not of their
-labels), then min(K, 4) validation images from the same stream. A class with fewer images
-gives all it has, and draws nothing.
+Zhou et al. 2022, arXiv:2109.01134. One `random.Random(seed)` draws K training images
+of each class, classes in the order of their first appearance in the list (not of their
+labels), then min(K, 4) validation images from the same stream. A class with fewer
+images gives all it has, and draws nothing.
 """
 
 import random

@@ -4,33 +4,36 @@
     ROOT/CLASS/*                                                     split by the seed
 
 The seeded split is stratified: of each class 50 % train, 20 % val, 30 % test (CoOp's
-proportions), at least one of train and test. Files with the same bytes stay together, so
-that no copy of a training image is a test image; in the given layout such a copy is an
-error. Every file that is not hidden counts as an image; `scan` says which are none.
+proportions), at least one of train and test. Files with the same bytes stay on one
+side, so that no copy of a training image is a test image; in the given layout such a
+copy is an error. Everything in a class folder that is not hidden counts as an image;
+`scan` says which are none.
 """
 
 import collections
-import hashlib
+import os
 import random
 from pathlib import Path
 
+from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.roots import reader, require_folder
+from apt_jax.data.listing import listed
+from apt_jax.data.roots import entries, note, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
-TRAIN, VAL = 0.5, 0.2  # shares of a class; the rest is test
-SHOWN = 10
+SPLITS = ("train", "val", "test")
+SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 
 
 def folder(config, seed: int) -> Dataset:
     """The photographs below `config.root`."""
     root = require_folder(config.root, f"your photographs as {LAYOUTS}")
-    if (root / "train").is_dir():
+    if any(_folders(root / split) for split in ("train", "test")):
         classes, splits = _given(root, config.on_error)
     else:
-        classes, splits = _drawn(root, seed)
+        classes, splits = _drawn(root, seed, config.on_error)
     name = config.name or root.resolve().name
     return Dataset(
         name=name,
@@ -43,106 +46,134 @@ def folder(config, seed: int) -> Dataset:
 
 def _given(root, on_error):
     """Class names and splits of the layout with train/ and test/."""
-    if not (root / "test").is_dir():
-        raise UserError(f"{root} has train/ but no test/; the layout is {LAYOUTS}")
-    splits = [name for name in ("train", "val", "test") if (root / name).is_dir()]
-    found = {split: _images_by_class(root, root / split) for split in splits}
+    for split in ("train", "test"):
+        if not os.path.isdir(root / split):
+            raise UserError(f"{root} has no folder {split}; the layouts are {LAYOUTS}")
+    present = [split for split in SPLITS if os.path.isdir(root / split)]
+    if unused := [name for name in entries(root) if name not in present]:
+        note(f"{root}: not read: {listed(unused)} (splits are train, val and test)")
+    found = {split: _paths_by_class(root, split) for split in present}
     classes = tuple(sorted(set().union(*found.values())))
-    labels = {name: label for label, name in enumerate(classes)}
-    items = {
-        split: tuple(
-            Item(path, labels[name])
-            for name, paths in sorted(of_split.items())
-            for path in paths
-        )
-        for split, of_split in found.items()
+    splits = {
+        split: [
+            Item(path, label)
+            for label, name in enumerate(classes)
+            for path in found.get(split, {}).get(name, ())
+        ]
+        for split in SPLITS
     }
-    items.setdefault("val", ())
-    items["train"] = _apart(root, items["train"], items["test"], on_error)
-    return classes, items
+    return classes, _apart(root, splits, on_error)
 
 
-def _apart(root, train, test, on_error):
-    """The training images that are no byte-identical copies of test images."""
-    tested = collections.defaultdict(list)
-    for item in test:
-        tested[_digest(root, item.path)].append(item.path)
-    copies = {
-        item.path: tested[digest][0]
-        for item in train
-        if (digest := _digest(root, item.path)) in tested
-    }
-    if copies and on_error == "stop":
-        listed = ", ".join(f"{a} = {b}" for a, b in list(copies.items())[:SHOWN])
-        raise UserError(
-            f"{len(copies)} training images are copies of test images ({listed}); "
-            "remove them, or drop them from training with --config.data.on_error=skip"
+def _apart(root, splits, on_error):
+    """The splits without copies of what is in a split nearer to the test."""
+    keys = content_keys(
+        root, [item.path for items in splits.values() for item in items]
+    )
+    kept, copies, nearer = {}, {}, {}
+    for split in ("test", "val", "train"):
+        for item in splits[split]:
+            if original := nearer.get(keys[item.path]):
+                copies[item.path] = original
+        kept[split] = tuple(item for item in splits[split] if item.path not in copies)
+        nearer |= {keys[item.path]: item.path for item in kept[split]}
+    if copies:
+        pairs = listed(f"{copy} = {original}" for copy, original in copies.items())
+        _refuse_or_drop(
+            f"{len(copies)} images are byte-identical copies across splits ({pairs})",
+            on_error,
         )
-    return tuple(item for item in train if item.path not in copies)
+    return kept
 
 
-def _drawn(root, seed):
+def _drawn(root, seed, on_error):
     """Class names and a seeded, stratified split of the layout with classes only."""
-    found = _images_by_class(root, root)
+    found = _paths_by_class(root, "")
     classes = tuple(sorted(found))
+    keys = content_keys(root, [path for paths in found.values() for path in paths])
+    contradictions = _contradictions(found, keys)
+    if contradictions:
+        _refuse_or_drop(
+            f"{len(contradictions)} images have byte-identical copies in another class "
+            f"({listed(contradictions)})",
+            on_error,
+        )
     generator = random.Random(seed)
-    splits = {"train": [], "val": [], "test": []}
+    splits = {split: [] for split in SPLITS}
     for label, name in enumerate(classes):
-        groups = _groups_of_copies(root, found[name])
-        generator.shuffle(groups)
-        for split, paths in _shares(groups).items():
+        groups = collections.defaultdict(list)
+        for path in found[name]:
+            if path not in contradictions:
+                groups[keys[path]].append(path)
+        for split, paths in deal(list(groups.values()), generator).items():
             splits[split] += [Item(path, label) for path in sorted(paths)]
     return classes, {split: tuple(items) for split, items in splits.items()}
 
 
-def _shares(groups):
-    """Groups of copies dealt to the splits until each has its share of images."""
+def deal(groups: list[list[str]], generator: random.Random) -> dict[str, list[str]]:
+    """Shuffled groups of copies, dealt to test, val and train until each has its share.
+
+    Test gets an image first, and the last group is always for training.
+    """
+    generator.shuffle(groups)
     count = sum(map(len, groups))
-    test = max(1, round(count * (1 - TRAIN - VAL)))
-    val = min(round(count * VAL), max(0, count - test - 1))
+    wanted = {
+        "test": max(1, round(count * SHARE_OF_TEST)),
+        "val": round(count * SHARE_OF_VAL),
+    }
     dealt = {"test": [], "val": [], "train": []}
-    for group in groups:
-        if len(dealt["test"]) < test and len(groups) > 1:
-            dealt["test"] += group
-        elif len(dealt["val"]) < val:
-            dealt["val"] += group
-        else:
-            dealt["train"] += group
+    for group in groups[:-1]:
+        short = (split for split in wanted if len(dealt[split]) < wanted[split])
+        dealt[next(short, "train")] += group
+    dealt["train"] += [path for group in groups[-1:] for path in group]
     return dealt
 
 
-def _groups_of_copies(root, paths):
-    """Paths grouped by the bytes of their files."""
-    groups = collections.defaultdict(list)
-    for path in paths:
-        groups[_digest(root, path)].append(path)
-    return list(groups.values())
+def _contradictions(found, keys):
+    """Paths whose bytes occur under more than one class."""
+    classes = collections.defaultdict(set)
+    for name, paths in found.items():
+        for path in paths:
+            classes[keys[path]].add(name)
+    return [
+        path
+        for paths in found.values()
+        for path in paths
+        if len(classes[keys[path]]) > 1
+    ]
 
 
-def _digest(root, path):
-    try:
-        return hashlib.sha256((root / path).read_bytes()).digest()
-    except OSError:
-        return path  # `scan` reports what cannot be read
-
-
-def _images_by_class(root: Path, below: Path) -> dict[str, list[str]]:
-    """Files of each class folder, relative to the root, in sorted order."""
-    folders = [f for f in sorted(below.iterdir()) if f.is_dir() and not _hidden(f)]
-    if not folders:
+def _refuse_or_drop(what, on_error):
+    if on_error == "stop":
         raise UserError(
-            f"{below} has no class folders; the layout is {LAYOUTS}, with the class "
-            "names as folder names"
+            f"{what}; remove them, or drop them with --config.data.on_error=skip"
         )
-    return {
-        folder.name: [
-            file.relative_to(root).as_posix()
-            for file in sorted(folder.rglob("*"))
-            if file.is_file() and not _hidden(file)
+    note(f"dropped: {what}")
+
+
+def _paths_by_class(root: Path, split: str) -> dict[str, list[str]]:
+    """What is in each class folder, relative to the root, in sorted order."""
+    below = root / split
+    names = _folders(below)
+    found = {
+        name: [
+            f"{split}/{name}/{file}".removeprefix("/") for file in entries(below / name)
         ]
-        for folder in folders
+        for name in names
     }
+    paths = [path for paths in found.values() for path in paths]
+    if not names or (paths and all(os.path.isdir(root / path) for path in paths)):
+        raise UserError(
+            f"{below} has no folders of images; the layouts are {LAYOUTS}, with the "
+            "class names as folder names"
+        )
+    if loose := [name for name in entries(below) if name not in found]:
+        note(f"{below}: not read, in no class folder: {listed(loose)}")
+    return found
 
 
-def _hidden(path):
-    return path.name.startswith(".")
+def _folders(path: Path) -> list[str]:
+    """Names of the folders in `path`, if it is one."""
+    if not os.path.isdir(path):
+        return []
+    return [name for name in entries(path) if os.path.isdir(path / name)]

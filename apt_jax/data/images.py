@@ -5,16 +5,19 @@ Alpha is dropped, as CLIP's own preprocessing does. Of an animation, the first f
 """
 
 import io
+import threading
 import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = 178_956_970  # twice Pillow's own warning line; more is a decompression bomb
+# Pillow's own bound between a large photograph and a decompression bomb. It is checked
+# here too, because Pillow's can be switched off for the whole process.
+MAX_PIXELS = 178_956_970
 
-# Pillow's own limit would warn below ours and raise above it; the check below does both
-# jobs before anything is decoded.
-Image.MAX_IMAGE_PIXELS = None
+# Of modes that do not tell their range: what Pillow's readers of these formats fill.
+FULL_RANGE = {"PNG": 2**16 - 1, "PPM": 2**16 - 1}
+USUAL_RANGES = (1, 2**8 - 1, 2**16 - 1, 2**32 - 1)
 
 
 class ImageError(ValueError):
@@ -22,7 +25,7 @@ class ImageError(ValueError):
 
 
 def decode(data: bytes) -> Image.Image:
-    """The picture in a file's bytes, mode RGB, upright.
+    """The picture in a file's bytes, mode RGB, upright. Safe to call from threads.
 
     Raises:
         ImageError: if it is empty, no image, broken, or too large to be meant.
@@ -30,46 +33,83 @@ def decode(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("empty file")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata is no fault of the pixels
+        with _quiet:
             image = Image.open(io.BytesIO(data))
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(
-                    f"{width} x {height} pixels, over the limit of {MAX_PIXELS}"
-                )
+            _require_size(*image.size)
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(image)
     except UnidentifiedImageError:
         raise ImageError("not an image") from None
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than {MAX_PIXELS} pixels") from None
     except ImageError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        raise ImageError(f"broken image ({error})") from None
     except Exception as error:  # Pillow's plugins raise what their parsers stumble on
-        raise ImageError(f"broken image ({type(error).__name__}: {error})") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ImageError(f"broken image ({reason})") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """An 8-bit RGB picture of the same content."""
-    if image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.float64) / (2**16 - 1))
-    if image.mode in ("I", "F"):
-        return _grey(_unit_range(np.asarray(image).astype(np.float64)))
-    if image.mode == "P":  # a palette with transparency converts in two steps
-        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
-    return image.convert("RGB")
+    """An upright 8-bit RGB picture of the same content.
+
+    Raises:
+        ImageError: for greys that are no finite numbers.
+    """
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return _grey(np.asarray(upright).astype(np.float64) / (2**16 - 1))
+    if upright.mode in ("I", "F"):
+        full = FULL_RANGE.get(image.format) if upright.mode == "I" else None
+        return _grey(_fractions(np.asarray(upright).astype(np.float64), full))
+    if upright.mode == "P":  # a palette with transparency converts in two steps
+        upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
+    return upright.convert("RGB")
 
 
-def _unit_range(values):
-    """32-bit values in [0, 1]: what is stored so is mostly 16-bit, 8-bit or a fraction."""
-    top = values.max(initial=0)
-    for full in (1, 2**8 - 1, 2**16 - 1, 2**32 - 1):
-        if top <= full:
-            return values / full
-    return values / top
+def _require_size(width, height):
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"more than {MAX_PIXELS} pixels ({width} x {height})")
+
+
+def _fractions(values, full=None):
+    """Values in [0, 1]: of `full`, else of the smallest usual range that holds them."""
+    if not np.isfinite(values).all():
+        raise ImageError("greys that are no finite numbers")
+    low, high = values.min(initial=0), values.max(initial=0)
+    if low < 0:  # signed: no usual range
+        return (values - low) / (high - low)
+    fitting = (usual for usual in USUAL_RANGES if high <= usual)
+    return values / (full or next(fitting, high))
 
 
 def _grey(fractions):
-    levels = np.rint(np.clip(fractions, 0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(levels).convert("RGB")
+    return Image.fromarray(np.rint(fractions * 255).astype(np.uint8)).convert("RGB")
+
+
+class _Quiet:
+    """Silences Pillow's warnings while any thread is inside.
+
+    Odd metadata is no fault of the pixels. `warnings.catch_warnings` by itself is not
+    for threads: two that overlap restore each other's filters and silence the process.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *error):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(*error)
+
+
+_quiet = _Quiet()

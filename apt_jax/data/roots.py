@@ -1,10 +1,11 @@
 """Image files below a root: found, kept inside it, read."""
 
+import os
+import sys
 from pathlib import Path, PurePosixPath
 
+from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
-
-SHOWN = 10
 
 
 def require_folder(root, holds: str) -> Path:
@@ -12,39 +13,70 @@ def require_folder(root, holds: str) -> Path:
     if not root:
         raise UserError(f"data.root is empty; name the folder with {holds}")
     folder = Path(root).expanduser()
-    if not folder.is_dir():
+    if os.path.isfile(folder):
+        raise UserError(f"{root} is a file; unpack it and name the folder with {holds}")
+    if not os.path.isdir(folder):
         raise UserError(f"no folder {root}; data.root names the folder with {holds}")
     return folder
 
 
-def require_images(root: Path, paths):
-    """Refuses paths that leave the root, then paths where no file is."""
-    leaving = [path for path in paths if _leaves(root, path)]
-    if leaving:
+def entries(folder: Path) -> list[str]:
+    """Names of what is in a folder, sorted, hidden ones left out."""
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError as error:
         raise UserError(
-            f"{len(leaving)} listed paths leave {root} ({_first(leaving)}); list paths "
-            "relative to data.root, inside it"
+            f"cannot read folder {folder} ({error.strerror}); change its permissions "
+            "or --config.data.root"
+        ) from None
+
+
+def require_images(root: Path, paths, on_error: str):
+    """Refuses paths that leave the root, and paths where no file is.
+
+    With `on_error` "skip", absent files are left for `scan` to drop, unless all are.
+    """
+    paths = list(paths)
+    inside = os.path.realpath(root)
+    if leaving := [path for path in paths if _leaves(root, path, inside)]:
+        raise UserError(
+            f"{len(leaving)} of {len(paths)} listed images lie outside {root} "
+            f"({listed(leaving)}); list paths inside data.root, relative to it"
         )
-    absent = [path for path in paths if not (root / path).is_file()]
-    if absent:
+    absent = [path for path in paths if not os.path.isfile(root / path)]
+    if absent and (on_error == "stop" or len(absent) == len(paths)):
         raise UserError(
             f"{len(absent)} of {len(paths)} listed images are not below {root} "
-            f"({_first(absent)}); check --config.data.root, or unpack the archive again"
+            f"({listed(absent)}); {_advice(root, absent)}"
         )
 
 
 def reader(root: Path):
-    """Reads an item's bytes from below `root`."""
-    return lambda item: (root / item.path).read_bytes()
+    """Reads an item's bytes from below `root`; raises OSError."""
+
+    def read(item) -> bytes:
+        path = root / item.path
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise OSError("not a file")  # reading a pipe or device might never end
+        return path.read_bytes()
+
+    return read
 
 
-def _leaves(root, path):
+def note(text: str):
+    """Says what is unusual but no fault, on standard error."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _leaves(root, path, inside):
     pure = PurePosixPath(path)
-    if pure.is_absolute() or ".." in pure.parts:
+    if pure.is_absolute() or ".." in pure.parts or "\0" in path:
         return True
-    return not (root / path).resolve().is_relative_to(root.resolve())
+    return not Path(os.path.realpath(root / path)).is_relative_to(inside)
 
 
-def _first(paths):
-    listed = ", ".join(paths[:SHOWN])
-    return listed + (" ..." if len(paths) > SHOWN else "")
+def _advice(root, absent):
+    for below in entries(root):
+        if os.path.isfile(root / below / absent[0]):
+            return f"the first is in {root / below}: set --config.data.root to it"
+    return "check --config.data.root, or unpack the archive again"

@@ -5,19 +5,20 @@ caches, in split.json and in random views. A hash that once decoded need not be 
 again, so a second run only reads and hashes.
 """
 
+import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import hashlib
 import os
-import sys
+import string
 from pathlib import Path
 
 from apt_jax.data.images import ImageError, decode
+from apt_jax.data.listing import listed
+from apt_jax.data.roots import note
 from apt_jax.errors import UserError
-from apt_jax.files import write_text
 from apt_jax.progress import progress
-
-SHOWN = 10  # broken files named in one error
 
 
 def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None):
@@ -33,48 +34,63 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
     items = [item for split in dataset.splits.values() for item in split]
     known = _read_known(known_good_file)
     hashes, faults = {}, {}
+    with contextlib.closing(_checked(dataset.read, items, known)) as checked:
+        for item, (sha256, fault) in checked:
+            if fault is None:
+                hashes[item.path] = sha256
+            else:
+                faults[item.path] = fault
+    _add_known(known_good_file, set(hashes.values()) - known)
+    if faults:
+        _refuse_or_note(faults, on_error)
+        dataset = _without(dataset, faults)
+    return dataset, hashes
+
+
+def _checked(read, items, known):
+    """Yields each item with (SHA-256, None) or (None, reason); threads read ahead."""
 
     def check(item):
         try:
-            data = dataset.read(item)
+            item.path.encode()  # what is no UTF-8 cannot be written to split.json
+            data = read(item)
             sha256 = hashlib.sha256(data).hexdigest()
             if sha256 not in known:
                 decode(data)
             return sha256, None
+        except UnicodeEncodeError:
+            return None, "file name is not UTF-8"
         except ImageError as error:
             return None, str(error)
         except OSError as error:
             return None, error.strerror or str(error)
 
-    workers = min(os.cpu_count() or 1, 8)
-    with (
-        concurrent.futures.ThreadPoolExecutor(workers) as pool,
-        progress(len(items), "checking images") as advance,
-    ):
-        for item, (sha256, fault) in zip(items, pool.map(check, items), strict=True):
-            if fault is None:
-                hashes[item.path] = sha256
-            else:
-                faults[item.path] = fault
-            advance()
-    _write_known(known_good_file, known | set(hashes.values()))
-    if faults:
-        dataset = _without(dataset, faults, on_error)
-    return dataset, hashes
+    pool = concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
+    try:
+        with progress(len(items), "checking images") as advance:
+            for item, result in zip(items, pool.map(check, items), strict=True):
+                yield item, result
+                advance()
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for what is left
 
 
-def _without(dataset, faults, on_error):
-    listed = "; ".join(f"{path}: {why}" for path, why in list(faults.items())[:SHOWN])
-    more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
+def _refuse_or_note(faults, on_error):
+    named = listed((f"{path}: {why}" for path, why in faults.items()), separator="; ")
     if on_error == "stop":
         raise UserError(
-            f"{len(faults)} files cannot be read as images ({listed}{more}); mend or "
-            "remove them, or drop them with --config.data.on_error=skip"
+            f"{len(faults)} files cannot be read as images ({named}); mend or remove "
+            "them, or drop them with --config.data.on_error=skip"
         )
-    print(f"note: dropped {len(faults)} unreadable files ({listed}{more})", file=sys.stderr)
+    reasons = collections.Counter(faults.values()).most_common()
+    counted = listed(f"{count} {why}" for why, count in reasons)
+    note(f"dropped {len(faults)} unreadable files: {counted} ({named})")
+
+
+def _without(dataset, faults):
     kept = {
-        name: tuple(item for item in split if item.path not in faults)
-        for name, split in dataset.splits.items()
+        split: tuple(item for item in items if item.path not in faults)
+        for split, items in dataset.splits.items()
     }
     return dataclasses.replace(dataset, **kept)
 
@@ -82,9 +98,25 @@ def _without(dataset, faults, on_error):
 def _read_known(path) -> set[str]:
     if path is None or not path.exists():
         return set()
-    return set(path.read_text().split())
+    # A line cut short by a crash is no hash.
+    return {line for line in path.read_text(errors="replace").split() if _is_hash(line)}
 
 
-def _write_known(path, hashes):
-    if path is not None and hashes != _read_known(path):
-        write_text(path, "\n".join(sorted(hashes)) + "\n")
+def _is_hash(text):
+    return len(text) == 64 and set(text) <= set(string.hexdigits)
+
+
+def _add_known(path, hashes):
+    """Appends in one write, so that runs side by side lose nothing of each other's."""
+    if path is None or not hashes:
+        return
+    text = "\n" + "\n".join(sorted(hashes)) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab", buffering=0) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path} ({error.strerror}); set --config.features.cache_dir "
+            "to a folder of yours, or to nothing for no cache"
+        ) from None

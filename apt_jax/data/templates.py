@@ -29,6 +29,17 @@ TEMPLATES = {
     "synthetic": AIRCRAFT,  # ours: what the small CLIP of the package was trained on
 }
 
+# Other names that the same data sets go by, as `_key` spells them.
+ALIASES = {
+    "aircraft": "fgvc_aircraft",
+    "cars": "stanford_cars",
+    "describabletextures": "dtd",
+    "flowers102": "oxford_flowers",
+    "flowers17": "oxford_flowers17",
+    "oxfordflowers102": "oxford_flowers",
+    "oxfordiiitpet": "oxford_pets",
+}
+
 # The prompt ensemble for ImageNet of Tip-Adapter and others: CLIP's best seven.
 IMAGENET_7 = (
     "itap of a {}.",
@@ -41,14 +52,21 @@ IMAGENET_7 = (
 )
 
 
+def known_name(name: str) -> str:
+    """The name in `TEMPLATES` that is meant ("Caltech-101"); else `name` as it is."""
+    canonical = {_key(known): known for known in TEMPLATES} | ALIASES
+    return canonical.get(_key(name), name)
+
+
 def templates_of(name: str, given=()) -> tuple[str, ...]:
     """The templates of data set `name`, unless others are given.
 
     Raises:
         UserError: for a template without a place for the class name.
     """
-    chosen = tuple(given) or TEMPLATES.get(name, DEFAULT)
-    if faults := [template for template in chosen if "{}" not in template]:
+    given = (given,) if isinstance(given, str) else tuple(given)
+    chosen = tuple(filter(None, given)) or TEMPLATES.get(known_name(name), DEFAULT)
+    if faults := [one for one in chosen if not isinstance(one, str) or "{}" not in one]:
         raise UserError(
             f"templates {faults} have no {{}} where the class name goes; write for "
             "example 'a photo of a {}.'"
@@ -57,10 +75,14 @@ def templates_of(name: str, given=()) -> tuple[str, ...]:
 
 
 def clean_name(raw: str) -> str:
-    """A class name as CLIP reads it: underscores become spaces, nothing else changes."""
+    """A class name for a prompt: underscores become spaces, nothing else changes."""
     return raw.replace("_", " ")
 
 
 def prompts(classes, templates) -> list[list[str]]:
     """[K][P] prompts: every template of every class."""
     return [[t.replace("{}", clean_name(name)) for t in templates] for name in classes]
+
+
+def _key(name):
+    return "".join(filter(str.isalnum, name)).lower()
