@@ -275,7 +275,7 @@ class Kernel(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        kernel = self.param("kernel", NORMAL, self.shape)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), self.shape)
         y = product(x, kernel.reshape(-1, self.shape[-1]), self.dtype)
         if self.bias:
             bias = self.param("bias", nn.initializers.zeros, self.shape[-1:])

@@ -26,7 +26,7 @@ def training_curve(metrics: list[dict]):
     below.set_ylabel("accuracy (%)")
     below.set_xlabel("epoch")
     below.set_ylim(0, 102)
-    above.set_title("Training: augmented views, dropout on", color=INK)
+    above.set_title("Training: augmented views, dropout on", color=INK, size=9.5)
     return figure
 
 
@@ -52,7 +52,8 @@ def reliability_diagram(evaluations):
         above.plot(confidence, accuracy, "o-", color=BLUE, markersize=4)
         ece = 100 * evaluation.scores.summary()["ece"]
         label = LABELS.get(evaluation.name, evaluation.name)
-        above.set_title(f"{label}\nECE {ece:.1f} %, {len(bins.count)} bins", color=INK)
+        title = f"{label}\nECE {ece:.1f} %, {len(bins.count)} bins"
+        above.set_title(title, color=INK, size=9.5)
         left = [index * width for index in range(len(bins.count))]
         below.bar(left, bins.count, width=0.92 * width, align="edge", color=GREY)
         below.set_xlabel("confidence")
@@ -76,7 +77,6 @@ def _figure(rows, columns, size, **options):
         axis.tick_params(labelsize=8)
         axis.xaxis.label.set_size(9)
         axis.yaxis.label.set_size(9)
-        axis.title.set_size(9)
     return figure, axes
 
 
