@@ -172,7 +172,7 @@ def write(folder, config: ClipConfig, params, pixels, tokenizer_folder, dtype="f
 
     folder = Path(folder)
     tensors = {
-        name: np.ascontiguousarray(tensor, dtype)
+        name: np.asarray(tensor, dtype, order="C")
         for name, tensor in to_tensors(params, config).items()
     }
     write_json(folder / "config.json", config.to_json() | {"dtype": dtype})

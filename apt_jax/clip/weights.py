@@ -134,7 +134,7 @@ def to_tensors(params: dict, config) -> dict:
     """The tensors of `params` under the names of the file: `from_tensors` undone."""
     ours = flat(params)
     return {
-        name: np.ascontiguousarray(INVERSE[transform](np.asarray(ours[path])))
+        name: np.asarray(INVERSE[transform](np.asarray(ours[path])), order="C")
         for name, path, transform in rows(config)
     }
 

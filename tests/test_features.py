@@ -1,0 +1,195 @@
+"""Frozen outputs: encoded once, kept under a key of all they depend on, never half."""
+
+import dataclasses
+import os
+
+import jax
+import numpy as np
+import pytest
+from PIL import Image
+from toy import CLASSES, drawn_dataset, toy_clip
+
+from apt_jax.features import cache, encode as encoding
+from apt_jax.features.encode import encode, features_of_crops
+from apt_jax.features.stored import image_of
+from apt_jax.features.views import Views, content, random_box, random_view
+
+
+@pytest.fixture(scope="module")
+def clip():
+    return toy_clip()
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return drawn_dataset()
+
+
+def hashes_of(dataset):
+    return {item.path: f"{index:064x}" for index, item in enumerate(dataset.train)}
+
+
+def encoded(dataset, clip, **options):
+    options = {"inputs": "tokens"} | options
+    return encode(dataset, dataset.train, hashes_of(dataset), clip, **options)
+
+
+def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, clip):
+    found = encoded(dataset, clip)
+    n, patches, dim = len(dataset.train), 16, 8
+    assert found.stored["embedding"].shape == (n, 1, dim)
+    assert found.stored["embedding"].dtype == np.float32
+    assert found.stored["patches"].shape == (n, 1, patches, dim)
+    assert found.stored["patches"].dtype == np.float16
+    assert found.contents.shape == (n, 1, 2)
+    tokens = image_of(jax.tree.map(lambda x: x[0, 0], found.stored), "tokens")
+    crop = clip.pixels.centre_crop(Image.open(dataset.files[0]).convert("RGB"))
+    pixels = clip.pixels.normalise(crop)[None]
+    direct = clip.module.apply({"params": clip.params}, pixels, method="image_tokens")
+    np.testing.assert_allclose(tokens, direct[0], atol=2e-3)
+    np.testing.assert_allclose(tokens[0], direct[0, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("source", ["penultimate", "value_path"])
+def test_the_embedding_is_the_last_blocks_whatever_the_source_of_patches(
+    dataset, clip, source
+):
+    last, other = (encoded(dataset, clip, token_source=s) for s in ("last", source))
+    np.testing.assert_allclose(
+        other.stored["embedding"], last.stored["embedding"], rtol=1e-4, atol=1e-5
+    )
+    assert (other.stored["patches"] != last.stored["patches"]).any()
+
+
+def test_each_kind_of_input_keeps_what_it_reads(dataset, clip):
+    assert set(encoded(dataset, clip, inputs="embedding").stored) == {"embedding"}
+    crops = encoded(dataset, clip, inputs="pixels").stored["crop"]
+    image = image_of({"crop": crops[0, 0]}, "pixels", clip.pixels)
+    assert image.shape == (16, 16, 3)
+    assert image.dtype == np.float32
+
+
+def test_the_cache_gives_back_what_was_encoded(dataset, clip, tmp_path, monkeypatch):
+    options = {"views": Views(2, seed=3), "cache_dir": str(tmp_path)}
+    first = encoded(dataset, clip, **options)
+    monkeypatch.setattr(encoding, "_forward", lambda *args: 1 / 0)
+    second = encoded(dataset, clip, **options)
+    assert first.seconds > 0 == second.seconds
+    np.testing.assert_array_equal(first.contents, second.contents)
+    for name, array in first.stored.items():
+        np.testing.assert_array_equal(array, second.stored[name])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"views": Views(2, seed=4)},
+        {"views": Views(1, seed=3)},
+        {"inputs": "embedding"},
+        {"token_source": "penultimate"},
+        {"clip": {"sha256": "another"}},
+        {"clip": {"dtype": "bfloat16"}},
+        {"clip": {"pixels": "other mean"}},
+        {"hashes": "one image changed"},
+        {"items": "another order"},
+    ],
+)
+def test_the_key_changes_with_everything_features_depend_on(dataset, clip, change):
+    def key(clip=clip, hashes=None, items=dataset.train, **options):
+        defaults = {"inputs": "tokens", "token_source": "last", "views": Views(2, seed=3)}
+        hashes = hashes_of(dataset) if hashes is None else hashes
+        return encoding._key(items, hashes, clip, **(defaults | options))
+
+    base = key()
+    assert base == key()
+    if "clip" in change:
+        fields = change["clip"]
+        if "pixels" in fields:
+            fields = {"pixels": dataclasses.replace(clip.pixels, mean=(0.5, 0.5, 0.5))}
+        change = {"clip": dataclasses.replace(clip, **fields)}
+    elif "hashes" in change:
+        change = {"hashes": hashes_of(dataset) | {dataset.train[0].path: "f" * 64}}
+    elif "items" in change:
+        change = {"items": dataset.train[::-1]}
+    assert key(**change) != base
+
+
+def test_an_interrupted_encoding_leaves_nothing_behind(dataset, clip, tmp_path):
+    def broken(item):
+        if item == dataset.train[-1]:
+            raise KeyboardInterrupt
+        return dataset.read(item)
+
+    stopped = dataclasses.replace(dataset, read=broken)
+    with pytest.raises(KeyboardInterrupt):
+        encoded(stopped, clip, cache_dir=str(tmp_path))
+    assert list((tmp_path / "features").iterdir()) == []
+    assert len(encoded(dataset, clip, cache_dir=str(tmp_path)).contents) > 0
+
+
+def test_whoever_finishes_second_keeps_the_first_set(tmp_path):
+    folder = tmp_path / "key"
+    with cache.writing(folder, {"x": ((2,), "float32")}) as mine:
+        mine["x"][:] = 1
+        with cache.writing(folder, {"x": ((2,), "float32")}) as theirs:
+            theirs["x"][:] = 2
+    assert sorted(os.listdir(tmp_path)) == ["key"]
+    np.testing.assert_array_equal(cache.load(folder)["x"], [2, 2])
+
+
+def test_a_view_depends_on_its_image_and_seed_and_not_on_the_set(dataset, clip):
+    views = Views(3, seed=1)
+    whole = encoded(dataset, clip, views=views, inputs="pixels").stored["crop"]
+    some = encode(
+        dataset, dataset.train[2:4], hashes_of(dataset), clip, inputs="pixels", views=views
+    )
+    np.testing.assert_array_equal(some.stored["crop"], whole[2:4])
+    other = encoded(dataset, clip, views=Views(3, seed=2), inputs="pixels")
+    assert (other.stored["crop"] != whole).any()
+    assert (whole[:, 0] != whole[:, 1]).any()
+
+
+def test_random_boxes_lie_inside_and_cover_8_to_100_percent():
+    generator = np.random.default_rng(0)
+    shares, ratios = [], []
+    for _ in range(300):
+        left, top, right, bottom = random_box((120, 90), generator)
+        assert 0 <= left < right <= 120
+        assert 0 <= top < bottom <= 90
+        shares.append((right - left) * (bottom - top) / (120 * 90))
+        ratios.append((right - left) / (bottom - top))
+    assert 0.07 < min(shares) < 0.15
+    assert 0.85 < max(shares) <= 1
+    assert 0.72 < min(ratios) < 0.85
+    assert 1.2 < max(ratios) < 1.38
+
+
+def test_an_image_too_long_for_any_box_gives_its_centre(clip):
+    strip = Image.new("RGB", (400, 2), "red")
+    view = random_view(strip, np.random.default_rng(0), clip.pixels)
+    assert view.shape == (16, 16, 3)
+
+
+def test_content_names_the_pixels():
+    crop = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    other = crop.copy()
+    other[0, 0, 0] += 1
+    assert content(crop).dtype == np.uint32
+    assert (content(crop) == content(crop.copy())).all()
+    assert (content(crop) != content(other)).any()
+    assert (content(crop) != content(crop.reshape(2, 8, 3))).any()
+
+
+def test_crops_by_hand_and_files_give_the_same_features(dataset, clip):
+    whole = encoded(dataset, clip)
+    crops = [
+        clip.pixels.centre_crop(Image.open(path).convert("RGB")) for path in dataset.files
+    ]
+    by_hand = features_of_crops(clip, crops, "tokens")
+    np.testing.assert_array_equal(by_hand.contents, whole.contents)
+    for name in whole.stored:
+        np.testing.assert_array_equal(by_hand.stored[name], whole.stored[name])
+
+
+def test_there_are_as_many_classes_as_drawn(dataset):
+    assert {item.label for item in dataset.train} == set(range(len(CLASSES)))

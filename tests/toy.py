@@ -1,0 +1,105 @@
+"""A toy CLIP in the real layout, and coloured pictures it can be adapted to."""
+
+import dataclasses
+import functools
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+from PIL import Image
+
+from apt_jax.clip import checkpoint
+from apt_jax.clip.bpe import learn_bpe
+from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
+from apt_jax.clip.pixels import Preprocessing
+from apt_jax.data import Dataset, Item
+
+CLASSES = ("red", "green", "blue")
+COLOURS = ((200, 40, 40), (40, 180, 60), (50, 60, 210))
+SIZE = 16
+
+
+@functools.cache
+def toy_folder() -> Path:
+    """A checkpoint folder of a random CLIP with a vocabulary of colours."""
+    folder = Path(tempfile.mkdtemp()) / "toy"
+    vocabulary = folder.parent
+    size = learn_bpe([f"a photo of a {name}." for name in CLASSES] * 20, vocabulary)
+    config = ClipConfig(
+        vision=VisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=SIZE,
+            patch_size=4,
+        ),
+        text=TextConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            vocab_size=size,
+            max_position_embeddings=16,
+        ),
+        projection_dim=8,
+    )
+    generator = np.random.default_rng(0)
+    params = jax.tree.map(
+        lambda x: generator.normal(size=x.shape).astype(np.float32) * 0.3,
+        checkpoint.parameter_shapes(config),
+    )
+    params["logit_scale"] = np.float32(2.0)
+    pixels = Preprocessing(SIZE, SIZE)
+    checkpoint.write(folder, config, params, pixels, vocabulary, dtype="float32")
+    return folder
+
+
+def toy_clip():
+    return checkpoint.load(str(toy_folder()))
+
+
+def draw(path: Path, label: int, generator):
+    """A noisy picture of one colour."""
+    noise = generator.normal(size=(20, 24, 3)) * 25
+    pixels = np.clip(np.array(COLOURS[label]) + noise, 0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path, "png")
+
+
+def photo_folder(root: Path, train=4, test=3) -> Path:
+    """ROOT/{train,test}/CLASS/*.png in the layout of source "folder"."""
+    generator = np.random.default_rng(1)
+    for split, count in (("train", train), ("test", test)):
+        for label, name in enumerate(CLASSES):
+            for number in range(count):
+                draw(root / split / name / f"{number}.png", label, generator)
+    return root
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawn(Dataset):
+    files: tuple[Path, ...] = ()  # of the training images
+
+
+def drawn_dataset() -> Drawn:
+    """Two training images of each colour, as files."""
+    root, generator = Path(tempfile.mkdtemp()), np.random.default_rng(2)
+    items = tuple(
+        Item(f"{name}/{number}.png", label)
+        for label, name in enumerate(CLASSES)
+        for number in range(2)
+    )
+    for item in items:
+        draw(root / item.path, item.label, generator)
+    return Drawn(
+        name="colours",
+        classes=CLASSES,
+        train=items,
+        val=(),
+        test=(),
+        templates=("a photo of a {}.",),
+        read=lambda item: (root / item.path).read_bytes(),
+        files=tuple(root / item.path for item in items),
+    )
