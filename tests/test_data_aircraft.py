@@ -1,0 +1,75 @@
+"""FGVC-Aircraft as its archive unpacks."""
+
+import pytest
+from photos import load, paths, write
+
+from apt_jax.errors import UserError
+
+VARIANTS = b"707-320\nF/A-18\nDC-9-30 long name\r\n"
+LISTS = {
+    "images_variant_train.txt": b"""\
+0000002 F/A-18
+0000001 707-320
+0000003 DC-9-30 long name
+""",
+    "images_variant_val.txt": b"0000004 F/A-18\r\n",
+    "images_variant_test.txt": b"""\
+0000005 707-320
+0000006 F/A-18
+0000007 DC-9-30 long name
+""",
+}
+IMAGES = {f"images/{number:07d}.jpg": number for number in range(1, 8)}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    write(
+        tmp_path / "fgvc-aircraft-2013b/data",
+        {"variants.txt": VARIANTS} | LISTS | IMAGES,
+    )
+    return tmp_path / "fgvc-aircraft-2013b"
+
+
+@pytest.mark.parametrize("place", [".", "data", ".."])
+def test_the_archive_is_found_from_its_folder_its_data_or_its_parent(archive, place):
+    dataset = load("aircraft", archive / place)
+    assert dataset.classes == ("707-320", "F/A-18", "DC-9-30 long name")
+    assert paths(dataset.train) == [f"images/000000{n}.jpg" for n in (2, 1, 3)]
+    assert [item.label for item in dataset.train] == [1, 0, 2]
+    assert [(item.path, item.label) for item in dataset.val] == [
+        ("images/0000004.jpg", 1)
+    ]
+    assert [item.label for item in dataset.test] == [0, 1, 2]
+    assert dataset.name == "fgvc_aircraft"
+    assert dataset.templates == ("a photo of a {}, a type of aircraft.",)
+    assert dataset.read(dataset.test[0])
+
+
+def test_another_folder_is_told_what_was_looked_for(tmp_path):
+    with pytest.raises(UserError, match=r"holds no FGVC-Aircraft \(no variants\.txt"):
+        load("aircraft", tmp_path)
+
+
+def test_a_missing_list_is_named(archive):
+    (archive / "data/images_variant_val.txt").unlink()
+    with pytest.raises(UserError, match=r"images_variant_val\.txt \(No such file"):
+        load("aircraft", archive)
+
+
+def test_variants_that_are_in_no_list_are_named(archive):
+    write(archive / "data", {"images_variant_val.txt": b"0000004 Zeppelin\n"})
+    with pytest.raises(UserError, match=r"not in variants\.txt \('Zeppelin'\)"):
+        load("aircraft", archive)
+
+
+def test_absent_images_are_counted_and_named(archive):
+    (archive / "data/images/0000005.jpg").unlink()
+    with pytest.raises(UserError, match=r"1 of 7 .*images/0000005\.jpg"):
+        load("aircraft", archive)
+
+
+def test_a_list_cannot_point_outside_the_archive(archive):
+    write(archive / "data", {"images_variant_val.txt": b"../../../x F/A-18\n"})
+    with pytest.raises(UserError, match=r"lie outside"):
+        load("aircraft", archive)
