@@ -53,7 +53,7 @@ def evaluate(
             Scores.of(
                 part.log_probs,
                 of_part,
-                expected_entropy=part.expected_entropy,
+                expected_entropy=None if key is None else part.expected_entropy,
                 num_bins=bins,
             )
         )

@@ -142,13 +142,13 @@ def test_of_an_animation_the_first_frame_is_taken(kind):
 
 
 def test_an_empty_file_is_refused():
-    with pytest.raises(ImageError, match="^empty file$"):
+    with pytest.raises(ImageError, match=r"^empty file$"):
         decode(b"")
 
 
 @pytest.mark.parametrize("data", [b"\0" * 100, b"hello", b"<svg></svg>", b"PK\3\4"])
 def test_what_is_no_image_is_refused(data):
-    with pytest.raises(ImageError, match="^not an image$"):
+    with pytest.raises(ImageError, match=r"^not an image$"):
         decode(data)
 
 

@@ -39,14 +39,14 @@ class Scores:
     bins: Bins
 
     @classmethod
-    def of(cls, log_probs, labels, *, expected_entropy, mask=None, num_bins=15):
+    def of(cls, log_probs, labels, *, expected_entropy=None, mask=None, num_bins=15):
         """The scores of a part of the examples.
 
         Args:
             log_probs: [n, K] natural logarithms of class probabilities.
             labels: [n] integers in [0, K).
-            expected_entropy: [n] mean entropy of the Monte-Carlo samples, nats; of one
-                deterministic pass, its entropy.
+            expected_entropy: [n] mean entropy of the Monte-Carlo samples, nats; None for
+                one deterministic pass, whose samples cannot disagree.
             mask: [n] bool, False for padding; by default every example counts.
 
         Raises:
@@ -64,7 +64,9 @@ class Scores:
         probs = np.exp(log_probs)
         correct = (probs.argmax(-1) == labels).astype(np.float64)
         total = entropy(probs)
-        expected = np.asarray(expected_entropy, np.float64)[real]
+        expected = total
+        if expected_entropy is not None:
+            expected = np.asarray(expected_entropy, np.float64)[real]
         one_hot = np.eye(probs.shape[-1])[labels]
         per_example = {
             "accuracy": correct,

@@ -1,0 +1,342 @@
+"""A whole run: its files, its refusals, and that nothing is lost when it is killed."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from toy import CLASSES, photo_folder, toy_folder
+
+import apt_jax
+from apt_jax import config, experiment
+from apt_jax.errors import UserError
+from apt_jax.predict import main as predict_main
+from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.workdir import Workdir
+
+ROOT = Path(__file__).parents[1]
+
+
+def settings(photos, cache="", **fields):
+    """The configuration of a small run on photographs of colours."""
+    c = config.default(method="apt", source="folder")
+    c.clip.checkpoint = str(toy_folder())
+    c.clip.dtype = "float32"
+    c.features.cache_dir = str(cache)
+    c.data.root = str(photos)
+    c.shots, c.augment.views = 3, 2
+    c.method.heads = 2
+    c.train.epochs, c.train.learning_rate, c.train.checkpoint_every = 6, 0.05, 2
+    c.eval.samples = 8
+    for field, value in fields.items():
+        config.set_field(c, field.replace("__", "."), str(value))
+    return c
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return photo_folder(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    """The folder of a finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "colours"
+    experiment.run(settings(photos), folder)
+    return folder
+
+
+def read(folder, name):
+    return json.loads((folder / name).read_text())
+
+
+def test_a_run_leaves_every_file_of_the_contract(finished):
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {
+        "config.json",
+        "protocol.json",
+        "classes.json",
+        "split.json",
+        "checkpoints",
+        "metrics.jsonl",
+        "results.json",
+        "predictions.csv",
+        "figures",
+    }
+    assert {path.name for path in (finished / "figures").iterdir()} == {
+        "reliability.png",
+        "training.png",
+    }
+    assert read(finished, "classes.json") == sorted(CLASSES)
+
+
+def test_results_hold_three_rows_and_the_cost(finished):
+    results = read(finished, "results.json")
+    rows = results["evaluations"]
+    assert [row["name"] for row in rows] == ["zero_shot", "deterministic", "mc_dropout"]
+    assert [row["samples"] for row in rows] == [None, None, 8]
+    for row in rows:
+        assert row["split"] == "test"
+        assert row["examples"] == 9
+        for name in ("accuracy", "ece"):
+            assert 0 <= row[name] <= 1
+        assert row["expected_entropy"] <= row["predictive_entropy"] + 1e-6
+    assert rows[0]["mutual_information"] == 0 < rows[2]["mutual_information"]
+    cost = results["cost"]
+    assert cost["trainable_parameters"] == 4 * (8 * 8 + 8)
+    for name in ("encode_seconds", "train_seconds", "test_ms_per_image", "peak_memory_mb"):
+        assert cost[name] > 0
+    assert results["protocol"] == read(finished, "protocol.json")
+
+
+def test_the_protocol_card_says_what_was_done(finished):
+    card = read(finished, "protocol.json")
+    assert card["selected_by"] == "validation split"
+    assert card["backbone"]["sha256"]
+    assert card["train"]["epochs"] == 6
+    assert card["train"]["momentum"] == 0.9  # resolved, though nobody asked
+    assert set(card["versions"]) >= {"python", "jax", "flax", "optax", "numpy"}
+    for name in ("split_sha256", "few_shot_sha256", "classes_sha256", "templates_sha256"):
+        assert len(card["data"][name]) == 64
+    assert read(finished, "config.json")["train"]["batch_size"] == 32
+
+
+def test_every_image_of_every_split_is_listed_with_its_hash(finished):
+    split = read(finished, "split.json")
+    assert [len(split[name]) for name in ("train", "val", "test")] == [12, 0, 9]
+    assert len(split["few_shot_train"]) == 9
+    path, label, sha256 = split["test"][0]
+    assert (path, label) == ("test/blue/0.png", 0)
+    assert len(sha256) == 64
+
+
+def test_metrics_have_a_line_an_epoch(finished):
+    lines = Workdir(finished).read_metrics()
+    assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert set(lines[0]) == {
+        "step",
+        "epoch",
+        "loss",
+        "accuracy",
+        "learning_rate",
+        "seconds",
+    }
+
+
+def test_predictions_have_a_row_an_image_and_a_column_a_class(finished):
+    with open(finished / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 9
+    for row in rows:
+        probs = [float(row[name]) for name in sorted(CLASSES)]
+        assert sum(probs) == pytest.approx(1, abs=1e-5)
+        assert row["predicted"] == sorted(CLASSES)[int(np.argmax(probs))]
+        assert float(row["confidence"]) == max(probs)
+        assert row["label"] in row["path"]
+    right = np.mean([row["label"] == row["predicted"] for row in rows])
+    assert right == read(finished, "results.json")["evaluations"][-1]["accuracy"]
+
+
+def test_the_same_command_again_reprints_a_finished_run(finished, photos, capsys, monkeypatch):
+    before = (finished / "results.json").read_bytes()
+    monkeypatch.setattr(experiment, "prepare", lambda config: 1 / 0)
+    experiment.run(settings(photos), finished)
+    assert "zero-shot CLIP" in capsys.readouterr().out
+    assert (finished / "results.json").read_bytes() == before
+
+
+def test_a_directory_of_another_run_is_refused_naming_every_field(finished, photos):
+    other = settings(photos, shots=1, eval__samples=5)
+    with pytest.raises(UserError, match="eval.samples: 8 -> 5; shots: 3 -> 1"):
+        experiment.run(other, finished)
+
+
+def test_a_directory_that_is_no_run_is_refused(photos, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="not empty and holds no run"):
+        experiment.run(settings(photos), tmp_path)
+
+
+def test_what_the_user_can_mend_leaves_nothing_behind(photos, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(UserError, match="no folder"):
+        experiment.run(settings(tmp_path / "nothing"), folder)
+    with pytest.raises(UserError, match="the tokenizer cuts the prompt of 'blue'"):
+        experiment.run(settings(photos, data__templates="a photo of the " * 9 + "{}"), folder)
+    assert not folder.exists()
+
+
+# -- after training ---------------------------------------------------------------------
+
+
+def test_a_finished_run_predicts_what_it_reported(finished, photos):
+    classifier = apt_jax.load(finished)
+    with open(finished / "predictions.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    predicted = classifier.predict([photos / row["path"] for row in rows])
+    assert predicted.labels == [row["predicted"] for row in rows]
+    reported = [[float(row[name]) for name in classifier.classes] for row in rows]
+    np.testing.assert_allclose(predicted.probabilities, reported, rtol=1e-5)
+    reported = [float(row["mutual_information"]) for row in rows]
+    np.testing.assert_allclose(predicted.mutual_information, reported, atol=1e-6)
+
+
+def test_an_image_gets_the_same_numbers_alone_in_any_batch_and_as_any_type(
+    finished, photos
+):
+    classifier = apt_jax.load(finished)
+    paths = sorted((photos / "test").rglob("*.png"))
+    whole = classifier.predict(paths)
+    alone = classifier.predict([np.asarray(Image.open(paths[4]))])
+    backwards = classifier.predict([Image.open(path) for path in paths[::-1]])
+    np.testing.assert_allclose(alone.probabilities[0], whole.probabilities[4], rtol=1e-6)
+    np.testing.assert_allclose(
+        backwards.probabilities[::-1], whole.probabilities, rtol=1e-6
+    )
+
+
+def test_unreadable_images_are_all_named(finished, tmp_path):
+    (tmp_path / "a.jpg").write_text("no image")
+    images = [tmp_path / "a.jpg", tmp_path / "b.jpg", np.zeros((4, 4), np.uint8)]
+    with pytest.raises(UserError, match=r"3 of 3 .*a\.jpg: not.*b\.jpg: No such.*\[4, 4\]"):
+        apt_jax.load(finished).predict(images)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "csv"])
+def test_predict_prints_every_photograph_of_a_folder(finished, photos, capsys, form):
+    predict_main([f"--workdir={finished}", str(photos / "test"), f"--format={form}"])
+    out = capsys.readouterr().out
+    assert out.count(".png") == 9
+    if form == "json":
+        first = json.loads(out)[0]
+        assert set(first["probabilities"]) == set(CLASSES)
+
+
+def test_predicting_without_a_run_or_photographs_says_so(finished, tmp_path):
+    with pytest.raises(UserError, match="holds no finished run"):
+        apt_jax.load(tmp_path)
+    with pytest.raises(UserError, match="no file or folder"):
+        predict_main([f"--workdir={finished}", str(tmp_path / "nothing.jpg")])
+
+
+def test_evaluating_again_changes_the_samples_and_nothing_else(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    before = read(finished, "results.json")
+    after = experiment.evaluate_again(copy, {"samples": 3})
+    assert after["evaluations"][:2] == before["evaluations"][:2]
+    assert after["evaluations"][2]["samples"] == 3
+    assert after["evaluations"][2]["nll"] != before["evaluations"][2]["nll"]
+    assert read(copy, "config.json") == read(finished, "config.json")
+
+
+def test_evaluating_on_changed_images_is_refused(photos, tmp_path):
+    mine = shutil.copytree(photos, tmp_path / "photos")
+    experiment.run(settings(mine), tmp_path / "run")
+    shutil.copy(mine / "train/red/0.png", mine / "test/red/1.png")
+    (mine / "train/red/0.png").unlink()
+    with pytest.raises(UserError, match=r"1 test images are not those .*test/red/1\.png"):
+        experiment.evaluate_again(tmp_path / "run", {})
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("classes.json", lambda text: text.replace("red", "rot"), "list of classes"),
+        ("config.json", lambda text: text.replace('"heads": 2', '"heads": 4'), "configuration"),
+    ],
+)
+def test_a_checkpoint_is_verified_before_it_predicts(finished, tmp_path, file, change, message):
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    (copy / file).write_text(change((copy / file).read_text()))
+    with pytest.raises(UserError, match=f"trained with another {message}"):
+        apt_jax.load(copy)
+
+
+def test_another_backbone_is_refused(finished, tmp_path):
+    backbone = shutil.copytree(toy_folder(), tmp_path / "clip")
+    copy = shutil.copytree(finished, tmp_path / "copy")
+    moved = read(copy, "config.json")
+    weights = bytearray((backbone / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (backbone / "model.safetensors").write_bytes(bytes(weights))
+    moved["clip"]["checkpoint"] = str(backbone)
+    (copy / "config.json").write_text(json.dumps(moved))
+    with pytest.raises(UserError, match="another backbone"):
+        apt_jax.load(copy)
+
+
+# -- killed -----------------------------------------------------------------------------
+
+
+def trained_parameters(folder):
+    """The state in a run's newest checkpoint, as NumPy arrays."""
+    import orbax.checkpoint as ocp
+
+    newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    return ocp.StandardCheckpointer().restore((newest / "state").absolute())
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(photos, tmp_path):
+    """`kill -9`, the same command again, until it finishes: bit for bit the same."""
+    import jax
+
+    fields = {
+        "data.root": photos,
+        "clip.checkpoint": toy_folder(),
+        "clip.dtype": "float32",
+        "features.cache_dir": tmp_path / "cache",
+        "shots": 3,
+        "augment.views": 2,
+        "method.heads": 2,
+        "train.epochs": 400,
+        "train.checkpoint_every": 3,
+        "eval.samples": 2,
+    }
+    command = [sys.executable, "train.py", "--config", "configs/folder.py"]
+    command += [f"--config.{name}={value}" for name, value in fields.items()]
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+
+    def start(folder):
+        return subprocess.Popen(
+            [*command, "--workdir", str(folder)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    began = time.monotonic()
+    assert start(whole).wait() == 0
+    duration = time.monotonic() - began
+    generator, kills = random.Random(0), 0
+    for _ in range(3):
+        process = start(killed)
+        time.sleep(generator.uniform(0.5, 0.95) * duration)
+        process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
+    assert kills >= 2
+    assert start(killed).wait() == 0
+    one, other = trained_parameters(whole), trained_parameters(killed)
+    equal = jax.tree.map(lambda a, b: bool((a == b).all()), one, other)
+    assert jax.tree.all(equal)
+    rows = [read(folder, "results.json")["evaluations"] for folder in (whole, killed)]
+    assert rows[0] == rows[1]
+    epochs = [line["epoch"] for line in Workdir(killed).read_metrics()]
+    assert epochs == list(range(1, 401))
+
+
+def test_checkpoints_keep_the_newest_only(finished):
+    assert [path.name for path in (finished / "checkpoints").iterdir()] == ["6"]
+    with Checkpoints(finished / "checkpoints", {}):
+        pass
