@@ -1,9 +1,9 @@
 """Adapt a frozen CLIP to a few labelled photographs, and say how sure the result is.
 
-    import apt_jax
-    classifier = apt_jax.load("runs/birds")            # a finished run
-    prediction = classifier.predict(["a.jpg", array])  # paths, PIL images, arrays
-    prediction.labels, prediction.confidence, prediction.mutual_information
+import apt_jax
+classifier = apt_jax.load("runs/birds")            # a finished run
+prediction = classifier.predict(["a.jpg", array])  # paths, PIL images, arrays
+prediction.labels, prediction.confidence, prediction.mutual_information
 """
 
 __version__ = "0.1.0"

@@ -16,7 +16,9 @@ def run(main) -> int:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command again goes on from here", file=sys.stderr)
+        print(
+            "\ninterrupted; the same command again goes on from here", file=sys.stderr
+        )
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing more to say

@@ -190,7 +190,9 @@ def set_field(config, field: str, text: str):
     fields = flat(config)
     if field not in fields:
         nearest = difflib.get_close_matches(field, fields, n=1, cutoff=0.4)
-        hint = f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(fields)}"
+        hint = (
+            f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(fields)}"
+        )
         raise UserError(f"unknown field --config.{field}; {hint}")
     *folders, name = field.split(".")
     for folder in folders:

@@ -91,9 +91,7 @@ def predict_batch(method, params, task, stored, contents, key, samples) -> Predi
     images = jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
     if key is None:
         return deterministic(method, params, task, images)
-    return monte_carlo(
-        method, params, task, images, contents, key=key, samples=samples
-    )
+    return monte_carlo(method, params, task, images, contents, key=key, samples=samples)
 
 
 def _pad(array, size):

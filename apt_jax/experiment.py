@@ -1,10 +1,10 @@
 """The story of a run, from a configuration to a report, top to bottom.
 
-    prepare   everything that can be wrong is found: settings, images, class names
-    encode    the frozen tower runs once over the shots and the test images
-    adapt     the method trains on the shots; the test split is not among its arguments
-    judge     zero-shot, deterministic and Monte-Carlo rows over the test split
-    publish   predictions, figures, results.json; then the table
+prepare   everything that can be wrong is found: settings, images, class names
+encode    the frozen tower runs once over the shots and the test images
+adapt     the method trains on the shots; the test split is not among its arguments
+judge     zero-shot, deterministic and Monte-Carlo rows over the test split
+publish   predictions, figures, results.json; then the table
 """
 
 import resource
@@ -109,9 +109,7 @@ def adapt(workdir, config, prepared, task, recipe):
                 workdir.add_metrics(line._asdict())
                 advance(1, loss=line.loss, accuracy=line.accuracy)
 
-            return loop.train(
-                method, task, recipe, state, key, after_epoch=after_epoch
-            )
+            return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
 
 
 def judge(config, method, params, task, test, labels) -> list:

@@ -30,7 +30,8 @@ def _spell(figures) -> str:
 
 @contextlib.contextmanager
 def _bar(total, what, unit):
-    from rich import console, progress as bars
+    from rich import console
+    from rich import progress as bars
 
     columns = (
         bars.TextColumn("{task.description}"),

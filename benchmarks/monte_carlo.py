@@ -54,7 +54,9 @@ def measure(classes, options):
     """Yields (T or None, tower seconds an image, head seconds an image)."""
     generator = np.random.default_rng(0)
     tower = tower_program(options.dtype)
-    pixels = jnp.asarray(generator.normal(size=(options.batch, SIZE, SIZE, 3)), "float32")
+    pixels = jnp.asarray(
+        generator.normal(size=(options.batch, SIZE, SIZE, 3)), "float32"
+    )
     tokens = jax.block_until_ready(tower(pixels))
     task, method, params = made_up_head(classes, generator)
     contents = jnp.arange(2 * options.batch, dtype=jnp.uint32).reshape(-1, 2)
@@ -124,9 +126,7 @@ def _deterministic(method, params, task, tokens):
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
 def _sampled(method, params, task, tokens, contents, samples):
     key = jax.random.key(1)
-    return monte_carlo(
-        method, params, task, tokens, contents, key=key, samples=samples
-    )
+    return monte_carlo(method, params, task, tokens, contents, key=key, samples=samples)
 
 
 if __name__ == "__main__":

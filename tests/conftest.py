@@ -8,9 +8,13 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import pytest
 
-jax.config.update("jax_numpy_rank_promotion", "raise")  # [N] + [N, 1] must be spelled out
+jax.config.update(
+    "jax_numpy_rank_promotion", "raise"
+)  # [N] + [N, 1] must be spelled out
 jax.config.update("jax_debug_key_reuse", True)  # sees jax.random.key, not PRNGKey
-jax.config.update("jax_captured_constants_warn_bytes", 1_000_000)  # weights in a closure
+jax.config.update(
+    "jax_captured_constants_warn_bytes", 1_000_000
+)  # weights in a closure
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -19,5 +23,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 def shared():
     """The folder of real data beside the checkout; its tests are skipped without it."""
     if not SHARED.is_dir():
-        pytest.skip("NOT CHECKED: no ../shared beside the checkout (real data, tokenizer)")
+        pytest.skip(
+            "NOT CHECKED: no ../shared beside the checkout (real data, tokenizer)"
+        )
     return SHARED

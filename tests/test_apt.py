@@ -144,7 +144,9 @@ def test_cls_can_be_left_out_of_the_keys():
 
 @pytest.mark.parametrize("drop", ["drop_attn", "drop_out", "drop_token", "drop_mlp"])
 def test_each_image_side_dropout_acts_with_a_key_and_only_then(drop):
-    method = APT(heads=4, zero_init_out=False, mlp_ratio=2, **{"drop_out": 0.0, drop: 0.5})
+    method = APT(
+        heads=4, zero_init_out=False, mlp_ratio=2, **{"drop_out": 0.0, drop: 0.5}
+    )
     task, params = trained(method)
     image = small_images(1)[0][0]
     without = logits(method, params, task, image)
@@ -241,9 +243,14 @@ def test_goldens_of_the_deterministic_head(residual):
     np.testing.assert_allclose(found, expected[name], rtol=1e-4)
 
 
-@pytest.mark.parametrize(("drop", "name"), [("drop_attn", "attn"), ("drop_out", "output")])
+@pytest.mark.parametrize(
+    ("drop", "name"), [("drop_attn", "attn"), ("drop_out", "output")]
+)
 def test_goldens_of_dropout_with_given_masks(monkeypatch, drop, name):
-    rules = {"drop_attn": lambda i: (7 * i) % 10 >= 3, "drop_out": lambda i: (3 * i) % 7 >= 2}
+    rules = {
+        "drop_attn": lambda i: (7 * i) % 10 >= 3,
+        "drop_out": lambda i: (3 * i) % 7 >= 2,
+    }
 
     def given(key, rate, shape):
         return jnp.asarray(rules[drop](np.arange(np.prod(shape))).reshape(shape))

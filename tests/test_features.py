@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
-from apt_jax.features import cache, encode as encoding
+from apt_jax.features import cache
+from apt_jax.features import encode as encoding
 from apt_jax.features.encode import encode, features_of_crops
 from apt_jax.features.stored import image_of
 from apt_jax.features.views import Views, content, random_box, random_view
@@ -96,7 +97,11 @@ def test_the_cache_gives_back_what_was_encoded(dataset, clip, tmp_path, monkeypa
 )
 def test_the_key_changes_with_everything_features_depend_on(dataset, clip, change):
     def key(clip=clip, hashes=None, items=dataset.train, **options):
-        defaults = {"inputs": "tokens", "token_source": "last", "views": Views(2, seed=3)}
+        defaults = {
+            "inputs": "tokens",
+            "token_source": "last",
+            "views": Views(2, seed=3),
+        }
         hashes = hashes_of(dataset) if hashes is None else hashes
         return encoding._key(items, hashes, clip, **(defaults | options))
 
@@ -141,7 +146,12 @@ def test_a_view_depends_on_its_image_and_seed_and_not_on_the_set(dataset, clip):
     views = Views(3, seed=1)
     whole = encoded(dataset, clip, views=views, inputs="pixels").stored["crop"]
     some = encode(
-        dataset, dataset.train[2:4], hashes_of(dataset), clip, inputs="pixels", views=views
+        dataset,
+        dataset.train[2:4],
+        hashes_of(dataset),
+        clip,
+        inputs="pixels",
+        views=views,
     )
     np.testing.assert_array_equal(some.stored["crop"], whole[2:4])
     other = encoded(dataset, clip, views=Views(3, seed=2), inputs="pixels")
@@ -183,7 +193,8 @@ def test_content_names_the_pixels():
 def test_crops_by_hand_and_files_give_the_same_features(dataset, clip):
     whole = encoded(dataset, clip)
     crops = [
-        clip.pixels.centre_crop(Image.open(path).convert("RGB")) for path in dataset.files
+        clip.pixels.centre_crop(Image.open(path).convert("RGB"))
+        for path in dataset.files
     ]
     by_hand = features_of_crops(clip, crops, "tokens")
     np.testing.assert_array_equal(by_hand.contents, whole.contents)

@@ -40,7 +40,9 @@ def _sampled(images, contents, key, *, method, samples, chunk, keep):
     )  # fmt: skip
 
 
-def sampled(images, contents, key=None, *, method=METHOD, samples=9, chunk=None, keep=False):
+def sampled(
+    images, contents, key=None, *, method=METHOD, samples=9, chunk=None, keep=False
+):
     key = base_key() if key is None else key
     return _sampled(
         images, contents, key, method=method, samples=samples, chunk=chunk, keep=keep
@@ -162,7 +164,10 @@ def accumulated(logits):
         module = "apt_jax.uncertainty.monte_carlo.sample_keys"
         patch.setattr(module, lambda class_base, image_base, index: (index, index))
         patch.setattr(
-            fixed, "logits", lambda p, t, c, image, *, key: fixed.table[key], raising=False
+            fixed,
+            "logits",
+            lambda p, t, c, image, *, key: fixed.table[key],
+            raising=False,
         )
         return monte_carlo(
             fixed, None, task, jnp.zeros((1, 1)), jnp.zeros((1, 2), jnp.uint32),
@@ -202,23 +207,30 @@ def test_goldens_of_the_entropies():
 
 
 def flops(samples):
-    program = jax.jit(
-        lambda images, contents: monte_carlo(
-            METHOD_512, PARAMS_512, TASK_512, images, contents,
-            key=base_key(), samples=samples, chunk=samples,
-        )  # fmt: skip
-    )
-    return program.lower(*small_images(2, tokens=50, dim=128)).compile().cost_analysis()
+    def program(images, contents):
+        return monte_carlo(
+            METHOD_128,
+            PARAMS_128,
+            TASK_128,
+            images,
+            contents,
+            key=base_key(),
+            samples=samples,
+            chunk=samples,
+        )
+
+    images = small_images(2, tokens=50, dim=128)
+    return jax.jit(program).lower(*images).compile().cost_analysis()["flops"]
 
 
-TASK_512 = small_task(dim=128)
-METHOD_512 = APT(drop_out=0.1)
-PARAMS_512 = METHOD_512.init(jax.random.key(0), TASK_512)
+TASK_128 = small_task(dim=128)
+METHOD_128 = APT(drop_out=0.1)
+PARAMS_128 = METHOD_128.init(jax.random.key(0), TASK_128)
 
 
 def test_what_lies_upstream_of_the_first_mask_runs_once():
     """Thirty samples cost 30 masks and dot products, not 30 attentions."""
-    one, thirty = flops(1)["flops"], flops(30)["flops"]
+    one, thirty = flops(1), flops(30)
     images, classes, dim, tokens = 2, K, 128, 50
     attention = 2 * images * (2 * tokens * dim**2)  # keys and values alone
     assert one > attention

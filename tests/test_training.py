@@ -50,7 +50,9 @@ def test_the_coop_schedule_never_reaches_zero_and_others_do_what_they_say():
 @pytest.mark.parametrize(
     ("images", "batch", "steps"), [(64, 32, 2), (65, 32, 2), (32, 32, 1), (5, 32, 1)]
 )
-def test_the_last_smaller_batch_is_dropped_unless_it_is_the_only_one(images, batch, steps):
+def test_the_last_smaller_batch_is_dropped_unless_it_is_the_only_one(
+    images, batch, steps
+):
     assert steps_of(images, batch) == steps
 
 
@@ -184,6 +186,8 @@ class Recording(Method):
 
 
 def test_an_epoch_takes_its_number_of_steps():
-    recipe = Recipe(1.0, 1, batch_size=5, momentum=0, weight_decay=0, schedule="constant")
+    recipe = Recipe(
+        1.0, 1, batch_size=5, momentum=0, weight_decay=0, schedule="constant"
+    )
     params = fit(recipe, method=Recording())
     assert float(params) == -2.0  # 12 images in batches of 5: two steps of rate 1

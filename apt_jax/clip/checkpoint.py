@@ -83,7 +83,9 @@ def find(name_or_folder: str, revision=None) -> tuple[Path, str | None]:
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
         return folder, None
-    if str(name_or_folder).count("/") != 1 or str(name_or_folder).startswith((".", "~", "/")):
+    if str(name_or_folder).count("/") != 1 or str(name_or_folder).startswith(
+        (".", "~", "/")
+    ):
         raise UserError(
             f"no folder {name_or_folder}; name a folder in the Hugging Face layout, a "
             "hub name such as openai/clip-vit-base-patch16, or 'tiny'"
@@ -129,9 +131,8 @@ def _read_safetensors(file) -> dict:
 
     try:
         with safe_open(file, framework="flax") as tensors:
-            return {
-                name: np.asarray(tensors.get_tensor(name)) for name in tensors.keys()
-            }
+            names = tensors.keys()  # a safetensors file is no mapping
+            return {name: np.asarray(tensors.get_tensor(name)) for name in names}
     except SafetensorError as error:
         raise UserError(
             f"{file} is no whole safetensors file ({error}); download it again"
@@ -166,7 +167,9 @@ def _read_json(path: Path):
         raise UserError(f"{path} is no JSON ({error}); download it again") from None
 
 
-def write(folder, config: ClipConfig, params, pixels, tokenizer_folder, dtype="float16"):
+def write(
+    folder, config: ClipConfig, params, pixels, tokenizer_folder, dtype="float16"
+):
     """Writes a checkpoint in the Hugging Face layout, weights in `dtype`."""
     from safetensors.numpy import save
 

@@ -43,7 +43,9 @@ class CLIP(nn.Module):
         dim = self.config.projection_dim
         self.image = ImageTower(self.config.vision, dim, self.dtype)
         self.text = TextTower(self.config.text, dim, self.dtype)
-        self.logit_scale = self.param("logit_scale", nn.initializers.constant(2.6592), ())
+        self.logit_scale = self.param(
+            "logit_scale", nn.initializers.constant(2.6592), ()
+        )
 
     def __call__(self, pixels, ids, eos):
         """[B, K] logits of images and texts."""
@@ -102,7 +104,9 @@ class ImageTower(nn.Module):
             "position_embedding", NORMAL, (1 + config.num_patches, width)
         )
         self.pre_norm = layer_norm(config.layer_norm_eps)
-        self.blocks = [Block(config, self.dtype) for _ in range(config.num_hidden_layers)]
+        self.blocks = [
+            Block(config, self.dtype) for _ in range(config.num_hidden_layers)
+        ]
         self.post_norm = layer_norm(config.layer_norm_eps)
         self.projection = Kernel((width, self.projection_dim), self.dtype)
 
@@ -139,7 +143,10 @@ class ImageTower(nn.Module):
 
     def _patches(self, pixels):
         """[B, g*g, W]: a convolution whose windows do not overlap is one product."""
-        p, grid = self.config.patch_size, self.config.image_size // self.config.patch_size
+        p, grid = (
+            self.config.patch_size,
+            self.config.image_size // self.config.patch_size,
+        )
         x = pixels[:, : grid * p, : grid * p]
         x = x.reshape(len(x), grid, p, grid, p, 3).swapaxes(2, 3)
         return self.patch_embedding(x.reshape(len(x), grid * grid, -1))
@@ -187,7 +194,9 @@ class TextTower(nn.Module):
         self.position_embedding = self.param(
             "position_embedding", NORMAL, (config.max_position_embeddings, width)
         )
-        self.blocks = [Block(config, self.dtype) for _ in range(config.num_hidden_layers)]
+        self.blocks = [
+            Block(config, self.dtype) for _ in range(config.num_hidden_layers)
+        ]
         self.final_norm = layer_norm(config.layer_norm_eps)
         self.projection = Kernel((width, self.projection_dim), self.dtype)
 

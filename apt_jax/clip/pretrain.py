@@ -1,6 +1,6 @@
 """Trains the small CLIP of the package on drawn aircraft and their captions.
 
-    python -m apt_jax.clip.pretrain --out DIR [--steps 1500]
+    python -m apt_jax.clip.pretrain --out DIR [--steps 1200]
 
 About 15 minutes on two CPU cores. The loss is CLIP's symmetric cross-entropy over the
 pairs of a batch (Radford et al. 2021, arXiv:2103.00020), with one difference: captions
@@ -28,8 +28,8 @@ from apt_jax.data.synthetic import captions
 from apt_jax.progress import progress
 
 SIZE = 64
-POOL = 24_000  # pictures; each is seen several times, moved and mirrored
-BATCH, PEAK, DECAY = 128, 1e-3, 0.05
+POOL = 20_000  # pictures; each is seen several times, moved and mirrored
+BATCH, PEAK, DECAY = 128, 2e-3, 0.05
 MAX_LOG_SCALE = float(np.log(100))
 
 
@@ -50,7 +50,7 @@ def architecture(vocab_size: int) -> ClipConfig:
             num_hidden_layers=3,
             num_attention_heads=3,
             vocab_size=vocab_size,
-            max_position_embeddings=32,
+            max_position_embeddings=64,
         ),
         projection_dim=128,
     )
@@ -59,7 +59,7 @@ def architecture(vocab_size: int) -> ClipConfig:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1200)
     options = parser.parse_args()
     pixels, variants = draw_pool(POOL)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def train(config, tokenizer, pixels, variants, steps: int):
     ids, eos = tokenizer.encode(["a photo of an aircraft."])
     images = Preprocessing(SIZE, SIZE).normalise(pixels[:1])
     params = model.init(jax.random.key(0), images, ids, eos)["params"]
-    schedule = optax.warmup_cosine_decay_schedule(0, PEAK, steps // 20, steps)
+    schedule = optax.warmup_cosine_decay_schedule(0, PEAK, steps // 12, steps)
     optimizer = optax.chain(
         optax.clip_by_global_norm(1.0),
         optax.adamw(schedule, b2=0.98, weight_decay=DECAY),

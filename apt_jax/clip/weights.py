@@ -35,7 +35,10 @@ INVERSE = {
 _BLOCK = [
     (f"self_attn.{theirs}_proj.{kind}", f"attention/{ours}/{name}", transform)
     for theirs, ours in (("q", "query"), ("k", "key"), ("v", "value"), ("out", "out"))
-    for kind, name, transform in (("weight", "kernel", transposed), ("bias", "bias", same))
+    for kind, name, transform in (
+        ("weight", "kernel", transposed),
+        ("bias", "bias", same),
+    )
 ] + [
     (f"{theirs}.{kind}", f"{ours}/{name}", transform)
     for theirs, ours, name_of_weight, of_weight in (
@@ -71,11 +74,19 @@ TABLE = [
     ("vision_model.post_layernorm.weight", "image/post_norm/scale", same),
     ("vision_model.post_layernorm.bias", "image/post_norm/bias", same),
     ("text_model.embeddings.token_embedding.weight", "text/token_embedding", same),
-    ("text_model.embeddings.position_embedding.weight", "text/position_embedding", same),
+    (
+        "text_model.embeddings.position_embedding.weight",
+        "text/position_embedding",
+        same,
+    ),
     ("text_model.final_layer_norm.weight", "text/final_norm/scale", same),
     ("text_model.final_layer_norm.bias", "text/final_norm/bias", same),
     *(
-        (f"vision_model.encoder.layers.{{i}}.{name}", f"image/blocks_{{i}}/{path}", change)
+        (
+            f"vision_model.encoder.layers.{{i}}.{name}",
+            f"image/blocks_{{i}}/{path}",
+            change,
+        )
         for name, path, change in _BLOCK
     ),
     *(

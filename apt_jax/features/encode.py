@@ -11,7 +11,6 @@ import functools
 import os
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -26,6 +25,7 @@ from apt_jax.progress import progress
 
 BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faults
 BATCH_ELSEWHERE = 256
+CENTRE = Views()  # the centre crop alone
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ def encode(
     *,
     inputs: str,
     token_source: str = "last",
-    views: Views = Views(),
+    views: Views = CENTRE,
     cache_dir: str = "",
     what: str = "images",
 ) -> Features:
@@ -104,7 +104,9 @@ def encode_crops(clip, crops: Iterable, inputs: str, token_source: str) -> Itera
     for batch in _batches(crops, size):
         padded = np.zeros((size, *batch[0].shape), np.uint8)
         padded[: len(batch)] = batch
-        out = _forward(clip.module, inputs, token_source, clip.params, clip.pixels, padded)
+        out = _forward(
+            clip.module, inputs, token_source, clip.params, clip.pixels, padded
+        )
         out = {name: np.asarray(array) for name, array in out.items()}
         for row in range(len(batch)):
             yield {name: array[row] for name, array in out.items()}

@@ -75,7 +75,9 @@ class APT(Method):
     temperature: str = "frozen"  # frozen | trained
 
     inputs: ClassVar[str] = "tokens"
-    selected_by: ClassVar[str] = "validation split"  # of other data sets: docs/results.md
+    selected_by: ClassVar[str] = (
+        "validation split"  # of other data sets: docs/results.md
+    )
 
     def __post_init__(self):
         faults = list(_faults(self))

@@ -84,9 +84,7 @@ class Scores:
     def merge(self, other: "Scores") -> "Scores":
         """The scores of both sets of examples together."""
         sums = {name: self.sums[name] + other.sums[name] for name in SUMS}
-        return Scores(
-            self.examples + other.examples, sums, self.bins.merge(other.bins)
-        )
+        return Scores(self.examples + other.examples, sums, self.bins.merge(other.bins))
 
     def summary(self) -> dict:
         """Means by name, as results.json has them; fractions and nats.

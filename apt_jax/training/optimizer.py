@@ -12,7 +12,9 @@ from apt_jax.methods.base import Recipe
 from apt_jax.training.schedules import SCHEDULES
 
 
-def make_optimizer(recipe: Recipe, steps_per_epoch: int) -> optax.GradientTransformation:
+def make_optimizer(
+    recipe: Recipe, steps_per_epoch: int
+) -> optax.GradientTransformation:
     """The optax chain of a recipe."""
 
     def learning_rate(step):

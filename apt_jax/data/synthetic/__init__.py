@@ -44,7 +44,9 @@ def synthetic(config, seed: int) -> Dataset:
         classes=tuple(variant.name for variant in VARIANTS),
         **splits,
         templates=templates_of(NAME, config.templates),
-        read=functools.partial(draw, seed=seed, variance=config.variance, size=config.size),
+        read=functools.partial(
+            draw, seed=seed, variance=config.variance, size=config.size
+        ),
     )
 
 

@@ -69,8 +69,8 @@ def caption(variant: Variant, generator) -> str:
     """A caption: the name, or some of the attributes in any order, or both."""
     phrases = list(describe(variant).values())
     generator.shuffle(phrases)
-    listed = ", ".join(phrases[: generator.integers(1, 4)])
-    if not variant.name or generator.random() < 0.35:
+    listed = ", ".join(phrases[: generator.integers(3, 7)])
+    if not variant.name or generator.random() < 0.3:
         return str(generator.choice(PLAIN_TEMPLATES)).format(listed)
     named = str(generator.choice(NAME_TEMPLATES)).format(variant.name)
-    return named if generator.random() < 0.7 else f"{named[:-1]}, with {listed}."
+    return named if generator.random() < 0.8 else f"{named[:-1]}, with {listed}."

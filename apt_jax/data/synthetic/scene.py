@@ -71,7 +71,9 @@ def shade(faces, corners, generator, variance):
     facing = np.where(faces.sheet, np.abs(facing), np.maximum(facing, 0))
     brightness = AMBIENT + (1 - AMBIENT) * facing
     brightness = brightness * (1 + 0.25 * variance * generator.uniform(-1, 1))
-    return np.clip(livery(generator, variance)[faces.paint] * brightness[:, None], 0, 255)
+    return np.clip(
+        livery(generator, variance)[faces.paint] * brightness[:, None], 0, 255
+    )
 
 
 def livery(generator, variance):
@@ -126,7 +128,9 @@ def obstacle(image, generator, variance):
     tone = tuple(int(v) for v in generator.integers(30, 120, 3))
     if generator.random() < 0.5:
         left = generator.uniform(0.05, 0.9) * canvas
-        draw.rectangle([left, 0, left + generator.uniform(0.02, 0.06) * canvas, canvas], tone)
+        draw.rectangle(
+            [left, 0, left + generator.uniform(0.02, 0.06) * canvas, canvas], tone
+        )
         return
     for _ in range(5):
         x, r = generator.uniform(0, canvas), generator.uniform(0.06, 0.15) * canvas
@@ -139,7 +143,9 @@ def develop(image, generator, variance) -> np.ndarray:
     if radius > 0.2:
         image = image.filter(ImageFilter.GaussianBlur(radius))
     pixels = np.asarray(image, np.float32)
-    pixels = pixels + 9 * variance * generator.random() * generator.normal(size=pixels.shape)
+    pixels = pixels + 9 * variance * generator.random() * generator.normal(
+        size=pixels.shape
+    )
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
@@ -148,8 +154,13 @@ def _cloud(draw, generator, canvas, dim):
     tone = int(dim * generator.integers(228, 252))
     for _ in range(4):
         dx, dy = generator.uniform(-0.14, 0.14, 2) * canvas
-        w, h = generator.uniform(0.06, 0.16) * canvas, generator.uniform(0.025, 0.06) * canvas
-        draw.ellipse([x + dx - w, y + dy / 4 - h, x + dx + w, y + dy / 4 + h], (tone,) * 3)
+        w, h = (
+            generator.uniform(0.06, 0.16) * canvas,
+            generator.uniform(0.025, 0.06) * canvas,
+        )
+        draw.ellipse(
+            [x + dx - w, y + dy / 4 - h, x + dx + w, y + dy / 4 + h], (tone,) * 3
+        )
 
 
 def _hills(draw, generator, canvas, dim):

@@ -110,14 +110,28 @@ VARIANTS: tuple[Variant, ...] = (
 
 def describe(variant: Variant) -> dict[str, str]:
     """The attributes in words, for captions: one phrase for each kind of attribute."""
-    sweeps = ((10, "straight"), (28, "slightly swept"), (45, "swept"), (90, "sharply swept"))
+    sweeps = (
+        (10, "straight"),
+        (28, "slightly swept"),
+        (45, "swept"),
+        (90, "sharply swept"),
+    )
     sweep = next(word for limit, word in sweeps if variant.sweep <= limit)
     lengths = ((0.87, "short"), (1.12, "medium"), (9, "long"))
     length = next(word for limit, word in lengths if variant.length <= limit)
     widths = ((0.09, "slim"), (0.12, "normal"), (9, "wide"))
     width = next(word for limit, word in widths if variant.width <= limit)
-    places = {"wing": "under the wing", "rear": "at the rear", "propeller": "with propellers"}
-    tails = {"low": "low tail", "T": "high tail", "cross": "cross tail", "V": "butterfly tail"}
+    places = {
+        "wing": "under the wing",
+        "rear": "at the rear",
+        "propeller": "with propellers",
+    }
+    tails = {
+        "low": "low tail",
+        "T": "high tail",
+        "cross": "cross tail",
+        "V": "butterfly tail",
+    }
     return {
         "fuselage": f"a {length} {width} fuselage",
         "nose": f"a {variant.nose} nose",
