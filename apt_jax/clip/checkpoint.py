@@ -68,7 +68,7 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
         name=str(name_or_folder),
         revision=commit,
         config=config,
-        params=jax.tree.map(functools.partial(_stored, dtype=dtype), params),
+        params=stored(params, dtype),
         tokenizer=Tokenizer(folder, config.text.max_position_embeddings),
         pixels=Preprocessing.read(folder, config.vision.image_size),
         sha256=sha256,
@@ -149,10 +149,14 @@ def parameter_shapes(config: ClipConfig):
     return jax.eval_shape(init, pixels, ids, eos)["params"]
 
 
-def _stored(array, dtype):
-    """Matrices in the dtype of the products; all else in float32."""
-    matrix = dtype == "bfloat16" and array.ndim > 1
-    return jnp.asarray(array, jnp.bfloat16 if matrix else jnp.float32)
+def stored(params, dtype: str):
+    """Parameters as the tower wants them: matrices in `dtype`, all else in float32."""
+
+    def cast(array):
+        matrix = dtype == "bfloat16" and array.ndim > 1
+        return jnp.asarray(array, jnp.bfloat16 if matrix else jnp.float32)
+
+    return jax.tree.map(cast, params)
 
 
 def _read_json(path: Path):
