@@ -36,7 +36,6 @@ def decode(data: bytes) -> Image.Image:
         with _quiet:
             image = Image.open(io.BytesIO(data))
             _require_size(*image.size)
-            image.load()
             return to_rgb(image)
     except UnidentifiedImageError:
         raise ImageError("not an image") from None
