@@ -61,6 +61,12 @@ def test_windows_separators_become_slashes(root):
     assert paths(coop(root, {"val": [["a\\2.png", 0, "ant_hill"]]}).val) == ["a/2.png"]
 
 
+@pytest.mark.parametrize("spelled", ["./a/1.png", "a//1.png", "a\\1.png"])
+def test_another_spelling_of_a_training_image_is_no_other_image(root, spelled):
+    with pytest.raises(UserError, match=r"in train and test: a/1\.png"):
+        coop(root, {"test": [[spelled, 0, "ant_hill"]]})
+
+
 def test_absent_images_are_counted_and_the_first_ten_named(root):
     rows = [[f"a/absent{n}.png", 0, "ant_hill"] for n in range(12)]
     with pytest.raises(
@@ -89,7 +95,14 @@ def test_a_root_one_level_too_high_is_told_where_the_images_are(root):
 
 @pytest.mark.parametrize(
     "path",
-    ["../secret.png", "a/../../secret.png", "..\\secret.png", "/secret.png", "a\0b"],
+    [
+        "../secret.png",
+        "a/../../secret.png",
+        "..\\secret.png",
+        "/secret.png",
+        "a/../a/2.png",
+        "a\0b",
+    ],
 )
 def test_paths_that_leave_the_root_are_refused(root, path):
     write(root.parent, {"secret.png": 1})
@@ -140,6 +153,7 @@ def test_validation_and_test_may_be_one_list(root):
         (b"{", r"is no JSON"),
         (b"\xff\xfe", r"is no JSON"),
         (b"[" * 100_000, r"is no JSON"),
+        (b'{"train": [["\xff", 0, "a"]], "val": [], "test": []}', r"is no JSON"),
         (b"[]", r"is no CoOp split file"),
         (b'{"train": [], "test": []}', r"is no CoOp split file"),
     ],

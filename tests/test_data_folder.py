@@ -5,6 +5,7 @@ import os
 import pytest
 from photos import load, paths, png, write
 
+from apt_jax.data.copies import content_keys
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
@@ -211,12 +212,26 @@ def test_file_names_that_are_no_utf8_are_reported_and_can_be_dropped(tmp_path):
     assert len(hashes) == 4
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="NOT CHECKED: root may read everything")
-def test_a_folder_without_permission_is_an_error_that_names_it(tmp_path):
-    write(tmp_path, many("a", "b"))
-    (tmp_path / "b").chmod(0)
+def test_a_folder_or_file_without_permission_is_an_error_that_names_it(tmp_path):
+    write(tmp_path, given())
+    forbidden = tmp_path / "train/a/1.png"
+    forbidden.chmod(0)
+    if os.access(forbidden, os.R_OK):
+        pytest.skip("NOT CHECKED: this user may read everything")
+    with pytest.raises(UserError, match=r"train/a/1\.png: Permission denied"):
+        scan(folder(tmp_path))
+    forbidden.parent.chmod(0)
     try:
-        with pytest.raises(UserError, match=r"cannot read folder .*/b \(Permission"):
+        with pytest.raises(UserError, match=r"cannot read folder .*/a \(Permission"):
             folder(tmp_path)
     finally:
-        (tmp_path / "b").chmod(0o700)
+        forbidden.parent.chmod(0o700)
+
+
+def test_content_keys_are_equal_where_bytes_are_and_only_there(tmp_path):
+    files = {"a": b"one", "b": b"one", "c": b"two", "d": b"longer", "e": b"", "f": b""}
+    write(tmp_path, files)
+    keys = content_keys(tmp_path, [*files, "absent"])
+    assert keys.keys() == {*files, "absent"}
+    assert keys["a"] == keys["b"]
+    assert len(set(keys.values())) == 6

@@ -1,5 +1,7 @@
 """Broken images are found before any work, all of them together."""
 
+import contextlib
+import dataclasses
 import hashlib
 
 import pytest
@@ -114,16 +116,20 @@ def test_a_memory_that_cannot_be_written_names_the_setting(good, tmp_path):
 
 
 def test_an_interrupt_does_not_wait_for_the_images_left(good, monkeypatch):
-    import dataclasses
-
     done = []
 
     def read(item):
         done.append(item)
-        if len(done) == 1:
-            raise KeyboardInterrupt
         return png(1)
 
+    @contextlib.contextmanager
+    def interrupted(total, what):
+        def advance():
+            raise KeyboardInterrupt
+
+        yield advance
+
+    monkeypatch.setattr(module, "progress", interrupted)
     many = dataclasses.replace(good, train=good.train * 20_000, read=read)
     with pytest.raises(KeyboardInterrupt):
         scan(many)

@@ -7,7 +7,7 @@ kept: the few-shot sampler depends on it.
 
 import json
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
@@ -28,9 +28,7 @@ def coop(config, seed: int) -> Dataset:
     rows = read_split(config.split_file)
     classes = class_names(rows)
     splits = {
-        split: tuple(
-            Item(path.replace("\\", "/"), label) for path, label, _ in of_split
-        )
+        split: tuple(Item(one_spelling(path), label) for path, label, _ in of_split)
         for split, of_split in rows.items()
     }
     require_apart(splits)
@@ -109,6 +107,11 @@ def class_names(rows) -> tuple[str, ...]:
     if faults:
         raise UserError(f"{'; '.join(faults)}; mend data.split_file")
     return tuple(names[label] for label in range(len(names)))
+
+
+def one_spelling(path: str) -> str:
+    """A path with "/" between its parts, whether written so, with "\\" or with "./"."""
+    return PurePosixPath(path.replace("\\", "/")).as_posix()
 
 
 def require_apart(splits):
