@@ -57,21 +57,48 @@ def test_print_and_lab_colours_are_read(mode, kind):
     assert pixels(encoded(image, kind)).shape == (2, 3, 3)
 
 
-def test_alpha_is_dropped_not_blended():
-    clear = np.dstack([RGB, np.zeros(RGB.shape[:2], np.uint8)])
-    np.testing.assert_array_equal(pixels(encoded(Image.fromarray(clear), "png")), RGB)
+def over_white(colours, opacity):
+    """By hand: [H, W, 3] colours seen through [H, W] opacities in [0, 1]."""
+    return colours * opacity[..., None] + 255 * (1 - opacity[..., None])
 
 
-@pytest.mark.parametrize("transparency", [1, b"\x00\x80\xff"])
-def test_a_palette_with_transparency_keeps_its_colours_without_a_warning(transparency):
+@pytest.mark.parametrize("kind", ["png", "tiff", "tga", "webp"])
+def test_what_is_transparent_becomes_white(kind):
+    alpha = np.linspace(1, 255, 30).astype(np.uint8).reshape(6, 5)
+    options = {"lossless": True} if kind == "webp" else {}
+    data = encoded(Image.fromarray(np.dstack([RGB, alpha])), kind, **options)
+    np.testing.assert_allclose(pixels(data), over_white(RGB, alpha / 255), atol=1)
+
+
+def test_a_grey_with_alpha_is_laid_over_white():
+    image = Image.new("LA", (2, 1), (10, 128))
+    shown = over_white(np.full((1, 2, 3), 10), np.full((1, 2), 128 / 255))
+    np.testing.assert_allclose(pixels(encoded(image, "png")), shown, atol=1)
+
+
+@pytest.mark.parametrize(("mode", "colour"), [("L", 10), ("RGB", (10, 20, 30))])
+def test_a_colour_named_transparent_becomes_white(mode, colour):
+    image = Image.new(mode, (2, 1), colour)
+    image.putpixel((1, 0), 99 if mode == "L" else (99, 99, 99))
+    data = encoded(image, "png", transparency=colour)
+    np.testing.assert_array_equal(pixels(data), [[[255] * 3, [99] * 3]])
+
+
+@pytest.mark.parametrize(
+    ("transparency", "opacity"), [(1, [255, 0, 255]), (b"\x00\x80\xff", [0, 128, 255])]
+)
+def test_a_palette_with_transparency_is_laid_over_white_without_a_warning(
+    transparency, opacity
+):
     image = Image.new("P", (3, 1))
     image.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
     image.putdata([0, 1, 2])
     data = encoded(image, "png", transparency=transparency)
-    expected = [[[10, 20, 30], [40, 50, 60], [70, 80, 90]]]
-    np.testing.assert_array_equal(pixels(data), expected)
+    colours = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]]])
+    expected = over_white(colours, np.array([opacity]) / 255)
+    np.testing.assert_allclose(pixels(data), expected, atol=1)
     opened = Image.open(io.BytesIO(data))  # outside decode, where warnings are errors
-    np.testing.assert_array_equal(np.asarray(to_rgb(opened)), expected)
+    np.testing.assert_allclose(np.asarray(to_rgb(opened)), expected, atol=1)
 
 
 @pytest.mark.parametrize("kind", ["png", "tiff", "ppm"])

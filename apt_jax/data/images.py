@@ -1,7 +1,7 @@
 """An image file to an upright RGB picture, whatever Pillow can read.
 
 Orientation from EXIF is applied. Greys of 16 and 32 bits are scaled to 8, not clipped.
-Alpha is dropped, as CLIP's own preprocessing does. Of an animation, the first frame.
+What is transparent becomes white. Of an animation, the first frame.
 """
 
 import io
@@ -60,9 +60,16 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if upright.mode in ("I", "F"):
         full = FULL_RANGE.get(image.format) if upright.mode == "I" else None
         return _grey(_fractions(np.asarray(upright).astype(np.float64), full))
-    if upright.mode == "P":  # a palette with transparency converts in two steps
-        upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
+    if upright.has_transparency_data:
+        return _over_white(upright)
     return upright.convert("RGB")
+
+
+def _over_white(image):
+    """What shows through is white, as in `transformers`' preprocessing."""
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _require_size(width, height):
