@@ -9,9 +9,9 @@ from apt_jax.errors import UserError
 
 
 def run(main) -> int:
-    """Calls `main(arguments)` and returns the exit status."""
+    """Calls `main(arguments)`; returns the exit status, its own if it returns one."""
     try:
-        main(sys.argv[1:])
+        return main(sys.argv[1:]) or 0
     except UserError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
@@ -23,4 +23,3 @@ def run(main) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing more to say
         return 0
-    return 0

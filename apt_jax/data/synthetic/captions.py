@@ -6,6 +6,7 @@ another stream of chance than those of the few-shot task.
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,6 +45,13 @@ RANGES = {
 }
 
 
+class Caption(NamedTuple):
+    """A caption and the facts that it states; it is true of every picture with them."""
+
+    text: str
+    facts: frozenset[str]
+
+
 def picture(number: int, size: int) -> tuple[np.ndarray, Variant]:
     """Training picture `number`: [size, size, 3] uint8 and what it shows."""
     generator = np.random.default_rng([STREAM, number])
@@ -65,12 +73,22 @@ def random_variant(generator) -> Variant:
     return dataclasses.replace(VARIANTS[0], name="", family="", **fields)
 
 
-def caption(variant: Variant, generator) -> str:
-    """A caption: the name, or some of the attributes in any order, or both."""
+def facts(variant: Variant) -> frozenset[str]:
+    """All that a caption can say of a variant: its attributes, and its name if any."""
+    named = {variant.name} if variant.name else set()
+    return frozenset(describe(variant).values()) | named
+
+
+def caption(variant: Variant, generator) -> Caption:
+    """The name, or some of the attributes in any order, or both."""
     phrases = list(describe(variant).values())
     generator.shuffle(phrases)
-    listed = ", ".join(phrases[: generator.integers(3, 7)])
+    phrases = phrases[: generator.integers(1, 5)]
+    listed = ", ".join(phrases)
     if not variant.name or generator.random() < 0.3:
-        return str(generator.choice(PLAIN_TEMPLATES)).format(listed)
+        text = str(generator.choice(PLAIN_TEMPLATES)).format(listed)
+        return Caption(text, frozenset(phrases))
     named = str(generator.choice(NAME_TEMPLATES)).format(variant.name)
-    return named if generator.random() < 0.8 else f"{named[:-1]}, with {listed}."
+    if generator.random() < 0.8:
+        return Caption(named, frozenset([variant.name]))
+    return Caption(f"{named[:-1]}, with {listed}.", frozenset([variant.name, *phrases]))
