@@ -296,9 +296,10 @@ def _split(arguments, names) -> _Given:
     """A command line taken apart; `names` are the options other than fields."""
     given, rest = _Given({}, []), list(arguments)
     while rest:
-        option, equals, value = rest.pop(0).partition("=")
-        if not option.startswith("--"):
-            raise UserError(f"unexpected argument {option!r}; options start with --")
+        argument = rest.pop(0)
+        if not argument.startswith("--"):
+            raise UserError(f"unexpected argument {argument!r}; options start with --")
+        option, equals, value = argument.partition("=")
         option = option.removeprefix("--")
         is_field = option.startswith("config.")
         if not is_field and option not in names:

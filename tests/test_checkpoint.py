@@ -166,7 +166,9 @@ def test_check_prints_what_a_checkpoint_is(capsys):
 
 
 @pytest.mark.parametrize(("shift", "status"), [(0.0, 0), (0.01, 1)])
-def test_check_compares_the_published_logits(tmp_path, monkeypatch, capsys, shift, status):
+def test_check_compares_the_published_logits(
+    tmp_path, monkeypatch, capsys, shift, status
+):
     from PIL import Image
 
     Image.new("RGB", (20, 20), "red").save(tmp_path / "cats.png")

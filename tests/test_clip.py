@@ -118,7 +118,8 @@ def test_stray_keys_are_ignored_and_config_dicts_win():
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("B/32", 151_277_313), ("B/16", 149_620_737), ("L/14", 427_616_513)]
+    ("name", "count"),
+    [("B/32", 151_277_313), ("B/16", 149_620_737), ("L/14", 427_616_513)],
 )
 def test_released_sizes_have_their_number_of_parameters(name, count):
     sizes = torch_clip.FULL_SIZE[name]
@@ -248,7 +249,9 @@ def test_the_two_placements_differ_only_by_the_first_norm(params, pixels):
 
 
 def test_prompts_of_another_number_are_refused(params, pixels):
-    with pytest.raises(ValueError, match="block 1 has 3 prompts, but block 0 was given 2"):
+    with pytest.raises(
+        ValueError, match="block 1 has 3 prompts, but block 0 was given 2"
+    ):
         tokens(
             params, pixels, prompts=[jnp.ones((2, WIDTH)), jnp.ones((3, WIDTH)), None]
         )
@@ -293,7 +296,9 @@ def test_text_after_the_end_token_does_not_matter(params):
     ids = given["ids"].copy()
     ids[1, given["eos"][1] + 1 :] = 5
     features = [
-        CLIP(config()).apply({"params": params}, x, given["eos"], method="text_features")
+        CLIP(config()).apply(
+            {"params": params}, x, given["eos"], method="text_features"
+        )
         for x in (given["ids"], ids)
     ]
     np.testing.assert_allclose(features[0], features[1], rtol=1e-5, atol=1e-6)
@@ -308,7 +313,9 @@ def test_low_rank_updates_are_added_by_name(params, pixels):
     assert jnp.abs(tokens(changed, pixels) - tokens(params, pixels)).max() > 1e-4
     same = with_updates(params, {name: {"a": a, "b": 0 * b}})
     np.testing.assert_array_equal(tokens(same, pixels), tokens(params, pixels))
-    with pytest.raises(ValueError, match=r"no parameters \['image/quary'\]; choose from"):
+    with pytest.raises(
+        ValueError, match=r"no parameters \['image/quary'\]; choose from"
+    ):
         with_updates(params, {"image/quary": {"a": a, "b": b}})
 
 

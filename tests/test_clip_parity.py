@@ -72,9 +72,8 @@ def test_half_precision_files_give_the_numbers_they_hold(dtype, tmp_path):
 
 
 def test_the_goldens_are_what_torch_says_today():
-    from goldens.write_clip import GOLDEN, golden_outputs
-
     import numpy as np
+    from goldens.write_clip import GOLDEN, golden_outputs
 
     with np.load(GOLDEN) as golden:
         for name, value in golden_outputs().items():

@@ -23,7 +23,9 @@ def noise(height, width, channels=3):
 def smooth(height, width):
     """A picture with edges and slopes, by formula."""
     y, x, c = np.ogrid[:height, :width, :3]
-    return ((7 * y + 13 * x + 50 * c + 64 * ((x // 16 + y // 16) % 2)) % 256).astype("u1")
+    return ((7 * y + 13 * x + 50 * c + 64 * ((x // 16 + y // 16) % 2)) % 256).astype(
+        "u1"
+    )
 
 
 PICTURES = {

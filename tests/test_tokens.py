@@ -15,7 +15,8 @@ NASTY = [
     "Black_footed_Albatross",
     "a photo of a hard-leaved pocket orchid, a type of flower.",
     "&amp; isn't \u201cquoted\u201d \u2014 caf\u00e9 na\u00efve \u00df",
-    "\u65e5\u672c\u8a9e \u0440\u0443\u0441\u0441\u043a\u0438\u0439 \U0001f600\U0001f468\u200d\U0001f469",
+    "\u65e5\u672c\u8a9e \u0440\u0443\u0441\u0441\u043a\u0438\u0439",
+    "\U0001f600\U0001f468\u200d\U0001f469",
     "e\u0301 composed \u1e9e \u0130stanbul",
     "tabs\tand\nnewlines\r\n",
     "they'll we've I'd don't",
@@ -53,7 +54,9 @@ def test_goldens_of_the_real_vocabulary(shared):
 
     golden = json.loads((shared / "reference/goldens.json").read_text())["clip_tokens"]
     ours = Tokenizer(shared / "clip/tokenizer", 77)
-    for text, expected in zip(golden["inputs"][:-1], golden["outputs"][:-1], strict=True):
+    for text, expected in zip(
+        golden["inputs"][:-1], golden["outputs"][:-1], strict=True
+    ):
         ids, eos = ours.encode([text])
         assert ids[0, : eos[0] + 1].tolist() == expected
     assert ours.encode(["hello world"])[0][0, :4].tolist() == [49406, 3306, 1002, 49407]

@@ -35,7 +35,9 @@ def main(arguments):
     )
     parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER")
     parser.add_argument("--revision", help="of a hub name: branch, tag or commit")
-    parser.add_argument("--image", type=Path, help="the two-cats picture, if you have it")
+    parser.add_argument(
+        "--image", type=Path, help="the two-cats picture, if you have it"
+    )
     parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or auto")
     options = parser.parse_args(arguments)
     clip = checkpoint.load(
@@ -93,7 +95,9 @@ def check_cats(clip, path) -> int:
     equal = np.abs(found - LOGITS).max() <= TOLERANCE
     shown = ", ".join(f"{value:.4f}" for value in found)
     verdict = "equal to" if equal else "DIFFERENT from"
-    print(f"two-cats logits: {shown}, {verdict} the published {LOGITS} within {TOLERANCE}")
+    print(
+        f"two-cats logits: {shown}, {verdict} the published {LOGITS} within {TOLERANCE}"
+    )
     return 0 if equal else 1
 
 

@@ -182,7 +182,13 @@ def write(
         name: np.asarray(tensor, dtype, order="C")
         for name, tensor in to_tensors(params, config).items()
     }
-    write_json(folder / "config.json", config.to_json() | {"dtype": dtype})
+    fields = config.to_json() | {"dtype": dtype}
+    tokenizer = Tokenizer(tokenizer_folder, config.text.max_position_embeddings)
+    fields["text_config"] |= {
+        "bos_token_id": tokenizer.start,
+        "eos_token_id": tokenizer.end,
+    }
+    write_json(folder / "config.json", fields)
     write_json(folder / "preprocessor_config.json", pixels.to_json())
     for name in TOKENIZER_FILES:
         write_bytes(folder / name, (Path(tokenizer_folder) / name).read_bytes())

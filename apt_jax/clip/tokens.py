@@ -29,20 +29,20 @@ class Tokenizer:
                 "of the checkpoint there"
             )
         self._bpe = _clip_tokenizer(folder)
-        self._start, self._end = self._bpe.convert_tokens_to_ids([START, END])
+        self.start, self.end = self._bpe.convert_tokens_to_ids([START, END])
 
     def encode(self, texts) -> tuple[np.ndarray, np.ndarray]:
         """[n, L] int32 ids padded with the end token, and [n] int32 its position.
 
         A text longer than the context is cut, and ends with the end token.
         """
-        ids = np.full((len(texts), self.context_length), self._end, np.int32)
+        ids = np.full((len(texts), self.context_length), self.end, np.int32)
         eos = np.empty(len(texts), np.int32)
         for row, text in enumerate(texts):
             found = self._ids(text)[: self.context_length - 1]
             ids[row, : len(found)] = found
             # A text may spell the end token itself: the first one ends it.
-            eos[row] = found.index(self._end) if self._end in found else len(found)
+            eos[row] = found.index(self.end) if self.end in found else len(found)
         return ids, eos
 
     def is_cut(self, text: str) -> bool:
@@ -51,7 +51,7 @@ class Tokenizer:
 
     def _ids(self, text):
         """Ids with the start token and without the end token."""
-        return [self._start, *self._bpe.encode(text, add_special_tokens=False)]
+        return [self.start, *self._bpe.encode(text, add_special_tokens=False)]
 
 
 def _clip_tokenizer(folder):

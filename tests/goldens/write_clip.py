@@ -1,6 +1,6 @@
 """Writes clip.npz: a small random CLIP's weights and what torch's CLIPModel says of them.
 
-    python tests/goldens/write_clip.py      (needs torch==2.13.0)
+python tests/goldens/write_clip.py      (needs torch==2.13.0)
 """
 
 import sys

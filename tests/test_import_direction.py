@@ -1,0 +1,104 @@
+"""Imports point down: a room knows only the rooms that stand above it in this list."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "apt_jax"
+ROOMS = [
+    "errors",
+    "files",
+    "progress",
+    "command",
+    "metrics",
+    "data",
+    "clip",
+    "features",
+    "methods",
+    "uncertainty",
+    "training",
+    "evaluation",
+    "report",
+    "config",
+    "workdir",
+    "preparation",
+    "record",
+    "restore",
+    "experiment",
+    "predict",
+]
+LIGHT = [
+    "apt_jax",
+    "errors",
+    "files",
+    "progress",
+    "command",
+    "config",
+    "metrics",
+    "data",
+    "workdir",
+]
+
+
+def modules(room):
+    return [*PACKAGE.glob(f"{room}.py"), *PACKAGE.glob(f"{room}/**/*.py")]
+
+
+def imported_rooms(path):
+    """The rooms that a file imports from, wherever in it the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: import by full name"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "apt_jax" and len(parts) > 1:
+                yield parts[1]
+
+
+def test_every_room_is_in_the_list():
+    found = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    found |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert found == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_itself_and_those_above(room):
+    allowed = ROOMS[: ROOMS.index(room) + 1]
+    for path in modules(room):
+        for other in imported_rooms(path):
+            # config looks a method's fields up, late, when a run is configured
+            assert other in allowed, (
+                f"{path}: move what it needs of {other} up the list"
+            )
+
+
+def test_one_method_never_imports_another():
+    shared = {"base", "dropout", "task", "__init__"}
+    names = {path.stem for path in (PACKAGE / "methods").glob("*.py")} - shared
+    for name in names:
+        for node in ast.walk(ast.parse((PACKAGE / f"methods/{name}.py").read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                other = node.module.removeprefix("apt_jax.methods.")
+                assert other not in names, f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("room", LIGHT)
+def test_light_rooms_import_nothing_heavy(room):
+    name = "apt_jax" if room == "apt_jax" else f"apt_jax.{room}"
+    program = (
+        f"import sys, {name}\n"
+        "heavy = {'jax', 'flax', 'transformers', 'matplotlib', 'orbax'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert found.returncode == 0, found.stderr

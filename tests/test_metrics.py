@@ -1,0 +1,98 @@
+"""Metrics: by hand, by goldens, and the same however a test set is streamed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from apt_jax.metrics import (
+    Scores,
+    bin_by_confidence,
+    entropy,
+    expected_calibration_error,
+)
+
+GOLDEN = json.loads((Path(__file__).parent / "goldens/metrics.json").read_text())
+GENERATOR = np.random.default_rng(0)
+
+
+def made_up(count=23, classes=4):
+    logits = GENERATOR.normal(size=(count, classes)) * 2
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    return log_probs, GENERATOR.integers(0, classes, count)
+
+
+@pytest.mark.parametrize("bins", [5, 10, 15])
+def test_confidences_on_edges_belong_to_the_bin_below(bins):
+    inputs, outputs = GOLDEN["ece_edges"]["inputs"], GOLDEN["ece_edges"]["outputs"]
+    found = bin_by_confidence(inputs["conf"], inputs["correct"], num_bins=bins)
+    expected = outputs[f"M{bins}"]
+    assert expected_calibration_error(found) == pytest.approx(
+        expected["right_closed"], abs=1e-7
+    )
+    counts = np.bincount(expected["right_bin_index"], minlength=bins)
+    np.testing.assert_array_equal(found.count, counts)
+
+
+def test_goldens_of_the_scores():
+    inputs, expected = (GOLDEN["proper_scores"][part] for part in ("inputs", "outputs"))
+    found = Scores.of(np.log(inputs["probs"]), inputs["labels"]).summary()
+    assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-7)
+    assert found["nll"] == pytest.approx(expected["nll"], abs=1e-7)
+    assert found["brier"] == pytest.approx(expected["brier_sum"], abs=1e-7)
+    assert found["ece"] == pytest.approx(expected["ece15"], abs=1e-7)
+    assert found["examples"] == 6
+
+
+def test_entropy_by_hand_and_of_certainty():
+    probs = np.array([[0.5, 0.5, 0], [1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+    np.testing.assert_allclose(entropy(probs), [np.log(2), 0, np.log(3)])
+
+
+def test_a_streamed_test_set_scores_as_a_whole():
+    log_probs, labels = made_up()
+    expected = 0.9 * entropy(np.exp(log_probs))
+    whole = Scores.of(log_probs, labels, expected_entropy=expected)
+    parts = [
+        Scores.of(log_probs[rows], labels[rows], expected_entropy=expected[rows])
+        for rows in (slice(0, 9), slice(9, 10), slice(10, 23))
+    ]
+    merged = parts[0].merge(parts[1]).merge(parts[2]).summary()
+    for name, value in whole.summary().items():
+        assert merged[name] == pytest.approx(value, rel=1e-12)
+
+
+def test_padding_counts_nowhere():
+    log_probs, labels = made_up()
+    plain = Scores.of(log_probs, labels).summary()
+    padded = Scores.of(
+        np.concatenate([log_probs, log_probs[:5]]),
+        np.concatenate([labels, labels[:5]]),
+        mask=np.arange(28) < 23,
+    )
+    assert padded.summary() == plain
+
+
+def test_one_pass_has_no_mutual_information_and_samples_have():
+    log_probs, labels = made_up()
+    one = Scores.of(log_probs, labels).summary()
+    assert one["mutual_information"] == 0
+    assert one["expected_entropy"] == one["predictive_entropy"]
+    total = entropy(np.exp(log_probs))
+    many = Scores.of(log_probs, labels, expected_entropy=total - 0.25).summary()
+    assert many["mutual_information"] == pytest.approx(0.25)
+    rounded = Scores.of(log_probs, labels, expected_entropy=total + 1e-8).summary()
+    assert rounded["mutual_information"] == 0
+
+
+def test_ties_go_to_the_first_class():
+    half = np.log([[0.5, 0.5], [0.5, 0.5]])
+    assert Scores.of(half, [0, 1]).summary()["accuracy"] == 0.5
+
+
+def test_no_examples_and_wrong_shapes_raise():
+    with pytest.raises(ValueError, match="no examples"):
+        Scores.of(np.zeros((0, 3)), np.zeros(0, int)).summary()
+    with pytest.raises(ValueError, match="average Monte-Carlo samples first"):
+        Scores.of(np.zeros((4, 4, 3)), np.zeros(4, int))
