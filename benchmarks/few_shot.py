@@ -1,8 +1,9 @@
 """Zero-shot, logistic regression, APT and Monte-Carlo APT over sets, shots and seeds.
 
-    python benchmarks/few_shot.py --clip CHECKPOINT --data DATA --splits SPLITS --out FILE.csv
-        [--sets caltech101 oxford_flowers17 imagewoof] [--shots 1 2 4 8 16]
-        [--seeds 1 2 3] [--judge test|val] [--set method.drop_out=0.3 train.epochs=50 ...]
+    python benchmarks/few_shot.py --clip CHECKPOINT --out FILE.csv
+        [--data DATA --splits SPLITS] [--sets caltech101 oxford_flowers17 imagewoof]
+        [--shots 1 2 4 8 16] [--seeds 1 2 3] [--judge test|val]
+        [--set method.drop_out=0.3 train.epochs=50 ...]
 
 DATA holds the unpacked photographs and SPLITS the split files, laid out as SETS below
 says; the set "synthetic" needs neither. `--judge val` judges on the validation split, for
