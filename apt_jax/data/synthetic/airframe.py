@@ -25,6 +25,8 @@ NOSES = {
     ),
 }
 
+WING_HEIGHTS = {"low": -0.6, "mid": 0.0, "high": 0.75}  # in radii of the fuselage
+
 
 class Faces(NamedTuple):
     """Quadrilaterals of one or more parts."""
@@ -59,10 +61,10 @@ def fuselage(variant) -> Faces:
 def wings(variant):
     """Both halves, in strips so that parts behind each other sort well."""
     radius = variant.width / 2
-    root_z = radius * (0.75 if variant.wing == "high" else -0.6)
+    root_z = radius * WING_HEIGHTS[variant.wing]
     root_x = variant.length * variant.wing_at
     tip_y = variant.span / 2
-    rise = 0.02 if variant.wing == "high" else 0.09
+    rise = 0.09 if variant.wing == "low" else 0.02
     slope = np.tan(np.radians(variant.sweep))
     for side in (-1, 1):
         y = np.linspace(0, tip_y, 5)
@@ -129,7 +131,7 @@ def engines(variant):
             y = share * variant.span / 2
             lead = variant.length * variant.wing_at + 0.12
             lead -= y * np.tan(np.radians(variant.sweep))
-            z = radius * (0.75 if variant.wing == "high" else -0.6)
+            z = radius * WING_HEIGHTS[variant.wing]
             if variant.place == "wing":
                 yield from nacelle(lead + 0.07, side * y, z - 0.04, 0.15, 0.034)
             else:

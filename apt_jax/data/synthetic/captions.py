@@ -11,12 +11,23 @@ from typing import NamedTuple
 import numpy as np
 
 from apt_jax.data.synthetic.scene import render
-from apt_jax.data.synthetic.variants import VARIANTS, Variant, describe
+from apt_jax.data.synthetic.variants import (
+    ENGINES,
+    NOSES,
+    PHRASES,
+    TAILS,
+    TIPS,
+    VARIANTS,
+    WINGS,
+    Variant,
+    describe,
+)
 
 STREAM = 1  # the few-shot task draws from stream 0
 HELD_OUT = tuple(v.name for v in VARIANTS if v.name.endswith("40"))
 NAMED = tuple(v for v in VARIANTS if v.name not in HELD_OUT)
 NAMED_SHARE = 0.5  # of all pictures
+VARIANCES = (0.0, 0.8)
 NAME_TEMPLATES = (
     "a photo of a {}, a type of aircraft.",
     "a photo of a {}.",
@@ -28,13 +39,13 @@ PLAIN_TEMPLATES = (
     "an aircraft with {}.",
     "a picture of an aircraft, {}.",
 )
+FACTS = PHRASES | {"name": tuple(variant.name for variant in NAMED)}  # by kind
 CHOICES = {
-    "nose": ("round", "pointed", "drooped"),
-    "wing": ("low", "high"),
-    "engines": (1, 2, 3, 4),
-    "place": ("wing", "rear", "propeller"),
-    "tail": ("low", "T", "cross", "V"),
-    "winglets": (False, True),
+    "nose": NOSES,
+    "wing": WINGS,
+    "place": tuple(ENGINES),
+    "tail": tuple(TAILS),
+    "winglets": tuple(TIPS),
 }
 RANGES = {
     "length": (0.75, 1.3),
@@ -45,19 +56,20 @@ RANGES = {
 }
 
 
-class Caption(NamedTuple):
-    """A caption and the facts that it states; it is true of every picture with them."""
+class Picture(NamedTuple):
+    """A training picture and how it was made."""
 
-    text: str
-    facts: frozenset[str]
+    pixels: np.ndarray  # [size, size, 3] uint8
+    variant: Variant
+    variance: float
 
 
-def picture(number: int, size: int) -> tuple[np.ndarray, Variant]:
-    """Training picture `number`: [size, size, 3] uint8 and what it shows."""
+def picture(number: int, size: int) -> Picture:
+    """Training picture `number`."""
     generator = np.random.default_rng([STREAM, number])
     variant = random_variant(generator)
-    variance = generator.uniform(0.1, 0.9)
-    return render(variant, generator, variance, size), variant
+    variance = generator.uniform(*VARIANCES)
+    return Picture(render(variant, generator, variance, size), variant, variance)
 
 
 def random_variant(generator) -> Variant:
@@ -66,29 +78,35 @@ def random_variant(generator) -> Variant:
         return NAMED[generator.integers(len(NAMED))]
     fields = {name: generator.choice(values).item() for name, values in CHOICES.items()}
     fields |= {name: generator.uniform(*limits) for name, limits in RANGES.items()}
-    if fields["place"] == "rear":
-        fields["engines"] = min(fields["engines"], 3)
-    elif fields["engines"] in (1, 3):
-        fields["engines"] = 2
+    fields["engines"] = generator.choice(ENGINES[fields["place"]]).item()
     return dataclasses.replace(VARIANTS[0], name="", family="", **fields)
 
 
-def facts(variant: Variant) -> frozenset[str]:
-    """All that a caption can say of a variant: its attributes, and its name if any."""
-    named = {variant.name} if variant.name else set()
-    return frozenset(describe(variant).values()) | named
+def labels(variant: Variant) -> list[int]:
+    """Of every kind, the index of the true fact; -1 for the name of an unnamed one."""
+    true = describe(variant) | {"name": variant.name}
+    return [
+        facts.index(true[kind]) if true[kind] else -1 for kind, facts in FACTS.items()
+    ]
 
 
-def caption(variant: Variant, generator) -> Caption:
-    """The name, or some of the attributes in any order, or both."""
-    phrases = list(describe(variant).values())
-    generator.shuffle(phrases)
-    phrases = phrases[: generator.integers(1, 5)]
-    listed = ", ".join(phrases)
-    if not variant.name or generator.random() < 0.3:
-        text = str(generator.choice(PLAIN_TEMPLATES)).format(listed)
-        return Caption(text, frozenset(phrases))
-    named = str(generator.choice(NAME_TEMPLATES)).format(variant.name)
-    if generator.random() < 0.8:
-        return Caption(named, frozenset([variant.name]))
-    return Caption(f"{named[:-1]}, with {listed}.", frozenset([variant.name, *phrases]))
+def one_of_each(generator) -> list[str]:
+    """A caption for each fact, kind after kind, in words drawn at random."""
+    return [
+        str(generator.choice(templates_of(kind))).format(fact)
+        for kind, facts in FACTS.items()
+        for fact in facts
+    ]
+
+
+def every_caption() -> list[str]:
+    return [
+        template.format(fact)
+        for kind, facts in FACTS.items()
+        for fact in facts
+        for template in templates_of(kind)
+    ]
+
+
+def templates_of(kind: str) -> tuple[str, ...]:
+    return NAME_TEMPLATES if kind == "name" else PLAIN_TEMPLATES

@@ -7,7 +7,9 @@ reference fuselage, angles in degrees.
 
 import dataclasses
 
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight")
+import numpy as np
+
+NUMBERS = ("one", "two", "three", "four")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Variant:
     nose: str = "round"  # round | pointed | drooped
     sweep: float = 25.0  # of the wing, degrees
     span: float = 1.0
-    wing: str = "low"  # low | high
+    wing: str = "low"  # low | mid | high
     wing_at: float = 0.05  # its root forward of the middle
     engines: int = 2
     place: str = "wing"  # wing | rear | propeller
@@ -85,6 +87,7 @@ VARIANTS: tuple[Variant, ...] = (
             "nose": "pointed",
             "sweep": 52.0,
             "span": 0.7,
+            "wing": "mid",
             "wing_at": -0.05,
             "place": "rear",
         },
@@ -108,35 +111,55 @@ VARIANTS: tuple[Variant, ...] = (
 )
 
 
+LENGTHS = {"short": 0.87, "medium": 1.12, "long": np.inf}  # each up to ...
+WIDTHS = {"slim": 0.09, "normal": 0.12, "wide": np.inf}
+SWEEPS = {
+    "straight": 10.0,
+    "slightly swept": 28.0,
+    "swept": 45.0,
+    "sharply swept": np.inf,
+}
+NOSES = ("round", "pointed", "drooped")
+WINGS = ("low", "mid", "high")
+PLACES = {
+    "wing": "under the wing",
+    "rear": "at the rear",
+    "propeller": "with propellers",
+}
+ENGINES = {"wing": (2, 4), "rear": (1, 2, 3), "propeller": (2, 4)}
+TAILS = {"low": "low", "T": "high", "cross": "cross", "V": "butterfly"}
+TIPS = {False: "plain wing tips", True: "winglets"}
+
+PHRASES = {
+    "fuselage": tuple(
+        f"a {length} {width} fuselage" for length in LENGTHS for width in WIDTHS
+    ),
+    "nose": tuple(f"a {nose} nose" for nose in NOSES),
+    "wing": tuple(f"a {wing} {sweep} wing" for wing in WINGS for sweep in SWEEPS),
+    "engines": tuple(
+        f"{NUMBERS[n - 1]} engines {PLACES[place]}"
+        for place, counts in ENGINES.items()
+        for n in counts
+    ),
+    "tail": tuple(f"a {tail} tail" for tail in TAILS.values()),
+    "winglets": tuple(TIPS.values()),
+}
+
+
 def describe(variant: Variant) -> dict[str, str]:
-    """The attributes in words, for captions: one phrase for each kind of attribute."""
-    sweeps = (
-        (10, "straight"),
-        (28, "slightly swept"),
-        (45, "swept"),
-        (90, "sharply swept"),
-    )
-    sweep = next(word for limit, word in sweeps if variant.sweep <= limit)
-    lengths = ((0.87, "short"), (1.12, "medium"), (9, "long"))
-    length = next(word for limit, word in lengths if variant.length <= limit)
-    widths = ((0.09, "slim"), (0.12, "normal"), (9, "wide"))
-    width = next(word for limit, word in widths if variant.width <= limit)
-    places = {
-        "wing": "under the wing",
-        "rear": "at the rear",
-        "propeller": "with propellers",
-    }
-    tails = {
-        "low": "low tail",
-        "T": "high tail",
-        "cross": "cross tail",
-        "V": "butterfly tail",
-    }
+    """The attributes in words: of each kind, the one of `PHRASES` that is true."""
+    length = _word(LENGTHS, variant.length)
+    width = _word(WIDTHS, variant.width)
+    number = NUMBERS[variant.engines - 1]
     return {
         "fuselage": f"a {length} {width} fuselage",
         "nose": f"a {variant.nose} nose",
-        "wing": f"a {variant.wing} {sweep} wing",
-        "engines": f"{NUMBERS[variant.engines - 1]} engines {places[variant.place]}",
-        "tail": f"a {tails[variant.tail]}",
-        "winglets": "winglets" if variant.winglets else "plain wing tips",
+        "wing": f"a {variant.wing} {_word(SWEEPS, variant.sweep)} wing",
+        "engines": f"{number} engines {PLACES[variant.place]}",
+        "tail": f"a {TAILS[variant.tail]} tail",
+        "winglets": TIPS[variant.winglets],
     }
+
+
+def _word(limits, value):
+    return next(word for word, limit in limits.items() if value <= limit)
