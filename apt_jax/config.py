@@ -22,7 +22,9 @@ COMMON = {
     "shots": 16,  # labelled images a class; 0 = all
     "clip": {"checkpoint": "", "revision": None, "dtype": "auto"},
     "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
-    "augment": {"views": 10},  # random views of each training image; 0 = centre crop
+    # Random views of each training image (0 = its centre crop), each a crop of at least
+    # this share of its area: 0.08 in CoOp, 0.5 in Tip-Adapter.
+    "augment": {"views": 10, "area": 0.08},
     "train": {  # None = the method's recipe
         "epochs": None,
         "batch_size": None,
@@ -51,6 +53,7 @@ RULES = {
     "seed": (lambda x: x >= 0, "at least 0"),
     "shots": (lambda x: x >= 0, "at least 0 (0 = all)"),
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
+    "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
     "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
     "clip.checkpoint": (bool, "a hub name, a folder, or 'tiny'"),

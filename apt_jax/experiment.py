@@ -18,7 +18,7 @@ from apt_jax.methods import make
 from apt_jax.methods.task import make_task
 from apt_jax.preparation import encode_shots, encode_test, prepare
 from apt_jax.progress import progress
-from apt_jax.record import chosen_recipe, describe, resolved
+from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
@@ -40,7 +40,7 @@ def run(config, folder) -> dict:
 
 
 def _run(asked, workdir):
-    prepared = prepare(asked)
+    prepared = prepare(workdir.as_begun(asked))
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
@@ -52,7 +52,7 @@ def _run(asked, workdir):
     )
     recipe = chosen_recipe(prepared.method.recipe(with_shots), asked.train)
     config = resolved(asked, prepared, recipe)
-    describe(workdir, config, prepared)
+    describe(workdir, config, prepared, set_by_hand(asked))
 
     params = adapt(workdir, config, prepared, with_shots, recipe)
     labels = [item.label for item in prepared.dataset.test]

@@ -79,7 +79,7 @@ def require_whole_prompts(tokenizer, classes, of_classes):
 
 def encode_shots(prepared: Prepared, config) -> Features:
     """Frozen outputs of the shots, in `augment.views` random views each."""
-    views = Views(config.augment.views, config.seed)
+    views = Views(config.augment.views, config.seed, config.augment.area)
     return _encode(prepared, config, prepared.shots, views, "shots")
 
 

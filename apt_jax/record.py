@@ -29,13 +29,25 @@ def resolved(asked, prepared, recipe: Recipe | None):
     return config
 
 
-def describe(workdir, config, prepared):
+def set_by_hand(asked) -> dict:
+    """Hyper-parameters whose defaults were overruled, by field."""
+    standard = configuration.default(asked.method.name, asked.data.source)
+    defaults = configuration.flat(standard)
+    return {
+        field: value
+        for field, value in configuration.flat(asked).items()
+        if field.startswith(("augment.", "method.", "train."))
+        and value != defaults[field]
+    }
+
+
+def describe(workdir, config, prepared, by_hand):
     """Writes config.json, classes.json, split.json and protocol.json."""
     split = split_of(prepared)
     workdir.write("config.json", json.loads(configuration.to_json(config)))
     workdir.write("classes.json", list(prepared.dataset.classes))
     workdir.write("split.json", split)
-    workdir.write("protocol.json", card(config, prepared, split))
+    workdir.write("protocol.json", card(config, prepared, split, by_hand))
 
 
 def split_of(prepared) -> dict:
@@ -50,8 +62,8 @@ def split_of(prepared) -> dict:
     return splits
 
 
-def card(config, prepared, split) -> dict:
-    """The protocol card of a run."""
+def card(config, prepared, split, by_hand) -> dict:
+    """The protocol card of a run; `by_hand` is from `set_by_hand`."""
     clip, dataset = prepared.clip, prepared.dataset
     return protocol_card(
         data={
@@ -65,7 +77,8 @@ def card(config, prepared, split) -> dict:
         },
         transforms={
             "train": (
-                f"{config.augment.views} random resized crops and flips an image"
+                f"{config.augment.views} random resized crops and flips an image, at "
+                f"least {config.augment.area:g} of its area"
                 if config.augment.views
                 else "centre crop"
             ),
@@ -81,6 +94,7 @@ def card(config, prepared, split) -> dict:
         method=config.method.to_dict(),
         train=config.train.to_dict(),
         selected_by=prepared.method.selected_by,
+        set_by_hand=by_hand,
         seed=config.seed,
         shots=config.shots,
     )

@@ -75,6 +75,21 @@ class Workdir:
         """Writes down which configuration was asked for: from here on it is taken."""
         write_text(self.folder / "asked.json", configuration.to_json(config))
 
+    def as_begun(self, config):
+        """`config` with the backbone that an unfinished run here has begun with.
+
+        What "auto" means, and which commit a hub name has, may change between two
+        starts; a run that goes on must not.
+        """
+        if not (self.folder / "config.json").exists():
+            return config
+        begun = configuration.from_json(self.read_text("config.json"))
+        config = configuration.from_json(configuration.to_json(config))
+        config.clip.dtype = begun.clip.dtype
+        with config.ignore_type():
+            config.clip.revision = begun.clip.revision
+        return config
+
     def read_metrics(self) -> list[dict]:
         """The lines of metrics.jsonl; one that a killed run left unfinished is dropped."""
         if not self.metrics.exists():

@@ -1,6 +1,6 @@
 """The picture in the README: a variant of each family as `variance` goes from 0 to 1.
 
-python benchmarks/contact_sheet.py docs/aircraft.png
+python -m benchmarks.contact_sheet docs/aircraft.png
 """
 
 import sys

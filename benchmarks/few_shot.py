@@ -1,6 +1,6 @@
 """Zero-shot, logistic regression, APT and Monte-Carlo APT over sets, shots and seeds.
 
-    python benchmarks/few_shot.py --clip CHECKPOINT --out FILE.csv
+    python -m benchmarks.few_shot --clip CHECKPOINT --out FILE.csv
         [--data DATA --splits SPLITS] [--sets caltech101 oxford_flowers17 imagewoof]
         [--shots 1 2 4 8 16] [--seeds 1 2 3] [--judge test|val]
         [--set method.drop_out=0.3 train.epochs=50 ...]
@@ -23,7 +23,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from heading import heading
 
 from apt_jax import config as configuration
 from apt_jax.evaluation import evaluate
@@ -35,6 +34,7 @@ from apt_jax.preparation import encode_shots, encode_test, prepare
 from apt_jax.record import chosen_recipe
 from apt_jax.restore import seed_key
 from apt_jax.training import loop
+from benchmarks.heading import heading
 
 SETS = {  # folder of images below DATA, split file below SPLITS
     "caltech101": (

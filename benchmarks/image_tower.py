@@ -1,7 +1,7 @@
 """Images a second of the image tower, ours and torch's, side by side in one process.
 
     pip install torch==2.13.0
-    python benchmarks/image_tower.py [--batch 8 16] [--runs 7]
+    python -m benchmarks.image_tower [--batch 8 16] [--runs 7]
 
 ViT-B/16 at 224 px with the same random weights, against `transformers`'
 CLIPVisionModelWithProjection (sdpa), in float32 and bfloat16. Runs take turns and medians
@@ -19,12 +19,12 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
-from heading import heading
 
 from apt_jax.clip.checkpoint import parameter_shapes, stored
 from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP, product
 from apt_jax.clip.weights import flat, nested, to_tensors
+from benchmarks.heading import heading
 
 B16 = ClipConfig.from_json(
     {"model_type": "clip", "vision_config": {"patch_size": 16}, "projection_dim": 512}

@@ -1,6 +1,6 @@
 """What Monte-Carlo samples cost: T passes against one deterministic pass, per image.
 
-    python benchmarks/monte_carlo.py [--dtype float32] [--classes 20 100] [--batch 8]
+    python -m benchmarks.monte_carlo [--dtype float32] [--classes 20 100] [--batch 8]
 
 One deterministic pass is the B/16 image tower at 224 px (random weights) and the
 head. T samples add masks and dot products to it: all that lies upstream of the first
@@ -16,13 +16,13 @@ import time
 import jax
 import jax.numpy as jnp
 import numpy as np
-from heading import heading
 
 from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.methods import APT
 from apt_jax.methods.task import Task
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from benchmarks.heading import heading
 
 SAMPLES = (1, 10, 30, 100)
 DIM, SIZE = 512, 224

@@ -1,6 +1,6 @@
 """What the small CLIP of the package knows of the drawn aircraft, on validation images.
 
-    python benchmarks/tiny_clip.py [--checkpoint tiny] [--shots 1 2 4 8 16] [--seeds 3]
+    python -m benchmarks.tiny_clip [--checkpoint tiny] [--shots 1 2 4 8 16] [--seeds 3]
 
 Zero-shot accuracy as the nuisances grow, over variants that pre-training has seen and
 over those it has not; then, at the default variance, zero-shot against APT with its
@@ -17,7 +17,6 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
-from heading import heading
 
 from apt_jax import config, data
 from apt_jax.clip import checkpoint
@@ -30,6 +29,7 @@ from apt_jax.features.views import Views
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
 from apt_jax.training import loop
+from benchmarks.heading import heading
 
 VARIANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
 PENALTIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # scikit-learn's C

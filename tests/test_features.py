@@ -159,16 +159,17 @@ def test_a_view_depends_on_its_image_and_seed_and_not_on_the_set(dataset, clip):
     assert (whole[:, 0] != whole[:, 1]).any()
 
 
-def test_random_boxes_lie_inside_and_cover_8_to_100_percent():
+@pytest.mark.parametrize("least", [0.08, 0.5])
+def test_random_boxes_lie_inside_and_cover_at_least_the_area_asked_for(least):
     generator = np.random.default_rng(0)
     shares, ratios = [], []
     for _ in range(300):
-        left, top, right, bottom = random_box((120, 90), generator)
+        left, top, right, bottom = random_box((120, 90), generator, least)
         assert 0 <= left < right <= 120
         assert 0 <= top < bottom <= 90
         shares.append((right - left) * (bottom - top) / (120 * 90))
         ratios.append((right - left) / (bottom - top))
-    assert 0.07 < min(shares) < 0.15
+    assert 0.98 * least - 0.01 < min(shares) < 1.2 * least + 0.06
     assert 0.85 < max(shares) <= 1
     assert 0.72 < min(ratios) < 0.85
     assert 1.2 < max(ratios) < 1.38
@@ -176,7 +177,7 @@ def test_random_boxes_lie_inside_and_cover_8_to_100_percent():
 
 def test_an_image_too_long_for_any_box_gives_its_centre(clip):
     strip = Image.new("RGB", (400, 2), "red")
-    view = random_view(strip, np.random.default_rng(0), clip.pixels)
+    view = random_view(strip, np.random.default_rng(0), clip.pixels, 0.08)
     assert view.shape == (16, 16, 3)
 
 

@@ -106,6 +106,14 @@ def test_results_hold_three_rows_and_the_cost(finished):
 def test_the_protocol_card_says_what_was_done(finished):
     card = read(finished, "protocol.json")
     assert card["selected_by"] == "validation split"
+    assert card["set_by_hand"]["train.epochs"] == 6
+    assert set(card["set_by_hand"]) == {
+        "augment.views",
+        "method.heads",
+        "train.epochs",
+        "train.learning_rate",
+        "train.checkpoint_every",
+    }
     assert card["backbone"]["sha256"]
     assert card["train"]["epochs"] == 6
     assert card["train"]["momentum"] == 0.9  # resolved, though nobody asked
@@ -176,6 +184,20 @@ def test_a_directory_that_is_no_run_is_refused(photos, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="not empty and holds no run"):
         experiment.run(settings(photos), tmp_path)
+
+
+def test_an_unfinished_run_keeps_the_dtype_and_revision_it_began_with(photos, tmp_path):
+    asked = settings(photos, clip__dtype="auto")
+    workdir = Workdir(tmp_path)
+    assert workdir.as_begun(asked).clip.dtype == "auto"
+    begun = config.from_json(config.to_json(asked))
+    begun.clip.dtype = "bfloat16"
+    with begun.ignore_type():
+        begun.clip.revision = "abc"
+    workdir.write("config.json", json.loads(config.to_json(begun)))
+    goes_on = workdir.as_begun(asked)
+    assert (goes_on.clip.dtype, goes_on.clip.revision) == ("bfloat16", "abc")
+    assert asked.clip.dtype == "auto"
 
 
 def test_what_the_user_can_mend_leaves_nothing_behind(photos, tmp_path):

@@ -1,21 +1,17 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
-from apt_jax.data.aircraft import aircraft
+from apt_jax.data import aircraft, coop, folder, synthetic
 from apt_jax.data.check import check
-from apt_jax.data.coop import coop
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.folder import folder
-from apt_jax.data.synthetic import DEFAULTS as SYNTHETIC_DEFAULTS
-from apt_jax.data.synthetic import synthetic
 from apt_jax.errors import UserError
 
 __all__ = ["DEFAULTS", "OWN_DEFAULTS", "SOURCES", "Dataset", "Item", "check", "load"]
 
 SOURCES = {
-    "aircraft": aircraft,
-    "coop": coop,
-    "folder": folder,
-    "synthetic": synthetic,
+    "aircraft": aircraft.load,
+    "coop": coop.load,
+    "folder": folder.load,
+    "synthetic": synthetic.load,
 }
 
 DEFAULTS = {
@@ -28,7 +24,7 @@ DEFAULTS = {
 }
 
 # Fields that only one source has.
-OWN_DEFAULTS = {"synthetic": SYNTHETIC_DEFAULTS}
+OWN_DEFAULTS = {"synthetic": synthetic.DEFAULTS}
 
 
 def load(config, *, seed: int) -> Dataset:

@@ -19,7 +19,7 @@ SPLITS = ("train", "val", "test")
 PLACES = ("", "data", "fgvc-aircraft-2013b/data", "fgvc-aircraft-2013b")
 
 
-def aircraft(config, seed: int) -> Dataset:
+def load(config, seed: int) -> Dataset:
     """FGVC-Aircraft below `config.root`: the archive's folder or one above or below."""
     del seed  # the split is the official one
     root = _data_folder(require_folder(config.root, "fgvc-aircraft-2013b"))

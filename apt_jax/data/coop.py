@@ -21,7 +21,7 @@ LAYOUT = (
 )
 
 
-def coop(config, seed: int) -> Dataset:
+def load(config, seed: int) -> Dataset:
     """The data set that `config.split_file` lists below `config.root`."""
     del seed  # the split is given
     root = require_folder(config.root, "the images that data.split_file lists")

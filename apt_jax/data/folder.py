@@ -27,7 +27,7 @@ SPLITS = ("train", "val", "test")
 SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 
 
-def folder(config, seed: int) -> Dataset:
+def load(config, seed: int) -> Dataset:
     """The photographs below `config.root`."""
     root = require_folder(config.root, f"your photographs as {LAYOUTS}")
     if any(_folders(root / split) for split in ("train", "test")):

@@ -1,7 +1,8 @@
 """Views of an image: the centre crop CLIP was evaluated with, or random crops.
 
-A random view is CoOp's training transform: a crop of 8 to 100 % of the area with an
-aspect ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by Pillow's bicubic
+A random view is the training transform of CoOp and its followers: a crop of a random
+share of the area, at least `area` (0.08 in CoOp, 0.5 in Tip-Adapter), with an aspect
+ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by Pillow's bicubic
 filter, and flipped half of the time. The chance in view v of an image comes from the
 image's own bytes, v and a seed, so a view does not depend on the set it is encoded in.
 """
@@ -13,17 +14,17 @@ import math
 import numpy as np
 from PIL import Image
 
-AREA = (0.08, 1.0)
 LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
 TRIES = 10  # random boxes that may stick out of the image before the centre is taken
 
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """How many random views of each image, drawn from which seed; 0 = centre crop."""
+    """How many random views of each image, how drawn; 0 = the centre crop."""
 
     count: int = 0
     seed: int = 0
+    area: float = 0.08  # of a crop at least, as a share of the image
 
     @property
     def per_image(self) -> int:
@@ -36,14 +37,14 @@ def make_views(image: Image.Image, sha256: str, views: Views, pixels) -> np.ndar
         return pixels.centre_crop(image)[None]
     crops = []
     for view in range(views.count):
-        seed = [*bytes.fromhex(sha256), views.seed, view]
-        crops.append(random_view(image, np.random.default_rng(seed), pixels))
+        generator = np.random.default_rng([*bytes.fromhex(sha256), views.seed, view])
+        crops.append(random_view(image, generator, pixels, views.area))
     return np.stack(crops)
 
 
-def random_view(image, generator, pixels) -> np.ndarray:
+def random_view(image, generator, pixels, least_area) -> np.ndarray:
     """[S, S, 3] uint8: one random resized crop, flipped half of the time."""
-    box = random_box(image.size, generator)
+    box = random_box(image.size, generator, least_area)
     flip = generator.random() < 0.5
     if box is None:
         view = Image.fromarray(pixels.centre_crop(image))
@@ -55,11 +56,11 @@ def random_view(image, generator, pixels) -> np.ndarray:
     return np.asarray(view)
 
 
-def random_box(size, generator):
+def random_box(size, generator, least_area):
     """(left, top, right, bottom) inside an image of `size`; None if none was found."""
     width, height = size
     for _ in range(TRIES):
-        area = width * height * generator.uniform(*AREA)
+        area = width * height * generator.uniform(least_area, 1)
         ratio = math.exp(generator.uniform(*LOG_RATIO))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:

@@ -47,6 +47,13 @@ DROPS = ("drop_attn", "drop_out", "drop_mlp", "drop_token", "drop_query")
 XAVIER = nn.initializers.xavier_uniform()
 
 
+def _eye(key, shape, dtype=jnp.float32):
+    return jnp.eye(*shape, dtype=dtype)
+
+
+INITS = {"xavier": XAVIER, "identity": _eye}
+
+
 @dataclasses.dataclass(frozen=True)
 class APT(Method):
     """The hyper-parameters of the head; each `drop_*` is a rate in [0, 1)."""
@@ -54,6 +61,7 @@ class APT(Method):
     heads: int = 8  # must divide D
     layers: int = 1  # layer l > 1 asks with the w' of the layer before
     residual: bool = True
+    start: str = "xavier"  # xavier | identity
     zero_init_out: bool = True  # start at w' = R; only with a residual
     gate: str = "none"  # none | scalar | per_dim factor on o, starting at 1
     out_projection: bool = True
@@ -168,7 +176,7 @@ class CrossAttention(nn.Module):
         self.query, self.key, self.value = dense(), dense(), dense()
         if options.out_projection:
             zero = options.residual and options.zero_init_out
-            self.out = dense(nn.initializers.zeros if zero else XAVIER)
+            self.out = dense(nn.initializers.zeros if zero else INITS[options.start])
         if options.gate != "none":
             shape = () if options.gate == "scalar" else (self.dim,)
             self.gate = self.param("gate", nn.initializers.ones, shape)
@@ -220,7 +228,8 @@ class CrossAttention(nn.Module):
     def _heads(self, x):
         return x.reshape(len(x), self.options.heads, -1)
 
-    def _dense(self, kernel_init=XAVIER, features=None):
+    def _dense(self, kernel_init=None, features=None):
+        kernel_init = kernel_init or INITS[self.options.start]
         return nn.Dense(
             features or self.dim, use_bias=self.options.biases, kernel_init=kernel_init
         )

@@ -29,7 +29,7 @@ SPLITS = ("train", "val", "test")
 FEW_SHOT_STREAM = 0
 
 
-def synthetic(config, seed: int) -> Dataset:
+def load(config, seed: int) -> Dataset:
     """The aircraft, `config.<split>_images` of each; `seed` chooses the pictures."""
     splits = {
         split: tuple(

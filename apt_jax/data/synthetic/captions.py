@@ -1,8 +1,10 @@
-"""Aircraft for pre-training, with captions: named variants, and many without a name.
+"""Aircraft for pre-training, with captions: some have names, many have none.
 
-The small CLIP of the package learns from these. Six variants, one of each family, are
-held out: neither their names nor their pictures are ever shown. Pictures come from
-another stream of chance than those of the few-shot task.
+The small CLIP of the package learns from these. Half of the variants of the task are
+held out: neither their names nor their pictures are ever shown, though every family and
+every number is read in other names. Beside the other half there are types of other
+makers, so that names are many, as they are for a CLIP that has read the web. Pictures
+come from another stream of chance than those of the few-shot task.
 """
 
 import dataclasses
@@ -24,9 +26,30 @@ from apt_jax.data.synthetic.variants import (
 )
 
 STREAM = 1  # the few-shot task draws from stream 0
-HELD_OUT = tuple(v.name for v in VARIANTS if v.name.endswith("40"))
-NAMED = tuple(v for v in VARIANTS if v.name not in HELD_OUT)
-NAMED_SHARE = 0.5  # of all pictures
+HELD_OUT = tuple(
+    variant.name
+    for index, variant in enumerate(VARIANTS)
+    if (index // 4 + index % 4) % 2 == 0  # two numbers of each family, by turns
+)
+OTHER_FAMILIES = (
+    "Gannet",
+    "Heron",
+    "Isle",
+    "Juniper",
+    "Kestrel",
+    "Larch",
+    "Merlin",
+    "Nettle",
+    "Osprey",
+    "Plover",
+    "Quartz",
+    "Rowan",
+    "Sable",
+    "Tern",
+    "Umber",
+)
+NUMBERS = ("10", "20", "30", "40")
+NAMED_SHARE, OTHERS_SHARE = 0.35, 0.35  # of all pictures; the rest has no name
 VARIANCES = (0.0, 0.8)
 NAME_TEMPLATES = (
     "a photo of a {}, a type of aircraft.",
@@ -39,7 +62,6 @@ PLAIN_TEMPLATES = (
     "an aircraft with {}.",
     "a picture of an aircraft, {}.",
 )
-FACTS = PHRASES | {"name": tuple(variant.name for variant in NAMED)}  # by kind
 CHOICES = {
     "nose": NOSES,
     "wing": WINGS,
@@ -54,6 +76,27 @@ RANGES = {
     "span": (0.65, 1.25),
     "wing_at": (-0.08, 0.1),
 }
+
+
+def random_attributes(generator) -> Variant:
+    """An aircraft without a name."""
+    fields = {name: generator.choice(values).item() for name, values in CHOICES.items()}
+    fields |= {name: generator.uniform(*limits) for name, limits in RANGES.items()}
+    fields["engines"] = generator.choice(ENGINES[fields["place"]]).item()
+    return dataclasses.replace(VARIANTS[0], name="", family="", **fields)
+
+
+NAMED = tuple(variant for variant in VARIANTS if variant.name not in HELD_OUT)
+OTHERS = tuple(
+    dataclasses.replace(
+        random_attributes(np.random.default_rng([STREAM, 0, family, number])),
+        name=f"{OTHER_FAMILIES[family]} {NUMBERS[number]}",
+        family=OTHER_FAMILIES[family],
+    )
+    for family in range(len(OTHER_FAMILIES))
+    for number in range(len(NUMBERS))
+)
+FACTS = PHRASES | {"name": tuple(variant.name for variant in (*NAMED, *OTHERS))}
 
 
 class Picture(NamedTuple):
@@ -73,13 +116,13 @@ def picture(number: int, size: int) -> Picture:
 
 
 def random_variant(generator) -> Variant:
-    """One of the named variants, or an aircraft of random attributes without a name."""
-    if generator.random() < NAMED_SHARE:
+    """A variant of the task, a type of another maker, or one without a name."""
+    kind = generator.random()
+    if kind < NAMED_SHARE:
         return NAMED[generator.integers(len(NAMED))]
-    fields = {name: generator.choice(values).item() for name, values in CHOICES.items()}
-    fields |= {name: generator.uniform(*limits) for name, limits in RANGES.items()}
-    fields["engines"] = generator.choice(ENGINES[fields["place"]]).item()
-    return dataclasses.replace(VARIANTS[0], name="", family="", **fields)
+    if kind < NAMED_SHARE + OTHERS_SHARE:
+        return OTHERS[generator.integers(len(OTHERS))]
+    return random_attributes(generator)
 
 
 def labels(variant: Variant) -> list[int]:
