@@ -13,7 +13,7 @@ from apt_jax import command, config
 
 def main(argv):
     if config.wants_help(argv):
-        print(config.help_text(__doc__))
+        print(config.help_text(__doc__, argv))
         return
     settings, workdir = config.read(argv)
     from apt_jax import experiment  # heavy: not before the settings are sound

@@ -32,7 +32,7 @@ COMMON = {
         "momentum": None,
         "weight_decay": None,
         "schedule": None,
-        "checkpoint_every": 10,  # epochs
+        "checkpoint_every": None,  # epochs; None = ten times a run
     },
     "eval": {"samples": 30, "bins": 15},  # Monte-Carlo samples T; bins of the ECE
 }
@@ -45,6 +45,7 @@ OPEN = {
     "train.momentum": float,
     "train.weight_decay": float,
     "train.schedule": str,
+    "train.checkpoint_every": int,
 }
 SEPARATOR = ";"  # between the entries of a tuple on the command line
 
@@ -70,7 +71,7 @@ RULES = {
         lambda x: x in (None, "coop", "cosine", "constant"),
         "'coop', 'cosine' or 'constant'",
     ),
-    "train.checkpoint_every": (lambda x: x >= 1, "at least 1"),
+    "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),
     "eval.bins": (lambda x: x >= 1, "at least 1"),
 }
@@ -320,19 +321,31 @@ def _split(arguments, names) -> _Given:
     return given
 
 
+HELP = {"-h", "--help"}
+WHAT_NONE_MEANS = {
+    "clip.revision": "the pinned commit, or the newest",
+    "train.checkpoint_every": "ten times a run",
+}
+
+
 def wants_help(arguments) -> bool:
-    return not arguments or bool({"-h", "--help"} & set(arguments))
+    return not arguments or bool(HELP & set(arguments))
 
 
-def help_text(summary: str) -> str:
-    """What --help prints; it needs neither jax nor a configuration."""
+def help_text(summary: str, arguments=()) -> str:
+    """What --help prints: with a --config all fields it has, without one the common.
+
+    Without one it needs neither jax nor a configuration.
+    """
+    given = _split([a for a in arguments if a not in HELP], ("config", "workdir"))
+    path = given.named.get("config")
+    fields = flat(load(path) if path else ConfigDict(COMMON))
+    width = max(map(len, fields))
     lines = [summary.strip(), "", "fields, set with --config.FIELD=VALUE:", ""]
-    for field, value in flat(ConfigDict(COMMON)).items():
-        shown = "the method's recipe" if value is None else repr(value)
-        lines.append(f"  {field:24} {shown}")
-    lines += [
-        "  data.*, method.*         as the configuration file has them",
-        "",
-        f"a tuple is written with '{SEPARATOR}' between its entries",
-    ]
+    for field, value in fields.items():
+        unset = WHAT_NONE_MEANS.get(field, "the method's recipe")
+        lines.append(f"  {field:{width}}  {unset if value is None else repr(value)}")
+    if not path:
+        lines.append("  data.*, method.*: --help with a --config lists them")
+    lines += ["", f"a tuple is written with '{SEPARATOR}' between its entries"]
     return "\n".join(lines)

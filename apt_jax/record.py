@@ -26,6 +26,8 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
         config.train.update(dataclasses.asdict(recipe) if recipe else {})
+        if recipe and config.train.checkpoint_every is None:
+            config.train.checkpoint_every = max(1, recipe.epochs // 10)
     return config
 
 

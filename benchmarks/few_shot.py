@@ -6,9 +6,9 @@
         [--set method.drop_out=0.3 train.epochs=50 ...]
 
 DATA holds the unpacked photographs and SPLITS the split files, laid out as SETS below
-says; the set "synthetic" needs neither. `--judge val` judges on the validation split, for
-choosing; the test split is for the final table. Cells already in FILE.csv are not run
-again. Prints mean and standard deviation (ddof 0) over seeds.
+says; the set "synthetic", the quickstart's, needs neither. `--judge val` judges on the
+validation split, for choosing; the test split is for the final table. Cells already in
+FILE.csv are not run again. Prints mean and standard deviation (ddof 0) over seeds.
 
 The logistic regression is scikit-learn's on the same frozen embeddings of the shots'
 centre crops, l2-normalised and standardised, C = 0.05.
@@ -91,8 +91,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     config = settings_of(name, shots, seed, options)
     prepared = prepare(config)
     if options.judge == "val":
-        judged = dataclasses.replace(prepared.dataset, test=prepared.dataset.val)
-        prepared = dataclasses.replace(prepared, dataset=judged)
+        prepared = on_validation(prepared)
     labels = np.array([item.label for item in prepared.shots])
     test_labels = np.array([item.label for item in prepared.dataset.test])
     shot_features = encode_shots(prepared, config)
@@ -123,6 +122,12 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     } | figures
 
 
+def on_validation(prepared):
+    """Judged on the validation split instead of the test split."""
+    judged = dataclasses.replace(prepared.dataset, test=prepared.dataset.val)
+    return dataclasses.replace(prepared, dataset=judged)
+
+
 def logistic_regression(prepared, config, labels, test, test_labels) -> dict:
     """The figures of a logistic regression on the embeddings."""
     from sklearn.linear_model import LogisticRegression
@@ -148,12 +153,12 @@ def logistic_regression(prepared, config, labels, test, test_labels) -> dict:
 
 def settings_of(name, shots, seed, options):
     """The configuration of a cell."""
-    source = "synthetic" if name == "synthetic" else "coop"
-    config = configuration.default("apt", source)
+    quickstart = name == "synthetic"
+    config = configuration.load(f"configs/{'quickstart' if quickstart else 'coop'}.py")
     config.clip.checkpoint, config.clip.dtype = options.clip, "float32"
     config.features.cache_dir = options.cache
     config.shots, config.seed = shots, seed
-    if source == "coop":
+    if not quickstart:
         images, split = SETS[name]
         config.data.name = name
         config.data.root = str(options.data / images)

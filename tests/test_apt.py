@@ -182,32 +182,53 @@ def test_the_mean_over_masks_is_the_deterministic_output():
     np.testing.assert_allclose(mean, x, atol=0.08)
 
 
-def test_attention_masks_differ_between_images_heads_classes_and_tokens():
+@pytest.mark.parametrize("share", [True, False])
+def test_masks_differ_between_images_heads_and_tokens_and_may_between_classes(share):
     masks = []
 
     def recorded(key, rate, shape):
         masks.append(shape)
         return jax.random.bernoulli(key, 1 - rate, shape)
 
-    method = APT(heads=4, zero_init_out=False, drop_attn=0.5, drop_out=0.5)
+    options = {"drop_attn": 0.5, "drop_out": 0.5, "share_over_classes": share}
+    method = APT(heads=4, zero_init_out=False, **options)
     task, params = trained(method)
     image = small_images(1)[0][0]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dropout, "keep_mask", recorded)
         logits(method, params, task, image, key=jax.random.key(0))
-    assert masks == [(4, K, len(image)), (K, D)]
+    classes = 1 if share else K
+    assert masks == [(4, classes, len(image)), (classes, D)]
     images = jnp.stack([image, image])
     one, two = batch_logits(method, params, task, images, key=jax.random.key(0))
     assert (one != two).any()
 
 
-def test_share_over_classes_draws_one_mask_for_all():
-    method = APT(heads=4, share_over_classes=True, zero_init_out=False)
+@pytest.mark.parametrize("share", [True, False])
+def test_equal_classes_get_equal_logits_if_they_share_their_masks(share):
+    options = {"drop_attn": 0.5, "drop_out": 0.5, "share_over_classes": share}
+    method = APT(heads=4, zero_init_out=False, **options)
     task, params = trained(method)
     same = task.replace(text=jnp.repeat(task.text[:1], 2, axis=0))
     image = small_images(1)[0][0]
     one, two = logits(method, params, same, image, key=jax.random.key(0))
-    assert one == two
+    assert (one == two) == share
+
+
+def test_the_scale_of_the_values_matters_only_beside_a_residual():
+    """Without residual and biases w' scales with the values, and cosines do not."""
+    image = small_images(1)[0][0]
+
+    def change(residual):
+        options = {"residual": residual, "biases": False, "zero_init_out": False}
+        unit = APT(heads=4, value_norm="l2", **options)
+        longer = APT(heads=4, value_norm="l2_sqrt_dim", **options)
+        task, params = trained(unit)
+        of_each = [logits(method, params, task, image) for method in (unit, longer)]
+        return float(jnp.abs(of_each[0] - of_each[1]).max())
+
+    assert change(residual=False) < 1e-4
+    assert change(residual=True) > 0.1
 
 
 def generated(shape, seed):
@@ -230,7 +251,8 @@ def golden_logits(monkeypatch=None, **options):
     }
     task = small_task().replace(text=jnp.asarray(w), logit_scale=jnp.float32(100))
     defaults = {"drop_out": 0.0, "zero_init_out": False}
-    method = APT(heads=2, input_norm="none", **(defaults | options))
+    unscaled = {"input_norm": "none", "value_norm": "none"}
+    method = APT(heads=2, **(unscaled | defaults | options))
     key = jax.random.key(0) if method.stochastic else None
     found = logits(method, {"layer_0": layer}, task, jnp.asarray(z), key=key)
     return np.asarray(found), expected["outputs"]

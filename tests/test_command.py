@@ -74,6 +74,14 @@ def test_help_needs_nothing_heavy(request, script):
     assert f"python {script}" in found.stdout
 
 
+def test_help_with_a_configuration_lists_all_its_fields(request):
+    quickstart = ["--config", "configs/quickstart.py", "--help"]
+    found = run(request.config.rootpath, "train.py", *quickstart)
+    assert found.returncode == 0, found.stderr
+    for field in ("data.variance", "method.drop_attn", "augment.area", "eval.samples"):
+        assert f"  {field} " in found.stdout
+
+
 def test_a_wrong_command_line_leaves_with_status_2_and_one_line(request):
     found = run(request.config.rootpath, "train.py", "--config", "configs/none.py")
     assert found.returncode == 2

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from PIL import Image
 from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config, experiment, record
 from apt_jax.errors import UserError
+from apt_jax.methods.base import Recipe
 from apt_jax.predict import main as predict_main
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.workdir import Workdir
@@ -126,6 +128,17 @@ def test_the_protocol_card_says_what_was_done(finished):
     ):
         assert len(card["data"][name]) == 64
     assert read(finished, "config.json")["train"]["batch_size"] == 32
+
+
+@pytest.mark.parametrize(("epochs", "every"), [(100, 10), (5, 1)])
+def test_a_run_is_saved_ten_times_if_nobody_says_how_often(epochs, every):
+    prepared = SimpleNamespace(
+        clip=SimpleNamespace(dtype="float32", revision=None),
+        dataset=SimpleNamespace(templates=()),
+    )
+    asked = config.default(method="apt", source="folder")
+    recipe = Recipe(learning_rate=0.1, epochs=epochs)
+    assert record.resolved(asked, prepared, recipe).train.checkpoint_every == every
 
 
 def test_every_image_of_every_split_is_listed_with_its_hash(finished):

@@ -47,13 +47,6 @@ DROPS = ("drop_attn", "drop_out", "drop_mlp", "drop_token", "drop_query")
 XAVIER = nn.initializers.xavier_uniform()
 
 
-def _eye(key, shape, dtype=jnp.float32):
-    return jnp.eye(*shape, dtype=dtype)
-
-
-INITS = {"xavier": XAVIER, "identity": _eye}
-
-
 @dataclasses.dataclass(frozen=True)
 class APT(Method):
     """The hyper-parameters of the head; each `drop_*` is a rate in [0, 1)."""
@@ -61,12 +54,14 @@ class APT(Method):
     heads: int = 8  # must divide D
     layers: int = 1  # layer l > 1 asks with the w' of the layer before
     residual: bool = True
-    start: str = "xavier"  # xavier | identity
     zero_init_out: bool = True  # start at w' = R; only with a residual
     gate: str = "none"  # none | scalar | per_dim factor on o, starting at 1
     out_projection: bool = True
     biases: bool = True
-    input_norm: str = "l2_sqrt_dim"  # none | l2 | l2_sqrt_dim | layer
+    input_norm: str = (
+        "l2_sqrt_dim"  # of queries and keys: none | l2 | l2_sqrt_dim | layer
+    )
+    value_norm: str = "l2"  # of values, the same choices
     norm_queries: bool = False  # a trained layer norm on W, Z, w' or before the MLP
     norm_tokens: bool = False
     norm_out: bool = False
@@ -156,9 +151,7 @@ class Head(nn.Module):
 
     def read(self, text, queries, image):
         """[K, D] adapted features, given the first layer's queries."""
-        tokens = INPUT_NORMS[self.options.input_norm](image)  # [N, D]
-        if not self.options.cls_in_keys:
-            tokens = tokens[1:]
+        tokens = image if self.options.cls_in_keys else image[1:]
         w = self.blocks[0](text, queries, tokens)
         for block in self.blocks[1:]:
             w = block(w, block.queries(w, 0.0), tokens)
@@ -176,7 +169,7 @@ class CrossAttention(nn.Module):
         self.query, self.key, self.value = dense(), dense(), dense()
         if options.out_projection:
             zero = options.residual and options.zero_init_out
-            self.out = dense(nn.initializers.zeros if zero else INITS[options.start])
+            self.out = dense(nn.initializers.zeros if zero else XAVIER)
         if options.gate != "none":
             shape = () if options.gate == "scalar" else (self.dim,)
             self.gate = self.param("gate", nn.initializers.ones, shape)
@@ -196,21 +189,25 @@ class CrossAttention(nn.Module):
 
     def __call__(self, w, q, tokens):
         """[K, D] class features after reading `tokens`, from queries `q` [K, H, D/H]."""
-        options = self.options
-        z = self._norm("tokens", tokens)
-        z = dropout(z, options.drop_token, self._dropout_key(), shape=(len(z), 1))
-        k, v = self._heads(self.key(z)), self._heads(self.value(z))  # [N, H, D/H]
-        scores = jnp.einsum("chd,nhd->hcn", q, k) / q.shape[-1] ** 0.5
-        a = jax.nn.softmax(scores)
-        a = dropout(a, options.drop_attn, self._dropout_key())
+        options, masks = self.options, 1 if self.options.share_over_classes else len(w)
+        keep = jnp.ones((len(tokens), 1))
+        keep = dropout(keep, options.drop_token, self._dropout_key())
+        k = self._heads(self.key(keep * self._tokens(tokens, options.input_norm)))
+        v = self._heads(self.value(keep * self._tokens(tokens, options.value_norm)))
+        a = jax.nn.softmax(jnp.einsum("chd,nhd->hcn", q, k) / q.shape[-1] ** 0.5)
+        of_heads = (options.heads, masks, len(tokens))
+        a = dropout(a, options.drop_attn, self._dropout_key(), shape=of_heads)
         o = jnp.einsum("hcn,nhd->chd", a, v).reshape(w.shape)
         o = self.out(o) if options.out_projection else o
-        shared = (1, self.dim) if options.share_over_classes else None
-        o = dropout(o, options.drop_out, self._dropout_key(), shape=shared)
+        o = dropout(o, options.drop_out, self._dropout_key(), shape=(masks, self.dim))
         if options.gate != "none":
             o = o * jnp.broadcast_to(self.gate, o.shape)
         w = w + o if options.residual else o
         return self._norm("out", self._with_mlp(w))
+
+    def _tokens(self, tokens, norm):
+        """[N, D] tokens as keys or values read them."""
+        return self._norm("tokens", INPUT_NORMS[norm](tokens))
 
     def _with_mlp(self, w):
         if not self.options.mlp_ratio:
@@ -228,8 +225,7 @@ class CrossAttention(nn.Module):
     def _heads(self, x):
         return x.reshape(len(x), self.options.heads, -1)
 
-    def _dense(self, kernel_init=None, features=None):
-        kernel_init = kernel_init or INITS[self.options.start]
+    def _dense(self, kernel_init=XAVIER, features=None):
         return nn.Dense(
             features or self.dim, use_bias=self.options.biases, kernel_init=kernel_init
         )
@@ -243,6 +239,7 @@ def _faults(options: APT):
     """What is wrong with the hyper-parameters, and what to do about each."""
     choices = {
         "input_norm": INPUT_NORMS,
+        "value_norm": INPUT_NORMS,
         "gate": GATES,
         "token_source": TOKEN_SOURCES,
         "temperature": ("frozen", "trained"),

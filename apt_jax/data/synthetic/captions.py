@@ -1,10 +1,10 @@
 """Aircraft for pre-training, with captions: some have names, many have none.
 
-The small CLIP of the package learns from these. Half of the variants of the task are
-held out: neither their names nor their pictures are ever shown, though every family and
-every number is read in other names. Beside the other half there are types of other
-makers, so that names are many, as they are for a CLIP that has read the web. Pictures
-come from another stream of chance than those of the few-shot task.
+The small CLIP of the package learns from these. Of each family of the task it sees one
+variant; the other three are held out: neither their names nor their pictures are ever
+shown. But what a number means can be learned from the types of other makers, so zero-shot
+knows something of them. Pictures come from another stream of chance than those of the
+few-shot task.
 """
 
 import dataclasses
@@ -23,13 +23,14 @@ from apt_jax.data.synthetic.variants import (
     WINGS,
     Variant,
     describe,
+    family,
 )
 
-STREAM = 1  # the few-shot task draws from stream 0
+STREAM, OTHERS_STREAM = 1, 2  # of chance; the few-shot task draws from stream 0
 HELD_OUT = tuple(
     variant.name
     for index, variant in enumerate(VARIANTS)
-    if (index // 4 + index % 4) % 2 == 0  # two numbers of each family, by turns
+    if (index // 4 + index % 4) % 4 != 0  # three numbers of each family, by turns
 )
 OTHER_FAMILIES = (
     "Gannet",
@@ -48,8 +49,7 @@ OTHER_FAMILIES = (
     "Tern",
     "Umber",
 )
-NUMBERS = ("10", "20", "30", "40")
-NAMED_SHARE, OTHERS_SHARE = 0.35, 0.35  # of all pictures; the rest has no name
+NAMED_SHARE, OTHERS_SHARE = 0.1, 0.5  # of all pictures; the rest has no name
 VARIANCES = (0.0, 0.8)
 NAME_TEMPLATES = (
     "a photo of a {}, a type of aircraft.",
@@ -76,6 +76,7 @@ RANGES = {
     "span": (0.65, 1.25),
     "wing_at": (-0.08, 0.1),
 }
+BASE = (0.75, 1.05)  # lengths of other makers' types before they are stretched
 
 
 def random_attributes(generator) -> Variant:
@@ -86,15 +87,21 @@ def random_attributes(generator) -> Variant:
     return dataclasses.replace(VARIANTS[0], name="", family="", **fields)
 
 
+def another_family(name: str, generator) -> list[Variant]:
+    """A family of another maker: its attributes are random, its numbers mean the same."""
+    base = random_attributes(generator)
+    base = dataclasses.replace(base, length=generator.uniform(*BASE), winglets=False)
+    counts = [n for n in ENGINES[base.place] if n != base.engines]
+    fields = dataclasses.asdict(base)
+    del fields["name"], fields["family"]
+    return family(name, fields, engines=generator.choice(counts).item())
+
+
 NAMED = tuple(variant for variant in VARIANTS if variant.name not in HELD_OUT)
 OTHERS = tuple(
-    dataclasses.replace(
-        random_attributes(np.random.default_rng([STREAM, 0, family, number])),
-        name=f"{OTHER_FAMILIES[family]} {NUMBERS[number]}",
-        family=OTHER_FAMILIES[family],
-    )
-    for family in range(len(OTHER_FAMILIES))
-    for number in range(len(NUMBERS))
+    variant
+    for index, name in enumerate(OTHER_FAMILIES)
+    for variant in another_family(name, np.random.default_rng([OTHERS_STREAM, index]))
 )
 FACTS = PHRASES | {"name": tuple(variant.name for variant in (*NAMED, *OTHERS))}
 

@@ -1,8 +1,8 @@
 """Aircraft that do not exist: families of variants, told apart by small differences.
 
-A family shares its general shape; its variants differ in one or two of fuselage length,
-wing sweep and place, engines, tail, nose and winglets. Lengths are in units of the
-reference fuselage, angles in degrees.
+Families differ in wing sweep and position, place of the engines, tail, fuselage and
+nose; the variants of a family in length, winglets and the number of engines. Lengths are
+in units of the reference fuselage, angles in degrees.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import dataclasses
 import numpy as np
 
 NUMBERS = ("one", "two", "three", "four")
+STRETCH = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,55 +32,58 @@ class Variant:
     winglets: bool = False
 
 
-def _family(name: str, base: dict, changes: dict[str, dict]) -> list[Variant]:
+def family(name: str, base: dict, engines: int) -> list[Variant]:
+    """The four variants of a family; their numbers mean the same in every family.
+
+    10 is the `base`, 20 is stretched, 30 has winglets, 40 has another number of
+    `engines`.
+    """
+    ten = Variant(f"{name} 10", name, **base)
+    changes = {
+        "20": {"length": ten.length + STRETCH},
+        "30": {"winglets": True},
+        "40": {"engines": engines},
+    }
     return [
-        Variant(f"{name} {number}", name, **(base | change))
-        for number, change in changes.items()
+        ten,
+        *(
+            dataclasses.replace(ten, name=f"{name} {number}", **change)
+            for number, change in changes.items()
+        ),
     ]
 
 
 VARIANTS: tuple[Variant, ...] = (
-    *_family(
-        "Alder",
-        {},
-        {
-            "10": {},
-            "20": {"length": 1.25},
-            "30": {"winglets": True},
-            "40": {"length": 1.25, "winglets": True, "sweep": 32.0},
-        },
-    ),
-    *_family(
+    *family("Alder", {}, engines=4),
+    *family(
         "Bracken",
-        {"length": 1.2, "width": 0.14, "sweep": 33.0, "span": 1.2, "engines": 4},
         {
-            "10": {},
-            "20": {"engines": 2},
-            "30": {"length": 1.0},
-            "40": {"winglets": True, "nose": "drooped"},
+            "width": 0.15,
+            "nose": "drooped",
+            "sweep": 35.0,
+            "span": 1.2,
+            "engines": 4,
         },
+        engines=2,
     ),
-    *_family(
+    *family(
         "Corvid",
-        {"width": 0.08, "nose": "pointed", "span": 0.8, "place": "rear", "tail": "T"},
         {
-            "10": {"length": 0.8},
-            "20": {"length": 1.05},
-            "30": {"length": 0.8, "winglets": True},
-            "40": {"length": 0.8, "engines": 3},
+            "length": 0.8,
+            "width": 0.08,
+            "nose": "pointed",
+            "span": 0.8,
+            "place": "rear",
+            "tail": "T",
         },
+        engines=3,
     ),
-    *_family(
+    *family(
         "Dunlin",
         {"length": 0.85, "sweep": 4.0, "wing": "high", "place": "propeller"},
-        {
-            "10": {"tail": "T"},
-            "20": {"tail": "low"},
-            "30": {"tail": "T", "length": 1.1},
-            "40": {"tail": "T", "engines": 4},
-        },
+        engines=4,
     ),
-    *_family(
+    *family(
         "Ember",
         {
             "length": 0.9,
@@ -90,23 +94,21 @@ VARIANTS: tuple[Variant, ...] = (
             "wing": "mid",
             "wing_at": -0.05,
             "place": "rear",
+            "tail": "V",
         },
-        {
-            "10": {},
-            "20": {"tail": "V"},
-            "30": {"sweep": 40.0},
-            "40": {"nose": "drooped", "length": 1.15},
-        },
+        engines=1,
     ),
-    *_family(
+    *family(
         "Fjord",
-        {"width": 0.15, "sweep": 22.0, "wing": "high", "tail": "T", "span": 1.15},
         {
-            "10": {"engines": 4},
-            "20": {"engines": 2},
-            "30": {"engines": 4, "tail": "cross"},
-            "40": {"engines": 4, "length": 1.25, "winglets": True},
+            "width": 0.15,
+            "sweep": 22.0,
+            "wing": "high",
+            "tail": "cross",
+            "span": 1.15,
+            "engines": 4,
         },
+        engines=2,
     ),
 )
 
