@@ -145,7 +145,7 @@ def test_cls_can_be_left_out_of_the_keys():
 @pytest.mark.parametrize("drop", ["drop_attn", "drop_out", "drop_token", "drop_mlp"])
 def test_each_image_side_dropout_acts_with_a_key_and_only_then(drop):
     method = APT(
-        heads=4, zero_init_out=False, mlp_ratio=2, **{"drop_out": 0.0, drop: 0.5}
+        heads=4, zero_init_out=False, mlp_ratio=2, **{"drop_attn": 0.0, drop: 0.5}
     )
     task, params = trained(method)
     image = small_images(1)[0][0]
@@ -160,7 +160,7 @@ def test_each_image_side_dropout_acts_with_a_key_and_only_then(drop):
 
 
 def test_query_dropout_is_of_the_classes_and_not_of_the_image():
-    method = APT(heads=4, zero_init_out=False, drop_out=0.0, drop_query=0.5)
+    method = APT(heads=4, zero_init_out=False, drop_attn=0.0, drop_query=0.5)
     task, params = trained(method)
     image = small_images(1)[0][0]
     without = logits(method, params, task, image)
@@ -170,8 +170,8 @@ def test_query_dropout_is_of_the_classes_and_not_of_the_image():
 
 
 def test_dropout_of_a_part_that_is_not_there_is_no_dropout():
-    assert not APT(drop_out=0.0, drop_mlp=0.5).stochastic
-    assert not APT(drop_out=0.0).stochastic
+    assert not APT(drop_attn=0.0, drop_mlp=0.5).stochastic
+    assert not APT(drop_attn=0.0).stochastic
     assert APT().stochastic
 
 
@@ -250,8 +250,8 @@ def golden_logits(monkeypatch=None, **options):
         for name, letter in names.items()
     }
     task = small_task().replace(text=jnp.asarray(w), logit_scale=jnp.float32(100))
-    defaults = {"drop_out": 0.0, "zero_init_out": False}
-    unscaled = {"input_norm": "none", "value_norm": "none"}
+    defaults = {"drop_attn": 0.0, "share_over_classes": False, "zero_init_out": False}
+    unscaled = {"input_norm": "none", "value_norm": "none", "score_scale": 1.0}
     method = APT(heads=2, **(unscaled | defaults | options))
     key = jax.random.key(0) if method.stochastic else None
     found = logits(method, {"layer_0": layer}, task, jnp.asarray(z), key=key)
@@ -282,6 +282,28 @@ def test_goldens_of_dropout_with_given_masks(monkeypatch, drop, name):
     np.testing.assert_allclose(found, expected[f"logits_{name}_dropout"], rtol=1e-4)
 
 
+def test_scores_start_with_a_spread_of_score_scale():
+    task, image = (
+        small_task(classes=20, dim=256),
+        small_images(1, tokens=40, dim=256)[0][0],
+    )
+    scores, softmax = [], jax.nn.softmax
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jax.nn, "softmax", lambda x: scores.append(x) or softmax(x))
+        method = APT()
+        logits(method, method.init(jax.random.key(0), task), task, image)
+    assert method.score_scale == pytest.approx(float(scores[-1].std()), rel=0.15)
+
+
+@pytest.mark.parametrize(("shots", "epochs"), [(1, 200), (64, 100), (32 * 9, 50)])
+def test_the_recipe_takes_at_least_200_steps_and_50_epochs(shots, epochs):
+    task = small_task().replace(
+        logit_scale=jnp.float32(50), shot_labels=jnp.zeros(shots, jnp.int32)
+    )
+    recipe = APT().recipe(task)
+    assert (recipe.epochs, recipe.learning_rate) == (epochs, pytest.approx(0.04))
+
+
 def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
     """Why the default scales by sqrt(D)."""
     task = small_task(dim=256)
@@ -303,6 +325,7 @@ def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
         ({"input_norm": "unit"}, "choose of"),
         ({"drop_out": 1.0}, r"a rate is in \[0, 1\)"),
         ({"heads": 0}, "at least 1"),
+        ({"score_scale": 0.0}, "above 0"),
         ({"gate": "yes", "temperature": "no"}, "gate.*temperature"),
     ],
 )

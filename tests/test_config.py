@@ -132,7 +132,7 @@ def test_differences_name_fields_and_both_values():
     one, other = read(), read("--config.shots=7", "--config.method.name=zero_shot")
     lines = config.differences(one, other)
     assert "shots: 4 -> 7" in lines
-    assert "method.heads: 8 -> absent" in lines
+    assert "method.heads: 16 -> absent" in lines
 
 
 def test_evaluation_may_change_evaluation_and_nothing_else():

@@ -21,7 +21,7 @@ from apt_jax.uncertainty.monte_carlo import (
 )
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
-METHOD = APT(heads=4, zero_init_out=False, drop_out=0.3, drop_query=0.1)
+METHOD = APT(heads=4, zero_init_out=False, drop_attn=0.3, drop_out=0.3, drop_query=0.1)
 TASK = small_task()
 PARAMS = METHOD.init(jax.random.key(0), TASK)
 IMAGES, CONTENTS = small_images(6)
@@ -85,7 +85,7 @@ def test_samples_differ_from_each_other_and_between_images():
 
 
 def test_class_side_masks_are_the_same_for_all_images():
-    method = APT(heads=4, zero_init_out=False, drop_out=0.0, drop_query=0.5)
+    method = APT(heads=4, zero_init_out=False, drop_attn=0.0, drop_query=0.5)
     images = jnp.stack([IMAGES[0], IMAGES[0]])
     kept = sampled(images, CONTENTS[:2], method=method, keep=True).samples
     np.testing.assert_allclose(kept[:, 0], kept[:, 1], rtol=1e-5)
@@ -131,7 +131,7 @@ def test_the_mean_is_of_probabilities():
 
 
 def test_a_method_without_active_dropout_is_refused():
-    for method in (ZeroShot(), APT(heads=4, drop_out=0.0)):
+    for method in (ZeroShot(), APT(heads=4, drop_attn=0.0)):
         with pytest.raises(UserError, match="no active dropout"):
             sampled(IMAGES, CONTENTS, method=method)
 

@@ -55,14 +55,14 @@ def test_it_is_a_whole_checkpoint_of_at_most_eight_megabytes():
 
 
 def test_zero_shot_is_far_above_chance():
-    assert zero_shot().mean() > 6 / len(VARIANTS)
+    assert zero_shot().mean() > 16 / len(VARIANTS)
 
 
 def test_zero_shot_leaves_room_for_adaptation():
-    """The held-out variants have names that the small CLIP has never read."""
+    """Of the held-out variants it knows only what their numbers mean elsewhere."""
     held_out = np.array([variant.name in captions.HELD_OUT for variant in VARIANTS])
-    assert zero_shot()[held_out].mean() < 0.25
-    assert zero_shot()[~held_out].mean() > 0.35
+    assert zero_shot()[held_out].mean() < 0.8
+    assert zero_shot()[~held_out].mean() > 0.9
 
 
 def test_it_reads_attributes_too():

@@ -12,10 +12,10 @@ from small import D, small_shots
 
 from apt_jax.errors import UserError
 from apt_jax.methods import APT
-from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.base import Method, Recipe, steps_of
 from apt_jax.training import loop, schedules
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.training.optimizer import learning_rate_of, make_optimizer, steps_of
+from apt_jax.training.optimizer import learning_rate_of, make_optimizer
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
 METHOD = APT(heads=4, drop_out=0.2)

@@ -5,8 +5,8 @@ the class features W [K, D] as queries and the projected image tokens Z [N, D] (
 first) as keys and values, so that every image gets class prompts of its own. Dropout
 inside the layer stays on at test time (Monte-Carlo dropout).
 
-    q = norm(W) Wq + bq,   k = norm(Z) Wk + bk,   v = norm(Z) Wv + bv
-    A = drop_attn(softmax(q k' / sqrt(D/H)))         per head, over the N tokens
+    q = norm(W) Wq + bq,   k = norm(Z) Wk + bk,   v = norm_v(Z) Wv + bv
+    A = drop_attn(softmax(g q k' / sqrt(D/H)))       per head, over the N tokens
     o = drop_out(concat_heads(A v) Wo + bo)
     w = R + gate * o                                 R = W if residual else 0
     w' = w + drop_mlp(MLP(w))                        if there is an MLP
@@ -18,10 +18,15 @@ splits (docs/results.md). Classes do not see each other: adding one leaves the o
 logits as they were. Tokens have no order: permuting them changes nothing.
 
 W arrives with unit length. `norm` scales its rows to length sqrt(D): unit rows would
-give scores with a standard deviation of 0.002 and gradients to match.
+give scores with a standard deviation of 0.002 and gradients to match. `norm_v` leaves
+the values at unit length, since what they add meets a W of unit length: longer ones add
+mostly what all classes have in common, and drown zero-shot CLIP. The scores g q k' start
+with a standard deviation of about g: attention that starts near the mean of all tokens
+bears the steps that many classes need.
 """
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import flax.linen as nn
@@ -29,7 +34,7 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.base import Method, Recipe, steps_of, unit
 from apt_jax.methods.dropout import dropout
 
 EPSILON = 1e-5  # of every layer norm, as in CLIP
@@ -51,7 +56,7 @@ XAVIER = nn.initializers.xavier_uniform()
 class APT(Method):
     """The hyper-parameters of the head; each `drop_*` is a rate in [0, 1)."""
 
-    heads: int = 8  # must divide D
+    heads: int = 16  # must divide D
     layers: int = 1  # layer l > 1 asks with the w' of the layer before
     residual: bool = True
     zero_init_out: bool = True  # start at w' = R; only with a residual
@@ -62,17 +67,18 @@ class APT(Method):
         "l2_sqrt_dim"  # of queries and keys: none | l2 | l2_sqrt_dim | layer
     )
     value_norm: str = "l2"  # of values, the same choices
+    score_scale: float = 0.3  # g; the spread of the scores at the start
     norm_queries: bool = False  # a trained layer norm on W, Z, w' or before the MLP
     norm_tokens: bool = False
     norm_out: bool = False
     norm_mlp: bool = False
     mlp_ratio: int = 0  # hidden width of the MLP over D; 0 = no MLP
-    drop_attn: float = 0.0  # attention weights, not renormalised
-    drop_out: float = 0.1  # the layer's output, before the residual
+    drop_attn: float = 0.5  # attention weights, not renormalised
+    drop_out: float = 0.0  # the layer's output, before the residual
     drop_mlp: float = 0.0  # hidden units of the MLP
     drop_token: float = 0.0  # whole image tokens
     drop_query: float = 0.0  # entries of norm(W), the same for every image
-    share_over_classes: bool = False  # one drop_out mask for all classes
+    share_over_classes: bool = True  # one mask of drop_attn and drop_out for all
     cls_in_keys: bool = True
     token_source: str = "last"  # last | penultimate | value_path
     temperature: str = "frozen"  # frozen | trained
@@ -125,7 +131,10 @@ class APT(Method):
         return jnp.minimum(jnp.exp(params["logit_scale"]), MAX_LOGIT_SCALE)
 
     def recipe(self, task):
-        return Recipe(learning_rate=0.02, epochs=100)
+        """At least 50 epochs and 200 steps; logits move alike at every logit scale."""
+        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=50)
+        steps = steps_of(task.num_shots, recipe.batch_size)
+        return dataclasses.replace(recipe, epochs=max(50, math.ceil(200 / steps)))
 
 
 class Head(nn.Module):
@@ -194,7 +203,8 @@ class CrossAttention(nn.Module):
         keep = dropout(keep, options.drop_token, self._dropout_key())
         k = self._heads(self.key(keep * self._tokens(tokens, options.input_norm)))
         v = self._heads(self.value(keep * self._tokens(tokens, options.value_norm)))
-        a = jax.nn.softmax(jnp.einsum("chd,nhd->hcn", q, k) / q.shape[-1] ** 0.5)
+        scale = options.score_scale / q.shape[-1] ** 0.5
+        a = jax.nn.softmax(scale * jnp.einsum("chd,nhd->hcn", q, k))
         of_heads = (options.heads, masks, len(tokens))
         a = dropout(a, options.drop_attn, self._dropout_key(), shape=of_heads)
         o = jnp.einsum("hcn,nhd->chd", a, v).reshape(w.shape)
@@ -250,6 +260,8 @@ def _faults(options: APT):
     for name in ("heads", "layers"):
         if getattr(options, name) < 1:
             yield f"method.{name} must be at least 1"
+    if not options.score_scale > 0:
+        yield f"method.score_scale={options.score_scale} must be above 0"
     for name in DROPS:
         if not 0 <= getattr(options, name) < 1:
             yield f"method.{name}={getattr(options, name)}: a rate is in [0, 1)"

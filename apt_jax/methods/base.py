@@ -33,6 +33,11 @@ class Recipe:
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
 
 
+def steps_of(images: int, batch_size: int) -> int:
+    """Steps an epoch: the last, smaller batch is dropped; fewer images are one batch."""
+    return max(images // batch_size, 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Method:
     """The base of all methods; a method overrides what its paper says."""

@@ -38,6 +38,11 @@ class Task:
     def num_classes(self) -> int:
         return self.text.shape[0]
 
+    @property
+    def num_shots(self) -> int:
+        """Labelled images in all; 0 once training is over."""
+        return 0 if self.shot_labels is None else self.shot_labels.shape[0]
+
 
 def make_task(clip, prompts: Sequence[Sequence[str]]) -> Task:
     """The task of telling K classes apart, each given by P prompts.

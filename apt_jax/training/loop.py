@@ -17,8 +17,8 @@ import optax
 
 from apt_jax.errors import UserError
 from apt_jax.features.stored import image_of
-from apt_jax.methods.base import Method, Recipe
-from apt_jax.training.optimizer import learning_rate_of, make_optimizer, steps_of
+from apt_jax.methods.base import Method, Recipe, steps_of
+from apt_jax.training.optimizer import learning_rate_of, make_optimizer
 
 
 class State(NamedTuple):
@@ -61,7 +61,7 @@ def train(
     Raises:
         UserError: when the loss stops being finite; it names the step.
     """
-    steps = steps_per_epoch(task, recipe)
+    steps = steps_of(task.num_shots, recipe.batch_size)
     epochs_key = jax.random.fold_in(key, 1)
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
@@ -83,7 +83,7 @@ def train(
 @functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
     """One epoch: the state after it, and loss and accuracy of each of its steps."""
-    steps = steps_per_epoch(task, recipe)
+    steps = steps_of(task.num_shots, recipe.batch_size)
     optimizer = make_optimizer(recipe, steps)
     order_key, view_key, dropout_key = jax.random.split(
         jax.random.fold_in(key, state.epoch), 3
@@ -111,13 +111,9 @@ def run_epoch(method, recipe, state, task, key):
     return State(params, opt_state, state.epoch + 1), losses, accuracies
 
 
-def steps_per_epoch(task, recipe: Recipe) -> int:
-    return steps_of(task.shot_labels.shape[0], recipe.batch_size)
-
-
 def _draw(task, recipe, steps, order_key, view_key):
     """[steps, batch] image indices without repetition, and a view of each."""
-    count = task.shot_labels.shape[0]
+    count = task.num_shots
     batch = min(recipe.batch_size, count)
     order = jax.random.permutation(order_key, count)[: steps * batch]
     num_views = jax.tree.leaves(task.shots)[0].shape[1]

@@ -30,8 +30,3 @@ def learning_rate_of(recipe: Recipe, epoch):
     """The learning rate of an epoch, counted from 0."""
     schedule = SCHEDULES[recipe.schedule]
     return schedule(epoch, recipe.epochs, recipe.learning_rate)
-
-
-def steps_of(images: int, batch_size: int) -> int:
-    """Steps an epoch: the last, smaller batch is dropped; fewer images are one batch."""
-    return max(images // batch_size, 1)
