@@ -12,20 +12,23 @@ def outputs(clip_module, params, pixels, ids, eos) -> dict[str, np.ndarray]:
         def apply(*inputs, **options):
             return clip_module.apply({"params": params}, *inputs, **options)
 
-        logits, state = apply(pixels, ids, eos, mutable=["intermediates"])
+        kept = {"mutable": ["intermediates"]}
+        tokens, of_image = apply(pixels, method="image_tokens", **kept)
+        text, of_text = apply(ids, eos, method="text_features", **kept)
         hidden = {
             f"{tower}_{name.removeprefix('blocks_')}": block["hidden"][0]
+            for state in (of_image, of_text)
             for tower, blocks in state["intermediates"].items()
             for name, block in blocks.items()
         }
         return hidden | {
-            "logits": logits,
-            "tokens": apply(pixels, method="image_tokens"),
+            "logits": apply(pixels, ids, eos),
+            "tokens": tokens,
             "embedding": apply(pixels, method="image_embedding"),
             "penultimate": apply(
                 pixels, token_source="penultimate", method="image_tokens"
             ),
-            "text": apply(ids, eos, method="text_features"),
+            "text": text,
         }
 
     with jax.default_matmul_precision("highest"):

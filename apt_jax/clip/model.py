@@ -113,7 +113,9 @@ class ImageTower(nn.Module):
     def embedding(self, pixels, prompts, placement):
         x = self._embed(pixels, prompts, placement)
         for index, block in enumerate(self.blocks):
-            x = block(self._replace(index, x, prompts, placement))
+            x = self._replace(index, x, prompts, placement)
+            # Of the last block's output only the CLS token is read.
+            x = block(x, rows=1 if index == len(self.blocks) - 1 else None)
         return self._project(x[:, 0])
 
     def tokens(self, pixels, source, prompts, placement):
@@ -227,8 +229,9 @@ class Block(nn.Module):
         self.mlp_in = Kernel((width, hidden), self.dtype, bias=True)
         self.mlp_out = Kernel((hidden, width), self.dtype, bias=True)
 
-    def __call__(self, x, mask=None):
-        x = x + self.attention(self.norm1(x), mask)
+    def __call__(self, x, mask=None, rows=None):
+        """[B, N, W], or only the first `rows` of the N tokens; they attend to all."""
+        x = x[:, :rows] + self.attention(self.norm1(x), mask, rows)
         x = x + self._mlp(x)
         self.sow("intermediates", "hidden", x)
         return x
@@ -257,16 +260,17 @@ class Attention(nn.Module):
         self.value = Kernel(square, self.dtype, bias=True)
         self.out = Kernel(square, self.dtype, bias=True)
 
-    def __call__(self, x, mask=None):
+    def __call__(self, x, mask=None, rows=None):
         # Heads before tokens: batched products of [N, d] and [d, N] are fast on CPUs.
-        q, v = self._heads(self.query(x)), self._heads(self.value(x))  # [B, H, N, d]
+        q = self._heads(self.query(x[:, :rows]))  # [B, H, N or rows, d]
+        v = self._heads(self.value(x))  # [B, H, N, d]
         k = self._heads(self.key(x)).swapaxes(-1, -2)  # [B, H, d, N]
         scores = product(q * q.shape[-1] ** -0.5, k, self.dtype)
         if mask is not None:
             lowest = jnp.finfo(scores.dtype).min
             scores = jnp.where(jnp.broadcast_to(mask, scores.shape), scores, lowest)
         mixed = product(jax.nn.softmax(scores), v, self.dtype)
-        return self.out(mixed.swapaxes(1, 2).reshape(x.shape))
+        return self.out(mixed.swapaxes(1, 2).reshape(len(x), -1, self.width))
 
     def own_value(self, x):
         return self.out(self.value(x))
