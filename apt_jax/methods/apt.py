@@ -39,6 +39,7 @@ from apt_jax.methods.dropout import dropout
 
 EPSILON = 1e-5  # of every layer norm, as in CLIP
 MAX_LOGIT_SCALE = 100.0  # CLIP's own cap
+EPOCHS, STEPS = 50, 200  # of training; as many as both ask for
 
 INPUT_NORMS = {
     "none": lambda x: x,
@@ -131,17 +132,17 @@ class APT(Method):
         return jnp.minimum(jnp.exp(params["logit_scale"]), MAX_LOGIT_SCALE)
 
     def recipe(self, task):
-        """At least 50 epochs and 200 steps; logits move alike at every logit scale."""
-        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=50)
-        steps = steps_of(task.num_shots, recipe.batch_size)
-        return dataclasses.replace(recipe, epochs=max(50, math.ceil(200 / steps)))
+        """The learning rate moves logits alike at every logit scale."""
+        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=EPOCHS)
+        an_epoch = steps_of(task.num_shots, recipe.batch_size)
+        epochs = max(EPOCHS, math.ceil(STEPS / an_epoch))
+        return dataclasses.replace(recipe, epochs=epochs)
 
 
 class Head(nn.Module):
     """All layers of the head, for one image; `dropout` is its one stream of chance."""
 
     options: APT
-
     dim: int
 
     def setup(self):
