@@ -20,9 +20,9 @@ logits as they were. Tokens have no order: permuting them changes nothing.
 W arrives with unit length. `norm` scales its rows to length sqrt(D): unit rows would
 give scores with a standard deviation of 0.002 and gradients to match. `norm_v` leaves
 the values at unit length, since what they add meets a W of unit length: longer ones add
-mostly what all classes have in common, and drown zero-shot CLIP. The scores g q k' start
-with a standard deviation of about g: attention that starts near the mean of all tokens
-bears the steps that many classes need.
+mostly what all classes have in common, and outgrow it. The scores g q k' start with a
+standard deviation of about g: small, so that attention starts near the mean of all
+tokens; many classes learn better so, at the price of a slow start.
 """
 
 import dataclasses
