@@ -39,7 +39,7 @@ from apt_jax.methods.dropout import dropout
 
 EPSILON = 1e-5  # of every layer norm, as in CLIP
 MAX_LOGIT_SCALE = 100.0  # CLIP's own cap
-EPOCHS, STEPS = 50, 200  # of training; as many as both ask for
+STEPS, EPOCHS = 300, (50, 200)  # of training: the fewest steps; bounds of the epochs
 
 INPUT_NORMS = {
     "none": lambda x: x,
@@ -133,10 +133,12 @@ class APT(Method):
 
     def recipe(self, task):
         """The learning rate moves logits alike at every logit scale."""
-        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=EPOCHS)
-        an_epoch = steps_of(task.num_shots, recipe.batch_size)
-        epochs = max(EPOCHS, math.ceil(STEPS / an_epoch))
-        return dataclasses.replace(recipe, epochs=epochs)
+        enough = math.ceil(STEPS / steps_of(task.num_shots, Recipe.batch_size))
+        fewest, most = EPOCHS
+        return Recipe(
+            learning_rate=2.0 / float(task.logit_scale),
+            epochs=min(max(enough, fewest), most),
+        )
 
 
 class Head(nn.Module):
