@@ -103,10 +103,12 @@ def adapt(workdir, config, prepared, task, recipe):
             advance(done)
 
             def after_epoch(state, line):
+                # The line comes first: a run killed in between drops lines that no
+                # checkpoint has, and could not write again one that is missing.
+                workdir.add_metrics(line._asdict())
                 last = line.epoch == recipe.epochs
                 if last or line.epoch % config.train.checkpoint_every == 0:
                     checkpoints.save(state)
-                workdir.add_metrics(line._asdict())
                 advance(1, loss=line.loss, accuracy=line.accuracy)
 
             return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)

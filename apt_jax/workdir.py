@@ -5,6 +5,7 @@ is finished, one that has only `asked.json` is not.
 """
 
 import json
+import os
 from pathlib import Path
 
 from apt_jax import config as configuration
@@ -105,3 +106,5 @@ class Workdir:
     def add_metrics(self, line: dict):
         with open(self.metrics, "a") as file:
             file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())

@@ -357,6 +357,29 @@ def wait_for_epoch(folder, epoch):
     raise TimeoutError(f"epoch {epoch} never came")
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
+    photos, tmp_path, monkeypatch, when
+):
+    class Died(BaseException):
+        pass
+
+    save = Checkpoints.save
+
+    def dying(checkpoints, state):
+        if when == "after":
+            save(checkpoints, state)
+        raise Died
+
+    monkeypatch.setattr(Checkpoints, "save", dying)
+    with pytest.raises(Died):
+        experiment.run(settings(photos), tmp_path)
+    monkeypatch.undo()
+    experiment.run(settings(photos), tmp_path)
+    epochs = [line["epoch"] for line in Workdir(tmp_path).read_metrics()]
+    assert epochs == list(range(1, 7))
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_random_moments_ends_with_the_same_bits(photos, tmp_path):
     """`kill -9`, the same command again, until it finishes: bit for bit the same."""
