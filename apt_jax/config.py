@@ -28,6 +28,8 @@ COMMON = {
     "train": {  # None = the method's recipe
         "epochs": None,
         "batch_size": None,
+        "drop_last": None,
+        "optimizer": None,
         "learning_rate": None,
         "momentum": None,
         "weight_decay": None,
@@ -41,6 +43,8 @@ OPEN = {
     "clip.revision": str,
     "train.epochs": int,
     "train.batch_size": int,
+    "train.drop_last": bool,
+    "train.optimizer": str,
     "train.learning_rate": float,
     "train.momentum": float,
     "train.weight_decay": float,
@@ -67,9 +71,13 @@ RULES = {
     "train.learning_rate": (lambda x: x is None or x > 0, "above 0"),
     "train.momentum": (lambda x: x is None or 0 <= x < 1, "in [0, 1)"),
     "train.weight_decay": (lambda x: x is None or x >= 0, "at least 0"),
+    "train.optimizer": (
+        lambda x: x in (None, "sgd", "adam", "adamw"),
+        "'sgd', 'adam' or 'adamw'",
+    ),
     "train.schedule": (
-        lambda x: x in (None, "coop", "cosine", "constant"),
-        "'coop', 'cosine' or 'constant'",
+        lambda x: x in (None, "coop", "cosine", "cosine_by_step", "constant"),
+        "'coop', 'cosine', 'cosine_by_step' or 'constant'",
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),

@@ -43,9 +43,11 @@ def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
     workdir.settle(asked)
 
+    dataset = prepared.dataset
+    task = make_task(prepared.clip, dataset.classes, dataset.templates)
+    prepared.method.check(task)
     shots = encode_shots(prepared, asked)
     test = encode_test(prepared, asked)
-    task = make_task(prepared.clip, prepared.prompts)
     with_shots = task.replace(
         shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
         shot_labels=jnp.asarray([item.label for item in prepared.shots], jnp.int32),
@@ -55,7 +57,7 @@ def _run(asked, workdir):
     describe(workdir, config, prepared, set_by_hand(asked))
 
     params = adapt(workdir, config, prepared, with_shots, recipe)
-    labels = [item.label for item in prepared.dataset.test]
+    labels = [item.label for item in dataset.test]
     evaluations = judge(config, prepared.method, params, task, test, labels)
     cost = {
         "trainable_parameters": count(params),
@@ -63,7 +65,7 @@ def _run(asked, workdir):
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
-    publish(workdir, prepared.dataset, evaluations, cost)
+    publish(workdir, dataset, evaluations, cost)
 
 
 def evaluate_again(folder, overrides) -> dict:

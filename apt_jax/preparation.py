@@ -28,7 +28,6 @@ class Prepared:
     hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
-    prompts: list[list[str]]  # [K][P]
 
 
 def prepare(config) -> Prepared:
@@ -39,8 +38,7 @@ def prepare(config) -> Prepared:
     clip = checkpoint.load(
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
-    of_classes = prompts(dataset.classes, dataset.templates)
-    require_whole_prompts(clip.tokenizer, dataset.classes, of_classes)
+    require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
     dataset, hashes = scan(
         dataset,
         on_error=config.data.on_error,
@@ -50,9 +48,7 @@ def prepare(config) -> Prepared:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     shots, validation = few_shot(dataset, config.shots, config.seed)
-    return Prepared(
-        method, clip, dataset, hashes, list(shots), list(validation), of_classes
-    )
+    return Prepared(method, clip, dataset, hashes, list(shots), list(validation))
 
 
 def hyper_parameters(config) -> dict:
@@ -62,12 +58,12 @@ def hyper_parameters(config) -> dict:
     return fields
 
 
-def require_whole_prompts(tokenizer, classes, of_classes):
+def require_whole_prompts(tokenizer, classes, templates):
     """Refuses class names that the text tower would not read to their end."""
     cut = [
         name
-        for name, prompts in zip(classes, of_classes, strict=True)
-        if any(tokenizer.is_cut(prompt) for prompt in prompts)
+        for name, of_class in zip(classes, prompts(classes, templates), strict=True)
+        if any(tokenizer.is_cut(prompt) for prompt in of_class)
     ]
     if cut:
         raise UserError(

@@ -9,7 +9,6 @@ import jax
 from apt_jax import config as configuration
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
-from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
@@ -49,7 +48,7 @@ def restore(workdir: Workdir) -> Restored:
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
     method = make(config.method.name, **hyper_parameters(config))
-    task = make_task(clip, prompts(classes, config.data.templates))
+    task = make_task(clip, classes, config.data.templates)
     params = _params(workdir, config, clip, classes, method, task)
     return Restored(config, classes, clip, method, task, params)
 

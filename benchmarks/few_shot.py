@@ -96,7 +96,8 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     test_labels = np.array([item.label for item in prepared.dataset.test])
     shot_features = encode_shots(prepared, config)
     test = encode_test(prepared, config)
-    task = make_task(prepared.clip, prepared.prompts)
+    dataset = prepared.dataset
+    task = make_task(prepared.clip, dataset.classes, dataset.templates)
     with_shots = task.replace(
         shots=jax.tree.map(jnp.asarray, shot_features.stored),
         shot_labels=jnp.asarray(labels, jnp.int32),

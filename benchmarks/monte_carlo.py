@@ -110,9 +110,12 @@ def made_up_head(classes, generator):
     text /= np.linalg.norm(text, axis=-1, keepdims=True)
     task = Task(
         text=jnp.asarray(text, jnp.float32),
+        raw_text=None,
         logit_scale=jnp.float32(100),
         prompt_ids=None,
         prompt_eos=None,
+        name_ids=None,
+        name_eos=None,
     )
     method = APT()
     return task, method, method.init(jax.random.key(0), task)

@@ -18,11 +18,15 @@ def directions(generator, *shape):
 def small_task(seed=0, classes=K, dim=D, **fields):
     """A task of `classes` random text features."""
     generator = np.random.default_rng(seed)
+    text = jnp.asarray(directions(generator, classes, dim))
     return Task(
-        text=jnp.asarray(directions(generator, classes, dim)),
+        text=text,
+        raw_text=3.0 * text,
         logit_scale=jnp.float32(SCALE),
         prompt_ids=jnp.zeros((classes, 1, 4), jnp.int32),
         prompt_eos=jnp.zeros((classes, 1), jnp.int32),
+        name_ids=jnp.zeros((classes, 4), jnp.int32),
+        name_eos=jnp.zeros((classes,), jnp.int32),
         **fields,
     )
 

@@ -1,5 +1,6 @@
 """The trainer: CoOp's schedule and batches, one compilation, the same bits resumed."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -48,12 +49,13 @@ def test_the_coop_schedule_never_reaches_zero_and_others_do_what_they_say():
 
 
 @pytest.mark.parametrize(
-    ("images", "batch", "steps"), [(64, 32, 2), (65, 32, 2), (32, 32, 1), (5, 32, 1)]
+    ("images", "dropping", "keeping"), [(64, 2, 2), (65, 2, 3), (32, 1, 1), (5, 1, 1)]
 )
-def test_the_last_smaller_batch_is_dropped_unless_it_is_the_only_one(
-    images, batch, steps
+def test_the_last_smaller_batch_is_dropped_or_kept_unless_it_is_the_only_one(
+    images, dropping, keeping
 ):
-    assert steps_of(images, batch) == steps
+    assert steps_of(images, Recipe(0.1, 1, batch_size=32)) == dropping
+    assert steps_of(images, Recipe(0.1, 1, batch_size=32, drop_last=False)) == keeping
 
 
 def test_the_optimizer_is_torchs_sgd():
@@ -79,10 +81,10 @@ def test_every_image_is_used_once_an_epoch_in_a_random_view():
     task = small_shots(count=15, views=3)
     key = jax.random.key(0)
     order_key, view_key = jax.random.split(key)
-    order, views = loop._draw(task, RECIPE, 3, order_key, view_key)
-    assert order.shape == views.shape == (3, 5)
-    assert sorted(order.reshape(-1).tolist()) == list(range(15))
-    assert set(views.reshape(-1).tolist()) == {0, 1, 2}
+    order, views = loop._draw(task, order_key, view_key)
+    assert order.shape == views.shape == (15,)
+    assert sorted(order.tolist()) == list(range(15))
+    assert set(views.tolist()) == {0, 1, 2}
 
 
 def test_training_lowers_the_loss_and_reports_every_epoch():
@@ -191,3 +193,38 @@ def test_an_epoch_takes_its_number_of_steps():
     )
     params = fit(recipe, method=Recording())
     assert float(params) == -2.0  # 12 images in batches of 5: two steps of rate 1
+    keeping = dataclasses.replace(recipe, drop_last=False)
+    assert float(fit(keeping, method=Recording())) == -3.0
+
+
+def test_a_kept_last_batch_holds_the_images_that_are_left():
+    """Adding up the labels of all batches counts every image once."""
+
+    class Counting(Recording):
+        def loss(self, params, task, images, labels, *, key):
+            return params * labels.sum(), jnp.zeros((len(labels), task.num_classes))
+
+    recipe = Recipe(1.0, 1, 5, False, momentum=0, weight_decay=0, schedule="constant")
+    labels = small_shots().shot_labels
+    assert float(fit(recipe, method=Counting())) == -labels.sum()
+
+
+def test_a_cosine_by_step_falls_within_the_epoch():
+    recipe = Recipe(
+        1.0, 2, momentum=0, weight_decay=0, batch_size=5, schedule="cosine_by_step"
+    )
+    moved = -float(fit(recipe, method=Recording()))
+    rates = [0.5 * (1 + np.cos(np.pi * step / 4)) for step in range(4)]
+    assert moved == pytest.approx(sum(rates), rel=1e-5)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_adam_decays_through_the_gradient_and_adamw_beside_it(decoupled):
+    """The first step of Adam is lr sign(g), whatever the size of g."""
+    name = "adamw" if decoupled else "adam"
+    recipe = Recipe(0.1, 4, optimizer=name, weight_decay=0.5, schedule="constant")
+    theta, gradient = jnp.array([1.0, -2.0]), jnp.array([0.3, 0.1])
+    optimizer = make_optimizer(recipe, steps_per_epoch=1)
+    updates, _ = optimizer.update(gradient, optimizer.init(theta), theta)
+    beside = [-0.15, 0.0] if decoupled else [-0.1, 0.1]  # -0.1 - 0.05, -0.1 + 0.1
+    np.testing.assert_allclose(updates, beside, atol=1e-5)

@@ -3,9 +3,20 @@
 from apt_jax.errors import UserError
 from apt_jax.methods.apt import APT
 from apt_jax.methods.base import Method
+from apt_jax.methods.clap import CLAP
+from apt_jax.methods.clip_adapter import CLIPAdapter
+from apt_jax.methods.coop import CoOp
+from apt_jax.methods.task_res import TaskRes
 from apt_jax.methods.zero_shot import ZeroShot
 
-METHODS = {"apt": APT, "zero_shot": ZeroShot}
+METHODS = {
+    "apt": APT,
+    "clap": CLAP,
+    "clip_adapter": CLIPAdapter,
+    "coop": CoOp,
+    "task_res": TaskRes,
+    "zero_shot": ZeroShot,
+}
 
 
 def make(name: str, **hyper_parameters) -> Method:

@@ -100,13 +100,16 @@ class APT(Method):
         others = (self.drop_attn, self.drop_out, self.drop_token, self.drop_query)
         return max(drop_mlp, *others) > 0
 
-    def init(self, key, task):
+    def check(self, task):
         dim = task.text.shape[-1]
         if dim % self.heads:
             raise UserError(
                 f"method.heads={self.heads} does not divide the width {dim} of this "
                 "CLIP; choose a divisor, such as 8"
             )
+
+    def init(self, key, task):
+        dim = task.text.shape[-1]
         tokens = jnp.zeros((2, dim))
         params = Head(self, dim).init(key, task.text, tokens)["params"]
         if self.temperature == "trained":
@@ -133,12 +136,10 @@ class APT(Method):
 
     def recipe(self, task):
         """The learning rate moves logits alike at every logit scale."""
-        enough = math.ceil(STEPS / steps_of(task.num_shots, Recipe.batch_size))
         fewest, most = EPOCHS
-        return Recipe(
-            learning_rate=2.0 / float(task.logit_scale),
-            epochs=min(max(enough, fewest), most),
-        )
+        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=fewest)
+        enough = math.ceil(STEPS / steps_of(task.num_shots, recipe))
+        return dataclasses.replace(recipe, epochs=min(max(enough, fewest), most))
 
 
 class Head(nn.Module):

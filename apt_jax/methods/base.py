@@ -28,14 +28,24 @@ class Recipe:
     learning_rate: float
     epochs: int
     batch_size: int = 32
-    momentum: float = 0.9
-    weight_decay: float = 5e-4  # added to the gradient, as torch's SGD does
+    drop_last: bool = True  # a last, smaller batch; never the only one
+    optimizer: str = "sgd"  # one of training.optimizer.OPTIMIZERS
+    momentum: float = 0.9  # of sgd
+    weight_decay: float = 5e-4  # added to the gradient; decoupled in adamw
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
 
 
-def steps_of(images: int, batch_size: int) -> int:
-    """Steps an epoch: the last, smaller batch is dropped; fewer images are one batch."""
-    return max(images // batch_size, 1)
+def steps_of(images: int, recipe: Recipe) -> int:
+    """Steps an epoch; fewer images than a batch are one batch."""
+    whole, left = divmod(images, recipe.batch_size)
+    return max(whole + (left > 0 and not recipe.drop_last), 1)
+
+
+def coop_recipe(task: Task) -> Recipe:
+    """CoOp's, which others follow: 50, 100 or 200 epochs for 1, up to 4, more shots."""
+    shots = task.shots_per_class
+    epochs = 50 if shots <= 1 else 100 if shots <= 4 else 200
+    return Recipe(learning_rate=2e-3, epochs=epochs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +60,9 @@ class Method:
     def stochastic(self) -> bool:
         """Whether a key changes the logits: some dropout is active."""
         return False
+
+    def check(self, task: Task) -> None:
+        """Raises `UserError` if the method cannot work on this task."""
 
     def init(self, key: Array, task: Task) -> Params:
         """Parameters before training; everything that is trained, nothing else."""
@@ -88,6 +101,12 @@ def batch_logits(method, params, task, images, *, key=None) -> Array:
         return method.logits(params, task, classes, image, key=key)
 
     return jax.vmap(one_image)(images, keys)
+
+
+def torch_linear(key, shape) -> Array:
+    """[n, m] initial kernel as torch's Linear has it: uniform, up to 1 / sqrt(n)."""
+    bound = shape[0] ** -0.5
+    return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
 
 def unit(x: Array) -> Array:

@@ -13,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from apt_jax.data.templates import prompts
+
 PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower
 
 
@@ -25,14 +27,18 @@ class Task:
     """
 
     text: Array  # [K, D] unit-norm text feature of each class
+    raw_text: Array  # [K, D] mean of its prompts' features as they are, not unit
     logit_scale: Array  # [] exp of CLIP's learned temperature
     prompt_ids: Array  # [K, P, L] int32 token ids of P prompts a class
     prompt_eos: Array  # [K, P] int32 position of the end token
+    name_ids: Array  # [K, L] int32 token ids of "NAME.", between start and end
+    name_eos: Array  # [K] int32 position of the end token
     clip: Any = None  # CLIP's parameters
     shots: Any = None
     shot_labels: Array | None = None  # [n] int32
     module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
+    tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
 
     @property
     def num_classes(self) -> int:
@@ -43,14 +49,20 @@ class Task:
         """Labelled images in all; 0 once training is over."""
         return 0 if self.shot_labels is None else self.shot_labels.shape[0]
 
+    @property
+    def shots_per_class(self) -> int:
+        """Labelled images a class, rounded up where they differ."""
+        return -(-self.num_shots // self.num_classes)
 
-def make_task(clip, prompts: Sequence[Sequence[str]]) -> Task:
-    """The task of telling K classes apart, each given by P prompts.
+
+def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
+    """The task of telling K classes apart, each given by P templates.
 
     The text feature of a class is the mean of its prompts' unit features, made unit
     again (CoOp's rule, the one most of the literature follows).
     """
-    flat = [prompt for of_class in prompts for prompt in of_class]
+    of_classes = prompts(classes, templates)
+    flat = [prompt for of_class in of_classes for prompt in of_class]
     ids, eos = clip.tokenizer.encode(flat)
     features = np.concatenate(
         [
@@ -58,16 +70,22 @@ def make_task(clip, prompts: Sequence[Sequence[str]]) -> Task:
             for start in range(0, len(flat), PROMPTS_AT_ONCE)
         ]
     )
-    shape = (len(prompts), len(prompts[0]))
+    shape = (len(classes), len(templates))
     mean = _unit(features).reshape(*shape, -1).mean(axis=1)
+    names = [name for (name,) in prompts(classes, ("{}.",))]
+    name_ids, name_eos = clip.tokenizer.encode(names)
     return Task(
         text=jnp.asarray(_unit(mean)),
+        raw_text=jnp.asarray(features.reshape(*shape, -1).mean(axis=1)),
         logit_scale=jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32)),
         prompt_ids=jnp.asarray(ids).reshape(*shape, -1),
         prompt_eos=jnp.asarray(eos).reshape(shape),
+        name_ids=jnp.asarray(name_ids),
+        name_eos=jnp.asarray(name_eos),
         clip=clip.params,
         module=clip.module,
         pixels=clip.pixels,
+        tokenizer=clip.tokenizer,
     )
 
 

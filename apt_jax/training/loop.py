@@ -61,7 +61,7 @@ def train(
     Raises:
         UserError: when the loss stops being finite; it names the step.
     """
-    steps = steps_of(task.num_shots, recipe.batch_size)
+    steps = steps_of(task.num_shots, recipe)
     epochs_key = jax.random.fold_in(key, 1)
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
@@ -83,12 +83,12 @@ def train(
 @functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
     """One epoch: the state after it, and loss and accuracy of each of its steps."""
-    steps = steps_of(task.num_shots, recipe.batch_size)
+    steps = steps_of(task.num_shots, recipe)
     optimizer = make_optimizer(recipe, steps)
     order_key, view_key, dropout_key = jax.random.split(
         jax.random.fold_in(key, state.epoch), 3
     )
-    order, views = _draw(task, recipe, steps, order_key, view_key)
+    order, views = _draw(task, order_key, view_key)
 
     def one_step(carry, inputs):
         params, opt_state = carry
@@ -105,20 +105,26 @@ def run_epoch(method, recipe, state, task, key):
         accuracy = (logits.argmax(-1) == labels).mean()
         return (optax.apply_updates(params, updates), opt_state), (loss, accuracy)
 
-    (params, opt_state), (losses, accuracies) = jax.lax.scan(
-        one_step, (state.params, state.opt_state), (order, views, jnp.arange(steps))
+    batch = min(recipe.batch_size, task.num_shots)
+    whole = min(steps, task.num_shots // batch)  # steps of a whole batch
+    batches = [x[: whole * batch].reshape(whole, batch) for x in (order, views)]
+    carry, (losses, accuracies) = jax.lax.scan(
+        one_step, (state.params, state.opt_state), (*batches, jnp.arange(whole))
     )
-    return State(params, opt_state, state.epoch + 1), losses, accuracies
+    if steps > whole:
+        last = (order[whole * batch :], views[whole * batch :], whole)
+        carry, of_last = one_step(carry, last)
+        losses = jnp.append(losses, of_last[0])
+        accuracies = jnp.append(accuracies, of_last[1])
+    return State(*carry, state.epoch + 1), losses, accuracies
 
 
-def _draw(task, recipe, steps, order_key, view_key):
-    """[steps, batch] image indices without repetition, and a view of each."""
+def _draw(task, order_key, view_key):
+    """[n] image indices in random order, and a view of each."""
     count = task.num_shots
-    batch = min(recipe.batch_size, count)
-    order = jax.random.permutation(order_key, count)[: steps * batch]
     num_views = jax.tree.leaves(task.shots)[0].shape[1]
-    views = jax.random.randint(view_key, (steps, batch), 0, num_views)
-    return order.reshape(steps, batch), views
+    order = jax.random.permutation(order_key, count)
+    return order, jax.random.randint(view_key, (count,), 0, num_views)
 
 
 def _gather(method, task, images, views):

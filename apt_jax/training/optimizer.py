@@ -1,15 +1,34 @@
-"""The optimiser of a recipe: SGD with momentum, as torch has it.
+"""The optimiser of a recipe, as torch has it.
 
-    g <- g + wd theta;   m <- mu m + g;   theta <- theta - lr(epoch) m
-
-Weight decay is added to the gradient before the momentum (L2), and the learning rate is
-constant within an epoch of S steps.
+sgd    g <- g + wd theta;   m <- mu m + g;   theta <- theta - lr m
+adam   g <- g + wd theta;   Kingma & Ba 2015, arXiv:1412.6980
+adamw  Loshchilov & Hutter 2019, arXiv:1711.05101: theta <- theta - lr (step + wd theta)
 """
 
 import optax
 
 from apt_jax.methods.base import Recipe
-from apt_jax.training.schedules import SCHEDULES
+from apt_jax.training.schedules import BY_STEP, SCHEDULES
+
+
+def sgd(recipe, learning_rate):
+    return optax.chain(
+        optax.add_decayed_weights(recipe.weight_decay),
+        optax.sgd(learning_rate, momentum=recipe.momentum),
+    )
+
+
+def adam(recipe, learning_rate):
+    return optax.chain(
+        optax.add_decayed_weights(recipe.weight_decay), optax.adam(learning_rate)
+    )
+
+
+def adamw(recipe, learning_rate):
+    return optax.adamw(learning_rate, weight_decay=recipe.weight_decay)
+
+
+OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}
 
 
 def make_optimizer(
@@ -18,15 +37,14 @@ def make_optimizer(
     """The optax chain of a recipe."""
 
     def learning_rate(step):
-        return learning_rate_of(recipe, step // steps_per_epoch)
+        by_step = recipe.schedule in BY_STEP
+        epoch = step / steps_per_epoch if by_step else step // steps_per_epoch
+        return learning_rate_of(recipe, epoch)
 
-    return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay),
-        optax.sgd(learning_rate, momentum=recipe.momentum),
-    )
+    return OPTIMIZERS[recipe.optimizer](recipe, learning_rate)
 
 
 def learning_rate_of(recipe: Recipe, epoch):
-    """The learning rate of an epoch, counted from 0."""
+    """The learning rate of an epoch, counted from 0; of its start, if it changes in it."""
     schedule = SCHEDULES[recipe.schedule]
     return schedule(epoch, recipe.epochs, recipe.learning_rate)

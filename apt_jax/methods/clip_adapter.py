@@ -1,0 +1,57 @@
+"""CLIP-Adapter: a small bottleneck on the image embedding, blended with it.
+
+Gao et al. 2021, arXiv:2110.04544; its text side stays as it is. With f the raw image
+embedding:
+
+    a = relu(V relu(U f)),   g = ratio a + (1 - ratio) f;   logit_c = s cos(t_c, g)
+
+The optimiser and its schedule are CoOp's, as in the authors' code. `drop_hidden` is
+ours: dropout of the bottleneck, off by default.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.methods.base import Method, coop_recipe, torch_linear, unit
+from apt_jax.methods.dropout import dropout, require_rates
+
+
+@dataclasses.dataclass(frozen=True)
+class CLIPAdapter(Method):
+    ratio: float = 0.2
+    reduction: int = 4  # the bottleneck has D / reduction units
+    drop_hidden: float = 0.0
+
+    inputs: ClassVar[str] = "embedding"
+
+    def __post_init__(self):
+        require_rates(drop_hidden=self.drop_hidden)
+
+    @property
+    def stochastic(self):
+        return self.drop_hidden > 0
+
+    def init(self, key, task):
+        dim = task.text.shape[-1]
+        down, up = jax.random.split(key)
+        hidden = max(dim // self.reduction, 1)
+        return {
+            "down": torch_linear(down, (dim, hidden)),
+            "up": torch_linear(up, (hidden, dim)),
+        }
+
+    def classes(self, params, task, *, key=None):
+        """[K, D] unit text features."""
+        return task.text
+
+    def logits(self, params, task, classes, image, *, key=None):
+        hidden = jax.nn.relu(image.astype(jnp.float32) @ params["down"])
+        adapted = jax.nn.relu(dropout(hidden, self.drop_hidden, key) @ params["up"])
+        blend = self.ratio * adapted + (1 - self.ratio) * image
+        return task.logit_scale * classes @ unit(blend)
+
+    def recipe(self, task):
+        return coop_recipe(task)

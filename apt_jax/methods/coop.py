@@ -1,0 +1,96 @@
+"""CoOp: the words around the class name are learned.
+
+Zhou et al. 2022, arXiv:2109.01134. M vectors v in the space of word embeddings take the
+place of "a photo of a", for all classes or for each class apart:
+
+    prompt_c = [start] v_1 .. v_M  name_c . [end];   t_c = unit(text tower(prompt_c))
+    logit_c = s cos(t_c, f)
+
+`position` puts the name at the end, in the middle of the context (after M // 2 vectors)
+or at the front. The context starts at random, N(0, 0.02^2), or at the embeddings of
+`init_words`, which then give M.
+
+`drop_context` is ours and off by default: dropout of whole context vectors, drawn once a
+sample for all classes and images, makes static prompts with Monte-Carlo dropout.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, coop_recipe, unit
+from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.prompted_text import (
+    insert_context,
+    text_features,
+    word_embeddings,
+)
+
+POSITIONS = ("end", "middle", "front")
+SPREAD = 0.02  # standard deviation of a random context
+
+
+@dataclasses.dataclass(frozen=True)
+class CoOp(Method):
+    context_length: int = 16  # M
+    init_words: str = ""  # such as "a photo of a"; empty: a random context
+    class_specific: bool = False
+    position: str = "end"  # of the class name
+    drop_context: float = 0.0
+
+    inputs: ClassVar[str] = "embedding"
+
+    def __post_init__(self):
+        require_rates(drop_context=self.drop_context)
+        if self.position not in POSITIONS:
+            raise UserError(
+                f"method.position={self.position!r}: choose of {list(POSITIONS)}"
+            )
+        if self.context_length < 1:
+            raise UserError("method.context_length must be at least 1")
+
+    @property
+    def stochastic(self):
+        return self.drop_context > 0
+
+    def check(self, task):
+        longest = int(np.max(task.name_eos)) + len(self._start(jax.random.key(0), task))
+        if longest >= task.name_ids.shape[1]:
+            raise UserError(
+                f"a prompt of {longest + 1} tokens is longer than this CLIP can read "
+                f"({task.name_ids.shape[1]}); lower --config.method.context_length or "
+                "shorten the class names"
+            )
+
+    def _start(self, key, task):
+        """[M, W] context before training."""
+        if self.init_words:
+            ids, eos = task.tokenizer.encode([self.init_words])
+            return word_embeddings(task, jnp.asarray(ids)[0, 1 : eos[0]])
+        width = task.clip["text"]["token_embedding"].shape[-1]
+        return SPREAD * jax.random.normal(key, (self.context_length, width))
+
+    def init(self, key, task):
+        context = self._start(key, task)
+        if self.class_specific:
+            context = jnp.tile(context, (task.num_classes, 1, 1))
+        return {"context": context}
+
+    def classes(self, params, task, *, key=None):
+        """[K, D] unit text features of the learned prompts."""
+        context = params["context"]
+        context = dropout(
+            context, self.drop_context, key, shape=(*context.shape[-2:-1], 1)
+        )
+        prompts = insert_context(task, context, self.position)
+        return unit(text_features(task, *prompts))
+
+    def logits(self, params, task, classes, image, *, key=None):
+        return task.logit_scale * classes @ unit(image)
+
+    def recipe(self, task):
+        return coop_recipe(task)

@@ -1,0 +1,199 @@
+"""What holds for every method: one contract, and its neutral setting is zero-shot CLIP."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small import small_images
+from toy import CLASSES, toy_clip
+
+from apt_jax.features.stored import image_of
+from apt_jax.methods import METHODS, make
+from apt_jax.methods.base import Recipe, batch_logits
+from apt_jax.methods.task import make_task
+from apt_jax.training import loop
+from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+
+TEMPLATES = ("a photo of a {}.",)
+NUM_SHOTS, VIEWS, TOKENS = 6, 2, 5
+# What the small task needs instead of the defaults; and how to draw masks, if at all.
+FITTING = {"apt": {"heads": 2}, "coop": {"context_length": 4}}
+DROPOUT = {
+    "apt": {"drop_attn": 0.5},
+    "clip_adapter": {"drop_hidden": 0.5},
+    "coop": {"drop_context": 0.5},
+}
+# The setting at which a method, untrained, is zero-shot CLIP.
+NEUTRAL = {
+    "apt": {"residual": True},
+    "clap": {},
+    "clip_adapter": {"ratio": 0.0},
+    "coop": {"init_words": "a photo of a"},
+    "task_res": {},
+    "zero_shot": {},
+}
+RECIPE = Recipe(learning_rate=0.05, epochs=3, batch_size=4)
+
+
+def method_of(name, **options):
+    return make(name, **FITTING.get(name, {}) | options)
+
+
+@functools.cache
+def the_task():
+    clip = toy_clip()
+    task = make_task(clip, CLASSES, TEMPLATES)
+    generator = np.random.default_rng(0)
+    shape = (NUM_SHOTS, VIEWS, TOKENS, task.text.shape[-1])
+    tokens = generator.normal(size=shape).astype(np.float32)
+    return task.replace(
+        shots={
+            "embedding": jnp.asarray(tokens[:, :, 0]),
+            "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
+        },
+        shot_labels=jnp.arange(NUM_SHOTS, dtype=jnp.int32) % len(CLASSES),
+    )
+
+
+def images_for(method, count=3):
+    tokens, contents = small_images(count, tokens=TOKENS, dim=the_task().text.shape[-1])
+    stored = {"embedding": tokens[:, 0], "patches": tokens[:, 1:]}
+    read = jax.vmap(lambda kept: image_of(kept, method.inputs))
+    return read(stored), contents
+
+
+@functools.cache
+def trained(name, **options):
+    """Parameters before and after three epochs."""
+    method, task, key = method_of(name, **options), the_task(), jax.random.key(0)
+    state = loop.start(method, task, RECIPE, key)
+    before = jax.tree.map(np.asarray, state.params)
+    if method.recipe(task) is None:
+        return before, state.params
+    return before, loop.train(method, task, RECIPE, state, jax.random.clone(key))
+
+
+every_method = pytest.mark.parametrize("name", METHODS)
+trained_methods = pytest.mark.parametrize(
+    "name", [name for name in METHODS if name != "zero_shot"]
+)
+with_dropout = pytest.mark.parametrize("name", DROPOUT)
+
+
+@every_method
+def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
+    method, (_, params) = method_of(name), trained(name)
+    images, _ = images_for(method)
+    logits = batch_logits(method, params, the_task(), images)
+    assert logits.shape == (3, len(CLASSES))
+    assert logits.dtype == jnp.float32
+    assert jnp.isfinite(logits).all()
+    again = batch_logits(method, params, the_task(), images)
+    np.testing.assert_array_equal(logits, again)
+
+
+@every_method
+def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
+    method, task = method_of(name, **NEUTRAL[name]), the_task()
+    params = method.init(jax.random.key(1), task)
+    images, _ = images_for(method)
+    embeddings = images[:, 0] if method.inputs == "tokens" else images
+    found = batch_logits(method, params, task, images)
+    zero_shot = batch_logits(make("zero_shot"), {}, task, embeddings)
+    np.testing.assert_allclose(found, zero_shot, rtol=1e-4, atol=1e-4)
+
+
+@trained_methods
+def test_training_moves_every_parameter_and_lowers_the_loss(name):
+    before, after = trained(name)
+    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before, after)
+    assert jax.tree.all(moved), moved
+    method, task = method_of(name), the_task()
+    stored = jax.tree.map(lambda x: x[:, 0], task.shots)
+    shots = jax.vmap(lambda kept: image_of(kept, method.inputs))(stored)
+    losses = [
+        float(method.loss(params, task, shots, task.shot_labels, key=None)[0])
+        for params in (before, after)
+    ]
+    assert losses[1] < losses[0]
+
+
+@trained_methods
+def test_an_epoch_compiles_once(name):
+    loop.run_epoch.clear_cache()
+    trained.__wrapped__(name)
+    assert loop.run_epoch._cache_size() == 1  # private to JAX, but exact
+
+
+@trained_methods
+def test_what_is_saved_comes_back_bit_for_bit(name, tmp_path):
+    _, params = trained(name)
+    key = jax.random.key(0)
+    state = loop.start(method_of(name), the_task(), RECIPE, key)
+    with Checkpoints(tmp_path, {}) as checkpoints:
+        checkpoints.save(state._replace(params=params))
+        without_shots = the_task().replace(shots=None, shot_labels=None)
+        like = loop.start(method_of(name), without_shots, RECIPE, jax.random.key(7))
+        found = checkpoints.restore(like).params
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), found, params)
+    assert jax.tree.all(same)
+
+
+@every_method
+def test_an_image_gets_the_same_numbers_alone_and_in_a_batch(name):
+    method, (_, params) = method_of(name), trained(name)
+    images, _ = images_for(method)
+    together = deterministic(method, params, the_task(), images).log_probs
+    alone = deterministic(method, params, the_task(), images[1:2]).log_probs
+    np.testing.assert_allclose(alone[0], together[1], rtol=1e-5, atol=1e-5)
+
+
+@with_dropout
+def test_each_key_draws_masks_of_its_own_and_batches_do_not_matter(name):
+    method, (_, params) = method_of(name, **DROPOUT[name]), trained(name)
+    assert method.stochastic
+    images, contents = images_for(method)
+    task, key = the_task(), jax.random.key(0)
+    one, other = (
+        batch_logits(method, params, task, images, key=jax.random.key(seed))
+        for seed in (1, 2)
+    )
+    assert (one != other).any()
+    draw = functools.partial(
+        monte_carlo, method, params, task, samples=3, keep=True, chunk=3
+    )
+    together = draw(images, contents, key=key).samples
+    assert (together[0] != together[1]).any()
+    alone = draw(images[1:2], contents[1:2], key=jax.random.clone(key)).samples
+    np.testing.assert_allclose(alone[:, 0], together[:, 1], rtol=1e-5, atol=1e-5)
+
+
+@every_method
+def test_a_method_says_whether_chance_is_at_work(name):
+    quiet = dict.fromkeys(DROPOUT.get(name, {}), 0.0)
+    assert not method_of(name, **quiet).stochastic
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in METHODS if name != "coop"],  # its prompts are in test_coop.py
+)
+def test_reordering_the_classes_reorders_the_logits(name):
+    method, (_, params), task = method_of(name), trained(name), the_task()
+    order = jnp.array([2, 0, 1])
+    other = task.replace(text=task.text[order], raw_text=task.raw_text[order])
+    params_of_classes = {"residual", "weights"}  # rows that belong to classes
+    moved = {
+        part: value[order] if part in params_of_classes else value
+        for part, value in params.items()
+    }
+    images, _ = images_for(method)
+    np.testing.assert_allclose(
+        batch_logits(method, moved, other, images),
+        batch_logits(method, params, task, images)[:, order],
+        rtol=1e-4,
+        atol=1e-4,
+    )
