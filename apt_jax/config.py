@@ -343,11 +343,16 @@ def wants_help(arguments) -> bool:
 def help_text(summary: str, arguments=()) -> str:
     """What --help prints: with a --config all fields it has, without one the common.
 
+    Fields given beside it that settle which there are (`method.name`) count.
+
     Without one it needs neither jax nor a configuration.
     """
     given = _split([a for a in arguments if a not in HELP], ("config", "workdir"))
     path = given.named.get("config")
-    fields = flat(load(path) if path else ConfigDict(COMMON))
+    config = load(path) if path else ConfigDict(COMMON)
+    if path:
+        _switch(config, given.fields)
+    fields = flat(config)
     width = max(map(len, fields))
     lines = [summary.strip(), "", "fields, set with --config.FIELD=VALUE:", ""]
     for field, value in fields.items():

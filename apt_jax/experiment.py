@@ -41,11 +41,11 @@ def run(config, folder) -> dict:
 
 def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
-    workdir.settle(asked)
-
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     prepared.method.check(task)
+    workdir.settle(asked)
+
     shots = encode_shots(prepared, asked)
     test = encode_test(prepared, asked)
     with_shots = task.replace(
@@ -91,12 +91,17 @@ def adapt(workdir, config, prepared, task, recipe):
     """The trained parameters: from the newest checkpoint on, or from the start."""
     method, key = prepared.method, seed_key(config.seed, "train")
     print(f"device: {device()}   backbone: {prepared.clip.name}, {prepared.clip.dtype}")
-    print(parameters_table(prepared.clip.params, method.init(key, task)))
-    if recipe is None:
-        return method.init(key, task)
-    start = loop.start(method, task, recipe, key)
     owner = belongs_to(config, prepared.clip, prepared.dataset.classes)
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
+        if recipe is None:
+            state, line = loop.fit(method, task, key)
+            print(parameters_table(prepared.clip.params, state.params))
+            workdir.keep_metrics(0)
+            workdir.add_metrics(line._asdict())
+            checkpoints.save(state)
+            return state.params
+        start = loop.start(method, task, recipe, key)
+        print(parameters_table(prepared.clip.params, start.params))
         state = checkpoints.restore(start) or start
         done = int(state.epoch)
         workdir.keep_metrics(done)

@@ -14,8 +14,6 @@ from apt_jax.methods import make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import hyper_parameters
-from apt_jax.record import chosen_recipe
-from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.workdir import Workdir
 
@@ -49,24 +47,15 @@ def restore(workdir: Workdir) -> Restored:
     )
     method = make(config.method.name, **hyper_parameters(config))
     task = make_task(clip, classes, config.data.templates)
-    params = _params(workdir, config, clip, classes, method, task)
-    return Restored(config, classes, clip, method, task, params)
-
-
-def _params(workdir, config, clip, classes, method, task):
-    key = seed_key(config.seed, "train")
-    recipe = chosen_recipe(method.recipe(task), config.train)
-    if recipe is None:
-        return method.init(key, task)
     owner = belongs_to(config, clip, classes)
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
-        state = checkpoints.restore(loop.start(method, task, recipe, key))
+        state = checkpoints.restore()
     if state is None:
         raise UserError(
             f"{workdir.checkpoints} holds no checkpoint; train again in another "
             "--workdir"
         )
-    return state.params
+    return Restored(config, classes, clip, method, task, state.params)
 
 
 def belongs_to(config, clip, classes) -> dict:

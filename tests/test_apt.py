@@ -336,4 +336,4 @@ def test_hyper_parameters_that_make_no_sense_are_refused(options, message):
 
 def test_heads_that_do_not_divide_the_width_are_refused():
     with pytest.raises(UserError, match="does not divide the width 16"):
-        APT(heads=3).init(jax.random.key(0), small_task())
+        APT(heads=3).check(small_task())

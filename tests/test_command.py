@@ -88,3 +88,12 @@ def test_a_wrong_command_line_leaves_with_status_2_and_one_line(request):
     assert found.stdout == ""
     assert found.stderr.startswith("error: no configuration file configs/none.py")
     assert found.stderr.count("\n") == 1
+
+
+def test_help_with_a_method_lists_the_fields_of_that_method(request):
+    from apt_jax import config
+
+    folder = str(request.config.rootpath / "configs/folder.py")
+    text = config.help_text("", ["--config", folder, "--config.method.name=coop"])
+    assert "method.context_length" in text
+    assert "method.heads" not in text

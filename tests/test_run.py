@@ -357,6 +357,16 @@ def wait_for_epoch(folder, epoch):
     raise TimeoutError(f"epoch {epoch} never came")
 
 
+def test_a_method_that_cannot_do_the_task_says_so_and_leaves_nothing(
+    photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
+    folder = tmp_path / "run"
+    with pytest.raises(UserError, match="does not divide the width"):
+        experiment.run(settings(photos, method__heads=3), folder)
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
     photos, tmp_path, monkeypatch, when

@@ -6,6 +6,7 @@ from apt_jax.methods.base import Method
 from apt_jax.methods.clap import CLAP
 from apt_jax.methods.clip_adapter import CLIPAdapter
 from apt_jax.methods.coop import CoOp
+from apt_jax.methods.gda import GDA
 from apt_jax.methods.task_res import TaskRes
 from apt_jax.methods.zero_shot import ZeroShot
 
@@ -14,6 +15,7 @@ METHODS = {
     "clap": CLAP,
     "clip_adapter": CLIPAdapter,
     "coop": CoOp,
+    "gda": GDA,
     "task_res": TaskRes,
     "zero_shot": ZeroShot,
 }

@@ -68,6 +68,10 @@ class Method:
         """Parameters before training; everything that is trained, nothing else."""
         raise NotImplementedError
 
+    def fit(self, key: Array, task: Task) -> Params:
+        """The parameters, at once: of methods that have no recipe."""
+        raise NotImplementedError
+
     def classes(self, params: Params, task: Task, *, key: Array | None = None):
         """What depends on no image; a key (of the sample) turns dropout on."""
         raise NotImplementedError
@@ -77,8 +81,8 @@ class Method:
         raise NotImplementedError
 
     def recipe(self, task: Task) -> Recipe | None:
-        """The published recipe; None for methods that train nothing."""
-        raise NotImplementedError
+        """The published recipe; None for methods that `fit` at once."""
+        return None
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
         """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""

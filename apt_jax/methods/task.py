@@ -49,6 +49,13 @@ class Task:
         """Labelled images in all; 0 once training is over."""
         return 0 if self.shot_labels is None else self.shot_labels.shape[0]
 
+    def take(self, rows) -> "Task":
+        """The same task with the shots `rows` only: indices, or [n] bool."""
+        return self.replace(
+            shots=jax.tree.map(lambda array: array[rows], self.shots),
+            shot_labels=self.shot_labels[rows],
+        )
+
     @property
     def shots_per_class(self) -> int:
         """Labelled images a class, rounded up where they differ."""

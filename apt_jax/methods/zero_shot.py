@@ -18,7 +18,7 @@ from apt_jax.methods.base import Method, unit
 class ZeroShot(Method):
     inputs: ClassVar[str] = "embedding"
 
-    def init(self, key, task):
+    def fit(self, key, task):
         del key, task  # nothing is trained
         return {}
 
@@ -28,6 +28,3 @@ class ZeroShot(Method):
 
     def logits(self, params, task, classes, image, *, key=None):
         return task.logit_scale * classes @ unit(image)
-
-    def recipe(self, task):
-        return None

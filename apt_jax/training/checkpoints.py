@@ -25,7 +25,14 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=1, cleanup_tmp_directories=True, create=True
         )
-        self._manager = ocp.CheckpointManager(self._folder, options=options)
+        self._manager = ocp.CheckpointManager(
+            self._folder,
+            options=options,
+            item_handlers={
+                "state": ocp.StandardCheckpointHandler(),
+                "belongs_to": ocp.JsonCheckpointHandler(),
+            },
+        )
 
     def __enter__(self):
         return self
@@ -46,8 +53,11 @@ class Checkpoints:
         self._manager.save(int(state.epoch), args=args)
         self._manager.wait_until_finished()
 
-    def restore(self, like: State) -> State | None:
-        """The newest state, shaped `like`; None if there is none.
+    def restore(self, like: State | None = None) -> State | None:
+        """The newest state, shaped `like` or as it was saved; None if there is none.
+
+        As saved, the optimiser's state comes back as plain dictionaries and lists: enough
+        to predict, not to go on training.
 
         Raises:
             UserError: if it was trained with something else, naming what differs.
@@ -57,11 +67,15 @@ class Checkpoints:
         newest = self._manager.latest_step()
         if newest is None:
             return None
-        abstract = jax.tree.map(_abstract, like._asdict())
         found = self._manager.restore(
             newest, args=ocp.args.Composite(belongs_to=ocp.args.JsonRestore())
         )
         self._verify(found["belongs_to"])
+        if like is None:
+            saved = self._manager.item_metadata(newest)["state"].tree
+            abstract = jax.tree.map(_here, saved)
+        else:
+            abstract = jax.tree.map(_abstract, like._asdict())
         found = self._manager.restore(
             newest,
             args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract)),
@@ -80,6 +94,12 @@ class Checkpoints:
                 f"{' and another '.join(differing)}; restore the original, or train "
                 "anew in another --workdir"
             )
+
+
+def _here(saved):
+    """A saved array, to be placed on this machine's device, whatever it was saved on."""
+    sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(saved.shape, saved.dtype, sharding=sharding)
 
 
 def _abstract(array):

@@ -80,6 +80,24 @@ def train(
     return state.params
 
 
+def fit(method: Method, task, key) -> tuple[State, EpochReport]:
+    """What a method without a recipe has after its only step, and a line on it.
+
+    Loss and accuracy are of the first view of each shot, without dropout.
+    """
+    began = time.monotonic()
+    params = jax.block_until_ready(method.fit(jax.random.fold_in(key, 0), task))
+    seconds = time.monotonic() - began
+    first = jnp.zeros(task.num_shots, int)
+    images = _gather(method, task, jnp.arange(task.num_shots), first)
+    labels = task.shot_labels
+    loss, logits = method.loss(params, task, images, labels, key=None)
+    accuracy = float((logits.argmax(-1) == labels).mean())
+    return State(params, {}, jnp.int32(1)), EpochReport(
+        1, 1, float(loss), accuracy, 0.0, seconds
+    )
+
+
 @functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
     """One epoch: the state after it, and loss and accuracy of each of its steps."""
