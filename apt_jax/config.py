@@ -32,6 +32,7 @@ COMMON = {
         "optimizer": None,
         "learning_rate": None,
         "momentum": None,
+        "epsilon": None,
         "weight_decay": None,
         "schedule": None,
         "checkpoint_every": None,  # epochs; None = ten times a run
@@ -47,9 +48,13 @@ OPEN = {
     "train.optimizer": str,
     "train.learning_rate": float,
     "train.momentum": float,
+    "train.epsilon": float,
     "train.weight_decay": float,
     "train.schedule": str,
     "train.checkpoint_every": int,
+    "method.alpha": float,
+    "method.beta": float,
+    "method.strength": float,
 }
 SEPARATOR = ";"  # between the entries of a tuple on the command line
 
@@ -70,6 +75,7 @@ RULES = {
     "train.batch_size": (lambda x: x is None or x >= 1, "at least 1"),
     "train.learning_rate": (lambda x: x is None or x > 0, "above 0"),
     "train.momentum": (lambda x: x is None or 0 <= x < 1, "in [0, 1)"),
+    "train.epsilon": (lambda x: x is None or x > 0, "above 0"),
     "train.weight_decay": (lambda x: x is None or x >= 0, "at least 0"),
     "train.optimizer": (
         lambda x: x in (None, "sgd", "adam", "adamw"),
@@ -331,6 +337,9 @@ def _split(arguments, names) -> _Given:
 
 HELP = {"-h", "--help"}
 WHAT_NONE_MEANS = {
+    "method.alpha": "chosen inside the shots",
+    "method.beta": "chosen inside the shots",
+    "method.strength": "chosen inside the shots",
     "clip.revision": "the pinned commit, or the newest",
     "train.checkpoint_every": "ten times a run",
 }

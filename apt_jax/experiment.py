@@ -60,7 +60,7 @@ def _run(asked, workdir):
     labels = [item.label for item in dataset.test]
     evaluations = judge(config, prepared.method, params, task, test, labels)
     cost = {
-        "trainable_parameters": count(params),
+        "trainable_parameters": count(prepared.method.parts(params)[0]),
         "encode_seconds": shots.seconds + test.seconds,
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
@@ -95,13 +95,13 @@ def adapt(workdir, config, prepared, task, recipe):
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
         if recipe is None:
             state, line = loop.fit(method, task, key)
-            print(parameters_table(prepared.clip.params, state.params))
+            print(parameters_table(prepared.clip.params, *method.parts(state.params)))
             workdir.keep_metrics(0)
             workdir.add_metrics(line._asdict())
             checkpoints.save(state)
             return state.params
         start = loop.start(method, task, recipe, key)
-        print(parameters_table(prepared.clip.params, start.params))
+        print(parameters_table(prepared.clip.params, *method.parts(start.params)))
         state = checkpoints.restore(start) or start
         done = int(state.epoch)
         workdir.keep_metrics(done)

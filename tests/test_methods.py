@@ -20,7 +20,11 @@ from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
 TEMPLATES = ("a photo of a {}.",)
 NUM_SHOTS, VIEWS, TOKENS = 6, 2, 5
 # What the small task needs instead of the defaults; and how to draw masks, if at all.
-FITTING = {"apt": {"heads": 2}, "coop": {"context_length": 4}}
+FITTING = {
+    "apt": {"heads": 2},
+    "coop": {"context_length": 4},
+    "tip_adapter": {"trained": True},
+}
 DROPOUT = {
     "apt": {"drop_attn": 0.5},
     "clip_adapter": {"drop_hidden": 0.5},
@@ -34,6 +38,7 @@ NEUTRAL = {
     "coop": {"init_words": "a photo of a"},
     "gda": {"alpha": 1e-12},
     "task_res": {},
+    "tip_adapter": {"alpha": 0.0, "beta": 1.0},
     "zero_shot": {},
 }
 RECIPE = Recipe(learning_rate=0.05, epochs=3, batch_size=4)
@@ -79,8 +84,9 @@ def trained(name, **options):
 
 
 every_method = pytest.mark.parametrize("name", METHODS)
+AT_ONCE = ("gda", "linear_probe", "zero_shot")  # fitted without training loop
 trained_methods = pytest.mark.parametrize(
-    "name", [name for name in METHODS if name not in ("gda", "zero_shot")]
+    "name", [name for name in METHODS if name not in AT_ONCE]
 )
 with_dropout = pytest.mark.parametrize("name", DROPOUT)
 
@@ -97,7 +103,7 @@ def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
     np.testing.assert_array_equal(logits, again)
 
 
-@every_method
+@pytest.mark.parametrize("name", NEUTRAL)
 def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
     method, task = method_of(name, **NEUTRAL[name]), the_task()
     at_start = method.fit if method.recipe(task) is None else method.init
@@ -110,11 +116,13 @@ def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
 
 
 @trained_methods
-def test_training_moves_every_parameter_and_lowers_the_loss(name):
-    before, after = trained(name)
-    moved = jax.tree.map(lambda a, b: bool((a != b).any()), before, after)
+def test_training_moves_every_parameter_and_no_constant_and_lowers_the_loss(name):
+    (before, after), method, task = trained(name), method_of(name), the_task()
+    moved, constants = method.parts(
+        jax.tree.map(lambda a, b: bool((a != b).any()), before, after)
+    )
     assert jax.tree.all(moved), moved
-    method, task = method_of(name), the_task()
+    assert not any(jax.tree.leaves(constants))
     stored = jax.tree.map(lambda x: x[:, 0], task.shots)
     shots = jax.vmap(lambda kept: image_of(kept, method.inputs))(stored)
     losses = [
@@ -189,6 +197,8 @@ def test_reordering_the_classes_reorders_the_logits(name):
         part: value[order] if part in params_of_classes else value
         for part, value in params.items()
     }
+    if "labels" in params:
+        moved["labels"] = jnp.argsort(order)[params["labels"]]
     images, _ = images_for(method)
     np.testing.assert_allclose(
         batch_logits(method, moved, other, images),

@@ -7,7 +7,9 @@ from apt_jax.methods.clap import CLAP
 from apt_jax.methods.clip_adapter import CLIPAdapter
 from apt_jax.methods.coop import CoOp
 from apt_jax.methods.gda import GDA
+from apt_jax.methods.linear_probe import LinearProbe
 from apt_jax.methods.task_res import TaskRes
+from apt_jax.methods.tip_adapter import TipAdapter
 from apt_jax.methods.zero_shot import ZeroShot
 
 METHODS = {
@@ -16,7 +18,9 @@ METHODS = {
     "clip_adapter": CLIPAdapter,
     "coop": CoOp,
     "gda": GDA,
+    "linear_probe": LinearProbe,
     "task_res": TaskRes,
+    "tip_adapter": TipAdapter,
     "zero_shot": ZeroShot,
 }
 

@@ -31,6 +31,7 @@ class Recipe:
     drop_last: bool = True  # a last, smaller batch; never the only one
     optimizer: str = "sgd"  # one of training.optimizer.OPTIMIZERS
     momentum: float = 0.9  # of sgd
+    epsilon: float = 1e-8  # of adam and adamw
     weight_decay: float = 5e-4  # added to the gradient; decoupled in adamw
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
 
@@ -55,6 +56,7 @@ class Method:
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
+    constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
 
     @property
     def stochastic(self) -> bool:
@@ -65,7 +67,11 @@ class Method:
         """Raises `UserError` if the method cannot work on this task."""
 
     def init(self, key: Array, task: Task) -> Params:
-        """Parameters before training; everything that is trained, nothing else."""
+        """Parameters before training: everything that is trained, and nothing else.
+
+        But for the entries named in `constants`: what the shots alone decide and
+        prediction needs; they get no gradient and no optimiser slot.
+        """
         raise NotImplementedError
 
     def fit(self, key: Array, task: Task) -> Params:
@@ -83,6 +89,13 @@ class Method:
     def recipe(self, task: Task) -> Recipe | None:
         """The published recipe; None for methods that `fit` at once."""
         return None
+
+    def parts(self, params: Params) -> tuple[Params, Params]:
+        """What is trained of the parameters, and the `constants` among them."""
+        if not self.constants:
+            return params, {}
+        constants = {name: params[name] for name in self.constants}
+        return {k: v for k, v in params.items() if k not in constants}, constants
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
         """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""

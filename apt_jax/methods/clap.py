@@ -41,7 +41,7 @@ class CLAP(Method):
 
     def init(self, key, task):
         del key  # nothing random
-        return {"weights": jnp.array(task.raw_text)}
+        return {"weights": task.raw_text}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class weights."""

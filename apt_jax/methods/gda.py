@@ -28,15 +28,18 @@ DEFAULT_ALPHA = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class GDA(Method):
-    alpha: float = 0.0  # 0: chosen inside the shots
+    alpha: float | None = None  # None: chosen inside the shots
 
     inputs: ClassVar[str] = "embedding"
+    constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
     selected_by: ClassVar[str] = "cross-validated on the shots"
 
     def fit(self, key, task):
         del key  # nothing random
         weights, bias = gaussian(task)
-        alpha = self.alpha or cross_validated(task, ALPHAS, _judge, DEFAULT_ALPHA)
+        alpha = self.alpha
+        if alpha is None:
+            alpha = cross_validated(task, ALPHAS, _judge, DEFAULT_ALPHA)
         return {"weights": weights, "bias": bias, "alpha": jnp.float32(alpha)}
 
     def classes(self, params, task, *, key=None):

@@ -43,8 +43,11 @@ class EpochReport(NamedTuple):
 def start(method: Method, task, recipe: Recipe, key) -> State:
     """The state before the first step; it needs no shots."""
     params = method.init(jax.random.fold_in(key, 0), task)
+    # The state is donated to every epoch, the task is not: they may share no buffer.
+    params = jax.tree.map(jnp.array, params)
     optimizer = make_optimizer(recipe, steps_per_epoch=1)  # not part of its state
-    return State(params, optimizer.init(params), jnp.int32(0))
+    trained, _ = method.parts(params)
+    return State(params, optimizer.init(trained), jnp.int32(0))
 
 
 def train(
@@ -107,34 +110,42 @@ def run_epoch(method, recipe, state, task, key):
         jax.random.fold_in(key, state.epoch), 3
     )
     order, views = _draw(task, order_key, view_key)
+    trained, constants = method.parts(state.params)
 
     def one_step(carry, inputs):
-        params, opt_state = carry
+        trained, opt_state = carry
         images, views, index = inputs
         batch = _gather(method, task, images, views)
         labels = task.shot_labels[images]
         step_key = jax.random.fold_in(dropout_key, index)
 
-        def objective(params):
+        def objective(trained):
+            params = _whole(trained, constants)
             return method.loss(params, task, batch, labels, key=step_key)
 
-        (loss, logits), grads = jax.value_and_grad(objective, has_aux=True)(params)
-        updates, opt_state = optimizer.update(grads, opt_state, params)
+        (loss, logits), grads = jax.value_and_grad(objective, has_aux=True)(trained)
+        updates, opt_state = optimizer.update(grads, opt_state, trained)
         accuracy = (logits.argmax(-1) == labels).mean()
-        return (optax.apply_updates(params, updates), opt_state), (loss, accuracy)
+        return (optax.apply_updates(trained, updates), opt_state), (loss, accuracy)
 
     batch = min(recipe.batch_size, task.num_shots)
     whole = min(steps, task.num_shots // batch)  # steps of a whole batch
     batches = [x[: whole * batch].reshape(whole, batch) for x in (order, views)]
     carry, (losses, accuracies) = jax.lax.scan(
-        one_step, (state.params, state.opt_state), (*batches, jnp.arange(whole))
+        one_step, (trained, state.opt_state), (*batches, jnp.arange(whole))
     )
     if steps > whole:
         last = (order[whole * batch :], views[whole * batch :], whole)
         carry, of_last = one_step(carry, last)
         losses = jnp.append(losses, of_last[0])
         accuracies = jnp.append(accuracies, of_last[1])
-    return State(*carry, state.epoch + 1), losses, accuracies
+    trained, opt_state = carry
+    after = State(_whole(trained, constants), opt_state, state.epoch + 1)
+    return after, losses, accuracies
+
+
+def _whole(trained, constants):
+    return trained | constants if constants else trained
 
 
 def _draw(task, order_key, view_key):

@@ -20,12 +20,15 @@ def sgd(recipe, learning_rate):
 
 def adam(recipe, learning_rate):
     return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay), optax.adam(learning_rate)
+        optax.add_decayed_weights(recipe.weight_decay),
+        optax.adam(learning_rate, eps=recipe.epsilon),
     )
 
 
 def adamw(recipe, learning_rate):
-    return optax.adamw(learning_rate, weight_decay=recipe.weight_decay)
+    return optax.adamw(
+        learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay
+    )
 
 
 OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}

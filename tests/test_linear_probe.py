@@ -1,0 +1,49 @@
+"""The linear probe finds scikit-learn's optimum, and its strength inside the shots."""
+
+import jax
+import numpy as np
+import pytest
+from small import K, small_images, small_shots
+
+from apt_jax.methods import LinearProbe
+from apt_jax.methods.base import batch_logits
+from apt_jax.methods.linear_probe import (
+    DEFAULT_STRENGTH,
+    STRENGTHS,
+    chosen_strength,
+)
+
+KEY = jax.random.key(0)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 0.1, 10.0])
+def test_the_optimum_is_scikit_learns(strength):
+    from sklearn.linear_model import LogisticRegression
+
+    task = small_shots(count=40)
+    views = np.asarray(task.shots["embedding"], np.float64)
+    views /= np.linalg.norm(views, axis=-1, keepdims=True)
+    x = views.reshape(-1, views.shape[-1])
+    mean, deviation = x.mean(0), x.std(0) + 1e-6
+    probe = LogisticRegression(C=strength, tol=1e-10, max_iter=10_000)
+    labels = np.repeat(np.asarray(task.shot_labels), views.shape[1])
+    weight = np.full(len(x), 1 / views.shape[1])
+    probe.fit((x - mean) / deviation, labels, sample_weight=weight)
+
+    images = small_images(6)[0][:, 0]
+    f = np.asarray(images, np.float64)
+    f /= np.linalg.norm(f, axis=1, keepdims=True)
+    expected = probe.predict_log_proba((f - mean) / deviation)
+    method = LinearProbe(strength=strength)
+    found = batch_logits(method, method.fit(KEY, task), task, images)
+    np.testing.assert_allclose(
+        jax.nn.log_softmax(found), expected, rtol=2e-3, atol=2e-3
+    )
+
+
+def test_strength_is_chosen_inside_the_shots_and_noise_asks_for_less():
+    task = small_shots(count=40)
+    labels = jax.random.permutation(jax.random.key(1), task.shot_labels)
+    assert chosen_strength(task) in STRENGTHS
+    assert chosen_strength(task.replace(shot_labels=labels)) < chosen_strength(task)
+    assert chosen_strength(small_shots(count=K)) == DEFAULT_STRENGTH
