@@ -84,7 +84,12 @@ def trained(name, **options):
 
 
 every_method = pytest.mark.parametrize("name", METHODS)
-AT_ONCE = ("gda", "linear_probe", "zero_shot")  # fitted without training loop
+AT_ONCE = (
+    "gda",
+    "linear_probe",
+    "lp_plus_plus",
+    "zero_shot",
+)  # fitted without training loop
 trained_methods = pytest.mark.parametrize(
     "name", [name for name in METHODS if name not in AT_ONCE]
 )
@@ -192,7 +197,8 @@ def test_reordering_the_classes_reorders_the_logits(name):
     method, (_, params), task = method_of(name), trained(name), the_task()
     order = jnp.array([2, 0, 1])
     other = task.replace(text=task.text[order], raw_text=task.raw_text[order])
-    params_of_classes = {"bias", "residual", "weights"}  # rows that belong to classes
+    # Rows that belong to classes:
+    params_of_classes = {"bias", "residual", "text_weights", "weights"}
     moved = {
         part: value[order] if part in params_of_classes else value
         for part, value in params.items()

@@ -8,6 +8,7 @@ from apt_jax.methods.clip_adapter import CLIPAdapter
 from apt_jax.methods.coop import CoOp
 from apt_jax.methods.gda import GDA
 from apt_jax.methods.linear_probe import LinearProbe
+from apt_jax.methods.lp_plus_plus import LPPlusPlus
 from apt_jax.methods.task_res import TaskRes
 from apt_jax.methods.tip_adapter import TipAdapter
 from apt_jax.methods.zero_shot import ZeroShot
@@ -19,6 +20,7 @@ METHODS = {
     "coop": CoOp,
     "gda": GDA,
     "linear_probe": LinearProbe,
+    "lp_plus_plus": LPPlusPlus,
     "task_res": TaskRes,
     "tip_adapter": TipAdapter,
     "zero_shot": ZeroShot,
