@@ -14,6 +14,7 @@ from apt_jax import config
 def get_config(arg=None):
     c = config.default(method="apt", source="synthetic")
     c.clip.checkpoint = "tiny"
+    c.clip.dtype = "float32"  # "auto" measures, and may change with the machine's load
     c.shots = 4
     c.augment.area = 0.5  # of a picture this small, a crop of 8 % shows nothing
     return c
