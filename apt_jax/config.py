@@ -222,8 +222,10 @@ def set_field(config, field: str, text: str):
 
 def parse(field: str, text: str, current):
     """The value that `text` spells, of the type of `current`."""
-    kind = OPEN.get(field) if field in OPEN else type(current)
-    if field in OPEN and text == "None":
+    # A method's field of this name may be open in one method and a number in another.
+    is_open = field in OPEN and (current is None or not field.startswith("method."))
+    kind = OPEN[field] if is_open else type(current)
+    if is_open and text == "None":
         return None
     if kind is str:
         return text

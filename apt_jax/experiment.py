@@ -94,11 +94,13 @@ def adapt(workdir, config, prepared, task, recipe):
     owner = belongs_to(config, prepared.clip, prepared.dataset.classes)
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
         if recipe is None:
-            state, line = loop.fit(method, task, key)
+            state = checkpoints.restore()
+            if state is None:
+                state, line = loop.fit(method, task, key)
+                workdir.keep_metrics(0)
+                workdir.add_metrics(line._asdict())
+                checkpoints.save(state)
             print(parameters_table(prepared.clip.params, *method.parts(state.params)))
-            workdir.keep_metrics(0)
-            workdir.add_metrics(line._asdict())
-            checkpoints.save(state)
             return state.params
         start = loop.start(method, task, recipe, key)
         print(parameters_table(prepared.clip.params, *method.parts(start.params)))

@@ -150,3 +150,13 @@ def test_a_run_is_named_after_what_it_is():
     assert config.run_name(read()) == "synthetic-apt-4shot-seed1"
     found = read("--config.data.root=/a/birds/", path="configs/folder.py")
     assert config.run_name(found) == "birds-apt-16shot-seed1"
+
+
+def test_a_number_is_not_left_open_because_another_method_leaves_it_open():
+    task_res, gda = (config.default(name) for name in ("task_res", "gda"))
+    config.set_field(gda, "method.alpha", "None")
+    assert gda.method.alpha is None
+    config.set_field(gda, "method.alpha", "2")
+    assert gda.method.alpha == 2.0
+    with pytest.raises(UserError, match="expected float"):
+        config.set_field(task_res, "method.alpha", "None")

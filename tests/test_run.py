@@ -367,6 +367,24 @@ def test_a_method_that_cannot_do_the_task_says_so_and_leaves_nothing(
     assert not folder.exists()
 
 
+def test_a_run_that_dies_after_fitting_at_once_is_finished_by_the_same_command(
+    photos, tmp_path, monkeypatch
+):
+    c, like = config.default(method="gda", source="folder"), settings(photos)
+    c.clip, c.features, c.data = like.clip, like.features, like.data
+    c.shots, c.augment.views = 3, 2
+    monkeypatch.setattr(experiment, "judge", None)
+    with pytest.raises(TypeError):
+        experiment.run(c, tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(experiment.loop, "fit", None)  # what is saved is not done again
+    results = experiment.run(c, tmp_path)
+    rows = [row["name"] for row in results["evaluations"]]
+    assert rows == ["zero_shot", "deterministic"]
+    assert results["cost"]["trainable_parameters"] == 0
+    assert len(Workdir(tmp_path).read_metrics()) == 1
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
     photos, tmp_path, monkeypatch, when

@@ -32,6 +32,7 @@ class CLAP(Method):
     constraint: str = "class_wise"
 
     inputs: ClassVar[str] = "embedding"
+    constants: ClassVar[tuple[str, ...]] = ("multipliers",)
 
     def __post_init__(self):
         if self.constraint not in CONSTRAINTS:
@@ -41,7 +42,7 @@ class CLAP(Method):
 
     def init(self, key, task):
         del key  # nothing random
-        return {"weights": task.raw_text}
+        return {"weights": task.raw_text, "multipliers": self.multipliers(task)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class weights."""
@@ -53,7 +54,7 @@ class CLAP(Method):
     def loss(self, params, task, images, labels, *, key):
         loss, logits = super().loss(params, task, images, labels, key=key)
         moved = jnp.square(params["weights"] - task.raw_text).sum(-1)
-        return loss + (self.multipliers(task) * moved).mean(), logits
+        return loss + (params["multipliers"] * moved).mean(), logits
 
     def multipliers(self, task):
         """[K] lambda of each class."""

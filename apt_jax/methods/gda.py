@@ -20,7 +20,7 @@ import numpy as np
 
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, unit
-from apt_jax.methods.selection import cross_validated
+from apt_jax.methods.selection import cross_validated, summed_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
 DEFAULT_ALPHA = 0.1
@@ -85,7 +85,6 @@ def _judge(train, held_out):
     learned = f @ weights.T + bias[None]
 
     def nll(alpha):
-        log_probs = jax.nn.log_softmax(zero_shot + alpha * learned)
-        return -jnp.take_along_axis(log_probs, held_out.shot_labels[:, None], 1).sum()
+        return summed_nll(zero_shot + alpha * learned, held_out.shot_labels)
 
     return jax.vmap(nll)(jnp.asarray(ALPHAS))

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import optax
 
 from apt_jax.methods.base import Method, unit
-from apt_jax.methods.selection import cross_validated
+from apt_jax.methods.selection import cross_validated, summed_nll
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
 DEFAULT_STRENGTH = 0.1
@@ -112,7 +112,7 @@ def _judge(train, held_out):
 
     def of_strength(strength):
         fitted = regression(train, strength)
-        log_probs = jax.nn.log_softmax(x @ fitted["weights"].T + fitted["bias"][None])
-        return -jnp.take_along_axis(log_probs, held_out.shot_labels[:, None], 1).sum()
+        logits = x @ fitted["weights"].T + fitted["bias"][None]
+        return summed_nll(logits, held_out.shot_labels)
 
     return jax.lax.map(of_strength, jnp.asarray(STRENGTHS))

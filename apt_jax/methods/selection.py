@@ -7,6 +7,7 @@ to hold out, and the method's default stays. The test split is not at hand here.
 """
 
 import numpy as np
+import optax
 
 MOST_FOLDS = 5
 
@@ -25,6 +26,11 @@ def folds(labels) -> np.ndarray | None:
         rows = np.flatnonzero(labels == label)
         of_image[rows] = np.arange(len(rows)) % count
     return of_image
+
+
+def summed_nll(logits, labels):
+    """Summed -log softmax(logits)[label], nats, of [m, K] logits."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum()
 
 
 def cross_validated(task, candidates, judge, default):

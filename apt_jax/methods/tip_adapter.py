@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.methods.base import Method, Recipe, unit
-from apt_jax.methods.selection import cross_validated
+from apt_jax.methods.selection import cross_validated, summed_nll
 
 ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
@@ -114,9 +114,7 @@ def _judge(train, held_out):
         cached = nearness(cosines, beta) @ is_label
 
         def of_alpha(alpha):
-            log_probs = jax.nn.log_softmax(zero_shot + alpha * cached)
-            rows = held_out.shot_labels[:, None]
-            return -jnp.take_along_axis(log_probs, rows, axis=1).sum()
+            return summed_nll(zero_shot + alpha * cached, held_out.shot_labels)
 
         return jax.lax.map(of_alpha, jnp.asarray(ALPHAS))
 
