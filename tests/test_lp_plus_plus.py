@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from small import SCALE, D, K, small_images, small_shots, small_task
 
+from apt_jax.errors import UserError
 from apt_jax.methods import LPPlusPlus, make
 from apt_jax.methods.base import batch_logits
 from apt_jax.methods.lp_plus_plus import EPOCHS, descend, start, step_sizes
@@ -109,3 +110,8 @@ def test_the_number_of_epochs_is_chosen_inside_the_shots():
         LPPlusPlus(epochs=EPOCHS).fit(key(), one_shot),
     )
     np.testing.assert_array_equal(chosen["weights"], last["weights"])
+
+
+def test_more_epochs_than_the_paper_has_are_refused():
+    with pytest.raises(UserError, match=r"method\.epochs=301 must be 1 to 300"):
+        LPPlusPlus(epochs=301)

@@ -135,7 +135,7 @@ class APT(Method):
         return jnp.minimum(jnp.exp(params["logit_scale"]), MAX_LOGIT_SCALE)
 
     def recipe(self, task):
-        """The learning rate moves logits alike at every logit scale."""
+        """Enough epochs for the slow start; logits move alike at every logit scale."""
         fewest, most = EPOCHS
         recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=fewest)
         enough = math.ceil(STEPS / steps_of(task.num_shots, recipe))

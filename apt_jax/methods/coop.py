@@ -25,12 +25,12 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, coop_recipe, unit
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.prompted_text import (
+    BEFORE,
     insert_context,
     text_features,
     word_embeddings,
 )
 
-POSITIONS = ("end", "middle", "front")
 SPREAD = 0.02  # standard deviation of a random context
 
 
@@ -46,9 +46,9 @@ class CoOp(Method):
 
     def __post_init__(self):
         require_rates(drop_context=self.drop_context)
-        if self.position not in POSITIONS:
+        if self.position not in BEFORE:
             raise UserError(
-                f"method.position={self.position!r}: choose of {list(POSITIONS)}"
+                f"method.position={self.position!r}: choose of {list(BEFORE)}"
             )
         if self.context_length < 1:
             raise UserError("method.context_length must be at least 1")

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, unit
 from apt_jax.methods.selection import cross_validated
 
@@ -38,6 +39,13 @@ class LPPlusPlus(Method):
 
     inputs: ClassVar[str] = "embedding"
     selected_by: ClassVar[str] = "cross-validated on the shots"
+
+    def __post_init__(self):
+        if not 0 <= self.epochs <= EPOCHS:
+            raise UserError(
+                f"method.epochs={self.epochs} must be 1 to {EPOCHS}, or 0: chosen "
+                "inside the shots"
+            )
 
     def fit(self, key, task):
         epochs = self.epochs

@@ -7,6 +7,7 @@ M // 2 or none of the vectors stand before it and the rest between it and the fu
 import jax
 import jax.numpy as jnp
 
+# Context vectors before the name, of M, by the position of the name.
 BEFORE = {"end": lambda m: m, "middle": lambda m: m // 2, "front": lambda m: 0}
 CLASSES_AT_ONCE = 64  # bounds the memory of the text tower, forward and backward
 
