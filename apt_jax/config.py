@@ -58,6 +58,15 @@ OPEN = {
 }
 SEPARATOR = ";"  # between the entries of a tuple on the command line
 
+SCHEDULES = (  # those of training.schedules, which imports jax
+    "constant",
+    "coop",
+    "cosine",
+    "cosine_by_step",
+    "floor_cosine_by_step",
+    "warm_cosine",
+)
+
 # What a field must satisfy, and how to say so.
 RULES = {
     "seed": (lambda x: x >= 0, "at least 0"),
@@ -82,8 +91,8 @@ RULES = {
         "'sgd', 'adam' or 'adamw'",
     ),
     "train.schedule": (
-        lambda x: x in (None, "coop", "cosine", "cosine_by_step", "constant"),
-        "'coop', 'cosine', 'cosine_by_step' or 'constant'",
+        lambda x: x is None or x in SCHEDULES,
+        f"one of {', '.join(SCHEDULES)}",
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),

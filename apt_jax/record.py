@@ -13,8 +13,11 @@ def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
     """The method's recipe, with what `config.train` sets in place of its fields."""
     if published is None:
         return None
-    names = [field.name for field in dataclasses.fields(Recipe)]
-    given = {name: train[name] for name in names if train[name] is not None}
+    given = {
+        field.name: train[field.name]
+        for field in dataclasses.fields(Recipe)
+        if train.get(field.name) is not None
+    }
     return dataclasses.replace(published, **given)
 
 
@@ -25,7 +28,10 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.data.templates = prepared.dataset.templates
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
-        config.train.update(dataclasses.asdict(recipe) if recipe else {})
+        of_recipe = dataclasses.asdict(recipe) if recipe else {}
+        config.train.update(
+            {name: of_recipe[name] for name in of_recipe if name in config.train}
+        )
         if recipe and config.train.checkpoint_every is None:
             config.train.checkpoint_every = max(1, recipe.epochs // 10)
     return config

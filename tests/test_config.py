@@ -82,7 +82,7 @@ def test_another_source_brings_its_own_fields():
         ("--config.seed=-1 --config.eval.samples=0", r"seed=-1.*eval\.samples=0"),
         ("--config.data.on_error=ignore", "'stop' or 'skip'"),
         ("--config.train.learning_rate=0", "above 0"),
-        ("--config.train.schedule=linear", "'cosine_by_step' or 'constant'"),
+        ("--config.train.schedule=linear", "must be one of constant, coop, cosine"),
     ],
 )
 def test_mistakes_are_named_with_the_nearest_right_thing(field, message):

@@ -22,20 +22,29 @@ NUM_SHOTS, VIEWS, TOKENS = 6, 2, 5
 # What the small task needs instead of the defaults; and how to draw masks, if at all.
 FITTING = {
     "apt": {"heads": 2},
+    "prompt_src": {"teacher": "task"},
+    "vapt": {"prompts": 2, "rank": 3},
+    "vpt": {"prompts": 2},
     "coop": {"context_length": 4},
     "tip_adapter": {"trained": True},
 }
 DROPOUT = {
     "apt": {"drop_attn": 0.5},
     "clip_adapter": {"drop_hidden": 0.5},
+    "clip_lora": {"drop_branch": 0.5},
+    "cocoop": {"drop_hidden": 0.5},
     "coop": {"drop_context": 0.5},
+    "vapt": {"drop_prompt": 0.5, "drop_channel": 0.5, "drop_hidden": 0.5},
+    "vpt": {"drop_prompt": 0.5},
 }
 # The setting at which a method, untrained, is zero-shot CLIP.
 NEUTRAL = {
     "apt": {"residual": True},
     "clap": {},
     "clip_adapter": {"ratio": 0.0},
+    "clip_lora": {},
     "coop": {"init_words": "a photo of a"},
+    "fine_tune": {"head": "text"},
     "gda": {"alpha": 1e-12},
     "task_res": {},
     "tip_adapter": {"alpha": 0.0, "beta": 1.0},
@@ -55,20 +64,46 @@ def the_task():
     generator = np.random.default_rng(0)
     shape = (NUM_SHOTS, VIEWS, TOKENS, task.text.shape[-1])
     tokens = generator.normal(size=shape).astype(np.float32)
+    side = (clip.pixels.size, clip.pixels.size, 3)
+    crops = generator.integers(0, 256, size=(NUM_SHOTS, VIEWS, *side), dtype=np.uint8)
     return task.replace(
         shots={
             "embedding": jnp.asarray(tokens[:, :, 0]),
             "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
+            "crop": jnp.asarray(crops),
         },
         shot_labels=jnp.arange(NUM_SHOTS, dtype=jnp.int32) % len(CLASSES),
     )
 
 
+def stored_images(count=3):
+    """What is kept of images, for every kind of method; and their contents."""
+    task = the_task()
+    tokens, contents = small_images(count, tokens=TOKENS, dim=task.text.shape[-1])
+    shape = (count, *task.shots["crop"].shape[2:])
+    crops = np.random.default_rng(7).integers(0, 256, size=shape, dtype=np.uint8)
+    stored = {"embedding": tokens[:, 0], "patches": tokens[:, 1:], "crop": crops}
+    return stored, contents
+
+
 def images_for(method, count=3):
-    tokens, contents = small_images(count, tokens=TOKENS, dim=the_task().text.shape[-1])
-    stored = {"embedding": tokens[:, 0], "patches": tokens[:, 1:]}
-    read = jax.vmap(lambda kept: image_of(kept, method.inputs))
-    return read(stored), contents
+    stored, contents = stored_images(count)
+    return read(stored, method), contents
+
+
+def read(stored, method):
+    """[n, ...] what `method` reads of stored images."""
+    pixels = the_task().pixels
+    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
+
+
+def embeddings(stored, method):
+    """[n, D] embeddings of the same images, those that CLIP's tower gives of crops."""
+    images, task = read(stored, method), the_task()
+    if method.inputs == "pixels":
+        weights = {"params": task.clip}
+        return task.module.apply(weights, images, method="image_embedding")
+    return images[:, 0] if method.inputs == "tokens" else images
 
 
 @functools.cache
@@ -116,10 +151,10 @@ def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
     method, task = method_of(name, **NEUTRAL[name]), the_task()
     at_start = method.fit if method.recipe(task) is None else method.init
     params = at_start(jax.random.key(1), task)
-    images, _ = images_for(method)
-    embeddings = images[:, 0] if method.inputs == "tokens" else images
-    found = batch_logits(method, params, task, images)
-    zero_shot = batch_logits(make("zero_shot"), {}, task, embeddings)
+    stored, _ = stored_images()
+    found = batch_logits(method, params, task, read(stored, method))
+    clip = embeddings(stored, method)
+    zero_shot = batch_logits(make("zero_shot"), {}, task, clip)
     np.testing.assert_allclose(found, zero_shot, rtol=1e-4, atol=1e-4)
 
 
@@ -131,8 +166,7 @@ def test_training_moves_every_parameter_and_no_constant_and_lowers_the_loss(name
     )
     assert jax.tree.all(moved), moved
     assert not any(jax.tree.leaves(constants))
-    stored = jax.tree.map(lambda x: x[:, 0], task.shots)
-    shots = jax.vmap(lambda kept: image_of(kept, method.inputs))(stored)
+    shots = read(jax.tree.map(lambda x: x[:, 0], task.shots), method)
     losses = [
         float(method.loss(params, task, shots, task.shot_labels, key=None)[0])
         for params in (before, after)

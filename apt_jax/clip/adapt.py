@@ -1,8 +1,12 @@
 """Low-rank changes to weights by name, which the model need not know of.
 
-Hu et al. 2021, arXiv:2106.09685: W + scale A B, with A [in, r] and B [r, out].
+Hu et al. 2021, arXiv:2106.09685: W + scale A B, with A [in, r] and B [r, out]; in the
+weights themselves, or as branches beside the layers, whose input may be dropped:
+
+    x W + scale drop(x) A B
 """
 
+import flax.linen as nn
 import jax
 
 from apt_jax.clip.weights import flat
@@ -29,3 +33,24 @@ def with_updates(params, updates: dict, scale: float = 1.0):
         return kernel + (scale * change).astype(kernel.dtype)
 
     return jax.tree_util.tree_map_with_path(updated, params)
+
+
+def low_rank_branches(updates: dict, scale: float, drop):
+    """A context in which the layers named in `updates` have branches beside them.
+
+    Args:
+        updates: as `with_updates` takes them.
+        drop: a function of a branch's input and the index of its name, in their order,
+            to what enters the branch.
+    """
+    order = {name: index for index, name in enumerate(sorted(updates))}
+
+    def interceptor(layer, args, kwargs, context):
+        y = layer(*args, **kwargs)
+        name = "/".join((*context.module.path, "kernel"))
+        if name not in order:
+            return y
+        x = drop(args[0], order[name])
+        return y + scale * (x @ updates[name]["a"]) @ updates[name]["b"]
+
+    return nn.intercept_methods(interceptor)

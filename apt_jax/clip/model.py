@@ -79,9 +79,14 @@ class CLIP(nn.Module):
         """[K, D] features of token ids [K, L] with the end token at `eos` [K]."""
         return self.text(self.embed_tokens(ids), eos)
 
-    def text_features_from_embeddings(self, embeddings, eos):
-        """[K, D] features of given token embeddings [K, L, W], before positions."""
-        return self.text(embeddings, eos)
+    def text_features_from_embeddings(self, embeddings, eos, *, prompts=None):
+        """[K, D] features of given token embeddings [K, L, W], before positions.
+
+        `prompts` has an entry for each block: None, or an array [n, W] that takes the
+        places 1 .. n, behind the start token, of what enters the block. Those of block
+        0 stand among the embeddings, and get positions.
+        """
+        return self.text(embeddings, eos, prompts)
 
     def embed_tokens(self, ids):
         """[K, L, W] word embeddings of token ids [K, L]."""
@@ -205,11 +210,16 @@ class TextTower(nn.Module):
     def embed(self, ids):
         return self.token_embedding[ids].astype(jnp.float32)
 
-    def __call__(self, embeddings, eos):
+    def __call__(self, embeddings, eos, prompts=None):
         length = embeddings.shape[1]
         x = embeddings + self.position_embedding[None, :length].astype(jnp.float32)
         causal = jnp.tril(jnp.ones((length, length), bool))
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
+            if index and prompts and prompts[index] is not None:
+                after = 1 + len(prompts[index])
+                x = _insert(
+                    jnp.concatenate([x[:, :1], x[:, after:]], 1), prompts[index], 1
+                )
             x = block(x, causal)
         return self.projection(self.final_norm(x[jnp.arange(len(x)), eos]))
 

@@ -5,24 +5,38 @@ from apt_jax.methods.apt import APT
 from apt_jax.methods.base import Method
 from apt_jax.methods.clap import CLAP
 from apt_jax.methods.clip_adapter import CLIPAdapter
+from apt_jax.methods.clip_lora import CLIPLoRA
+from apt_jax.methods.cocoop import CoCoOp
 from apt_jax.methods.coop import CoOp
+from apt_jax.methods.fine_tune import FineTune
 from apt_jax.methods.gda import GDA
 from apt_jax.methods.linear_probe import LinearProbe
 from apt_jax.methods.lp_plus_plus import LPPlusPlus
+from apt_jax.methods.maple import MaPLe
+from apt_jax.methods.prompt_src import PromptSRC
 from apt_jax.methods.task_res import TaskRes
 from apt_jax.methods.tip_adapter import TipAdapter
+from apt_jax.methods.vapt import VAPT
+from apt_jax.methods.vpt import VPT
 from apt_jax.methods.zero_shot import ZeroShot
 
 METHODS = {
     "apt": APT,
     "clap": CLAP,
     "clip_adapter": CLIPAdapter,
+    "clip_lora": CLIPLoRA,
+    "cocoop": CoCoOp,
     "coop": CoOp,
+    "fine_tune": FineTune,
     "gda": GDA,
     "linear_probe": LinearProbe,
     "lp_plus_plus": LPPlusPlus,
+    "maple": MaPLe,
+    "prompt_src": PromptSRC,
     "task_res": TaskRes,
     "tip_adapter": TipAdapter,
+    "vapt": VAPT,
+    "vpt": VPT,
     "zero_shot": ZeroShot,
 }
 

@@ -34,6 +34,7 @@ class Recipe:
     epsilon: float = 1e-8  # of adam and adamw
     weight_decay: float = 5e-4  # added to the gradient; decoupled in adamw
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
+    not_decayed: tuple[str, ...] = ()  # parameters by path, such as "head/bias"
 
 
 def steps_of(images: int, recipe: Recipe) -> int:
@@ -96,6 +97,10 @@ class Method:
             return params, {}
         constants = {name: params[name] for name in self.constants}
         return {k: v for k, v in params.items() if k not in constants}, constants
+
+    def epoch_weights(self, recipe: Recipe) -> tuple[float, ...] | None:
+        """[E] weights, of sum 1, of the epochs in what is kept; None keeps the last."""
+        return None
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
         """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""

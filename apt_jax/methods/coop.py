@@ -19,19 +19,17 @@ from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, coop_recipe, unit
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.prompted_text import (
     BEFORE,
+    first_context,
     insert_context,
+    require_room,
     text_features,
-    word_embeddings,
 )
-
-SPREAD = 0.02  # standard deviation of a random context
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +56,11 @@ class CoOp(Method):
         return self.drop_context > 0
 
     def check(self, task):
-        longest = int(np.max(task.name_eos)) + len(self._start(jax.random.key(0), task))
-        if longest >= task.name_ids.shape[1]:
-            raise UserError(
-                f"a prompt of {longest + 1} tokens is longer than this CLIP can read "
-                f"({task.name_ids.shape[1]}); lower --config.method.context_length or "
-                "shorten the class names"
-            )
+        require_room(task, len(self._start(jax.random.key(0), task)))
 
     def _start(self, key, task):
         """[M, W] context before training."""
-        if self.init_words:
-            ids, eos = task.tokenizer.encode([self.init_words])
-            return word_embeddings(task, jnp.asarray(ids)[0, 1 : eos[0]])
-        width = task.clip["text"]["token_embedding"].shape[-1]
-        return SPREAD * jax.random.normal(key, (self.context_length, width))
+        return first_context(task, key, self.context_length, self.init_words)
 
     def init(self, key, task):
         context = self._start(key, task)

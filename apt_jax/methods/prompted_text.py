@@ -6,10 +6,14 @@ M // 2 or none of the vectors stand before it and the rest between it and the fu
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from apt_jax.errors import UserError
 
 # Context vectors before the name, of M, by the position of the name.
 BEFORE = {"end": lambda m: m, "middle": lambda m: m // 2, "front": lambda m: 0}
 CLASSES_AT_ONCE = 64  # bounds the memory of the text tower, forward and backward
+SPREAD = 0.02  # standard deviation of a random context
 
 
 def word_embeddings(task, ids):
@@ -17,11 +21,20 @@ def word_embeddings(task, ids):
     return task.module.apply({"params": task.clip}, ids, method="embed_tokens")
 
 
+def first_context(task, key, length, words=""):
+    """[M, W] vectors: N(0, 0.02^2) of `length`, or the embeddings of `words`."""
+    if words:
+        ids, eos = task.tokenizer.encode([words])
+        return word_embeddings(task, jnp.asarray(ids)[0, 1 : eos[0]])
+    width = task.clip["text"]["token_embedding"].shape[-1]
+    return SPREAD * jax.random.normal(key, (length, width))
+
+
 def insert_context(task, context, position):
     """[K, L, W] embeddings of the prompts around every class name, and [K] their ends.
 
-    `context` is [M, W], or [K, M, W] for each class apart. Prompts that are longer than L
-    lose their end: methods refuse such tasks (`check`).
+    `context` is [M, W], or [K, M, W] for each class apart. Methods refuse tasks whose
+    prompts are longer than the tower reads (`require_room`).
     """
     words = word_embeddings(task, task.name_ids)
     context = jnp.broadcast_to(context, (len(words), *context.shape[-2:]))
@@ -30,7 +43,7 @@ def insert_context(task, context, position):
 
     def of_class(words, context, eos):
         name = eos - 2  # tokens, without start, full stop and end
-        place = jnp.arange(len(words))
+        place = jnp.arange(len(words) + count)
         first = (place >= 1) & (place <= before)
         second = (place > before + name) & (place <= count + name)
         of_word = place - jnp.where(
@@ -44,13 +57,24 @@ def insert_context(task, context, position):
     return jax.vmap(of_class)(words, context, task.name_eos), task.name_eos + count
 
 
-def text_features(task, embeddings, eos):
+def require_room(task, words: int):
+    """Refuses class names that `words` vectors leave no room for."""
+    longest = int(np.max(task.name_eos)) + words
+    room = task.clip["text"]["position_embedding"].shape[0]
+    if longest >= room:
+        raise UserError(
+            f"a prompt of {longest + 1} tokens is longer than this CLIP can read "
+            f"({room}); lower --config.method.context_length or shorten the class names"
+        )
+
+
+def text_features(task, embeddings, eos, *, prompts=None):
     """[K, D] raw text features of prompts [K, L, W] that end at `eos`.
 
     Classes go through the tower in chunks, each computed again for the gradient.
+    `prompts` are those of deeper blocks, for all classes (see clip.model).
     """
 
-    @jax.checkpoint
     def one(prompt):
         embedding, end = prompt
         weights = {"params": task.clip}
@@ -58,7 +82,13 @@ def text_features(task, embeddings, eos):
             weights,
             embedding[None],
             end[None],
+            prompts=prompts,
             method="text_features_from_embeddings",
         )[0]
 
-    return jax.lax.map(one, (embeddings, eos), batch_size=CLASSES_AT_ONCE)
+    return over_classes(one, (embeddings, eos))
+
+
+def over_classes(one, inputs):
+    """`one` mapped over the leading axis in chunks, computed again for the gradient."""
+    return jax.lax.map(jax.checkpoint(one), inputs, batch_size=CLASSES_AT_ONCE)

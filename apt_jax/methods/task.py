@@ -29,7 +29,7 @@ class Task:
     text: Array  # [K, D] unit-norm text feature of each class
     raw_text: Array  # [K, D] mean of its prompts' features as they are, not unit
     logit_scale: Array  # [] exp of CLIP's learned temperature
-    prompt_ids: Array  # [K, P, L] int32 token ids of P prompts a class
+    prompt_ids: Array  # [K, P, L] int32 token ids of P prompts a class, L the longest
     prompt_eos: Array  # [K, P] int32 position of the end token
     name_ids: Array  # [K, L] int32 token ids of "NAME.", between start and end
     name_eos: Array  # [K] int32 position of the end token
@@ -39,6 +39,7 @@ class Task:
     module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
     tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
+    names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())
 
     @property
     def num_classes(self) -> int:
@@ -85,15 +86,21 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
         text=jnp.asarray(_unit(mean)),
         raw_text=jnp.asarray(features.reshape(*shape, -1).mean(axis=1)),
         logit_scale=jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32)),
-        prompt_ids=jnp.asarray(ids).reshape(*shape, -1),
+        prompt_ids=jnp.asarray(_trimmed(ids, eos)).reshape(*shape, -1),
         prompt_eos=jnp.asarray(eos).reshape(shape),
-        name_ids=jnp.asarray(name_ids),
+        name_ids=jnp.asarray(_trimmed(name_ids, name_eos)),
         name_eos=jnp.asarray(name_eos),
         clip=clip.params,
         module=clip.module,
         pixels=clip.pixels,
         tokenizer=clip.tokenizer,
+        names=tuple(classes),
     )
+
+
+def _trimmed(ids, eos):
+    """Token ids up to the last end token: under a causal mask nothing reads further."""
+    return ids[:, : eos.max() + 1]
 
 
 def _text_features(clip, ids, eos):

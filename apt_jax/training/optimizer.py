@@ -1,10 +1,13 @@
-"""The optimiser of a recipe, as torch has it.
+"""The optimiser of a recipe, as torch has it; `not_decayed` parameters have wd = 0.
 
 sgd    g <- g + wd theta;   m <- mu m + g;   theta <- theta - lr m
 adam   g <- g + wd theta;   Kingma & Ba 2015, arXiv:1412.6980
 adamw  Loshchilov & Hutter 2019, arXiv:1711.05101: theta <- theta - lr (step + wd theta)
 """
 
+import functools
+
+import jax
 import optax
 
 from apt_jax.methods.base import Recipe
@@ -13,22 +16,37 @@ from apt_jax.training.schedules import BY_STEP, SCHEDULES
 
 def sgd(recipe, learning_rate):
     return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay),
+        optax.add_decayed_weights(recipe.weight_decay, _decayed(recipe)),
         optax.sgd(learning_rate, momentum=recipe.momentum),
     )
 
 
 def adam(recipe, learning_rate):
     return optax.chain(
-        optax.add_decayed_weights(recipe.weight_decay),
+        optax.add_decayed_weights(recipe.weight_decay, _decayed(recipe)),
         optax.adam(learning_rate, eps=recipe.epsilon),
     )
 
 
 def adamw(recipe, learning_rate):
     return optax.adamw(
-        learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay
+        learning_rate,
+        eps=recipe.epsilon,
+        weight_decay=recipe.weight_decay,
+        mask=_decayed(recipe),
     )
+
+
+def _decayed(recipe):
+    """A function of parameters: which of them decay; None for all."""
+    if not recipe.not_decayed:
+        return None
+
+    def decays(path, _):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return name not in recipe.not_decayed
+
+    return functools.partial(jax.tree_util.tree_map_with_path, decays)
 
 
 OPTIMIZERS = {"sgd": sgd, "adam": adam, "adamw": adamw}

@@ -1,0 +1,144 @@
+"""CLIP-LoRA: low-rank changes of the attention of both towers.
+
+Zanella & Ben Ayed 2024, arXiv:2405.18541. For the query, key and value of every block
+
+    y = W x + b + gamma B A drop(x),   A: U(-1/sqrt(d), 1/sqrt(d)),  B = 0,
+    gamma = alpha / sqrt(r)            as the authors' code has it (its paper: alpha / r)
+
+and logits as CLIP's, whose class texts are computed anew in every step. Without dropout
+the change is W + gamma B A, made once for all images (`clip.adapt`). Dropout takes
+entries of the branch's input, for every matrix, token and image apart.
+
+500 steps for each shot of a class, rounded up to whole epochs. The authors prompt every
+data set with "a photo of a {}."; here prompts are the task's (`data.templates`).
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.clip.adapt import low_rank_branches, with_updates
+from apt_jax.clip.weights import flat
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, Recipe, steps_of, unit
+from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.prompted_text import over_classes, word_embeddings
+from apt_jax.methods.visual_prompts import embedding
+
+TOWERS = {"both": ("image", "text"), "image": ("image",), "text": ("text",)}
+MATRICES = {"q": "query", "k": "key", "v": "value", "o": "out"}
+STEPS = 500  # for each shot of a class
+
+
+@dataclasses.dataclass(frozen=True)
+class CLIPLoRA(Method):
+    rank: int = 2  # r
+    alpha: float = 1.0
+    matrices: str = "qkv"  # of q, k, v and o (the output's)
+    towers: str = "both"  # both | image | text
+    drop_branch: float = 0.25
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        require_rates(drop_branch=self.drop_branch)
+        if self.rank < 1:
+            raise UserError("method.rank must be at least 1")
+        if self.towers not in TOWERS:
+            raise UserError(f"method.towers={self.towers!r}: choose of {list(TOWERS)}")
+        if not self.matrices or set(self.matrices) - MATRICES.keys():
+            raise UserError(
+                f"method.matrices={self.matrices!r}: letters of {''.join(MATRICES)!r}"
+            )
+
+    @property
+    def stochastic(self):
+        return self.drop_branch > 0
+
+    @property
+    def gamma(self) -> float:
+        return self.alpha / math.sqrt(self.rank)
+
+    def init(self, key, task):
+        kernels = {
+            name: kernel
+            for name, kernel in flat(task.clip).items()
+            if self._is_changed(name)
+        }
+        params = {}
+        for index, (name, kernel) in enumerate(sorted(kernels.items())):
+            d, out = kernel.shape
+            shape, bound = (d, self.rank), d**-0.5
+            of_kernel = jax.random.fold_in(key, index)
+            params[name] = {
+                "a": jax.random.uniform(of_kernel, shape, minval=-bound, maxval=bound),
+                "b": jnp.zeros((self.rank, out)),
+            }
+        return params
+
+    def _is_changed(self, name):
+        chosen = {f"attention/{MATRICES[letter]}/kernel" for letter in self.matrices}
+        tower, *_ = name.split("/")
+        return tower in TOWERS[self.towers] and name.endswith(tuple(chosen))
+
+    def classes(self, params, task, *, key=None):
+        """[K, D] unit text features, and CLIP with the changes in its image tower."""
+        if key is None or self.drop_branch == 0:
+            merged = task.replace(clip=with_updates(task.clip, params, self.gamma))
+            return self._texts(merged, params, None), merged.clip
+        return self._texts(task, params, key), None
+
+    def _texts(self, task, params, key):
+        """[K, D] unit text features; dropped with a key, which every prompt folds."""
+        shape = task.prompt_eos.shape
+        ids = task.prompt_ids.reshape(-1, task.prompt_ids.shape[-1])
+
+        def one(prompt):
+            ids, end, index = prompt
+            own = None if key is None else jax.random.fold_in(key, index)
+            with self._branches(params, own):
+                return task.module.apply(
+                    {"params": task.clip},
+                    word_embeddings(task, ids)[None],
+                    end[None],
+                    method="text_features_from_embeddings",
+                )[0]
+
+        prompts = (ids, task.prompt_eos.reshape(-1), jnp.arange(len(ids)))
+        raw = over_classes(one, prompts)
+        return unit(unit(raw).reshape(*shape, -1).mean(axis=1))
+
+    def logits(self, params, task, classes, image, *, key=None):
+        text, merged = classes
+        if merged is not None:
+            features = embedding(task.replace(clip=merged), image, [], "end")
+        else:
+            with self._branches(params, key):
+                features = embedding(task, image, [], "end")
+        return task.logit_scale * text @ unit(features)
+
+    def _branches(self, params, key):
+        """A context in which CLIP's layers have their branches; none without a key."""
+        return low_rank_branches(
+            {} if key is None else params,
+            self.gamma,
+            lambda x, index: dropout(
+                x, self.drop_branch, jax.random.fold_in(key, index)
+            ),
+        )
+
+    def recipe(self, task):
+        recipe = Recipe(
+            learning_rate=2e-4,
+            epochs=1,
+            drop_last=False,
+            optimizer="adamw",
+            weight_decay=1e-2,
+            schedule="floor_cosine_by_step",
+        )
+        steps = steps_of(task.num_shots, recipe)
+        epochs = math.ceil(STEPS * task.shots_per_class / steps)
+        return dataclasses.replace(recipe, epochs=epochs)

@@ -1,0 +1,83 @@
+"""CoCoOp: CoOp's context, shifted by what the image shows.
+
+Zhou et al. 2022, arXiv:2203.05557. A small network, the meta-net, turns the image
+embedding into one vector, which is added to each of the M context vectors:
+
+    pi(f) = W2 relu(W1 f + b1) + b2          f of unit length; D -> D/16 -> W
+    prompt_c(x) = [start] v_1 + pi(f) .. v_M + pi(f)  name_c . [end]
+    logit_c = s cos(t_c(x), f)
+
+So every image sends all classes through the text tower. The authors therefore train image
+by image; batches here are the same computation for many images at once. `drop_hidden` is
+ours and off by default: dropout of the hidden units of the meta-net.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, Recipe, torch_linear, unit
+from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.prompted_text import (
+    first_context,
+    insert_context,
+    require_room,
+    text_features,
+)
+
+REDUCTION = 16  # D over the hidden units of the meta-net
+
+
+@dataclasses.dataclass(frozen=True)
+class CoCoOp(Method):
+    context_length: int = 4  # M
+    init_words: str = "a photo of a"  # give M; empty: a random context
+    drop_hidden: float = 0.0
+
+    inputs: ClassVar[str] = "embedding"
+
+    def __post_init__(self):
+        require_rates(drop_hidden=self.drop_hidden)
+        if self.context_length < 1:
+            raise UserError("method.context_length must be at least 1")
+
+    @property
+    def stochastic(self):
+        return self.drop_hidden > 0
+
+    def check(self, task):
+        require_room(task, len(self._start(jax.random.key(0), task)))
+
+    def _start(self, key, task):
+        """[M, W] context before training."""
+        return first_context(task, key, self.context_length, self.init_words)
+
+    def init(self, key, task):
+        keys, dim = jax.random.split(key, 5), task.text.shape[-1]
+        hidden = max(dim // REDUCTION, 1)
+        context = self._start(keys[0], task)
+        width = context.shape[-1]
+        return {
+            "context": context,
+            "W1": torch_linear(keys[1], (dim, hidden)),
+            "b1": torch_linear(keys[2], (dim, hidden))[0],
+            "W2": torch_linear(keys[3], (hidden, width)),
+            "b2": torch_linear(keys[4], (hidden, width))[0],
+        }
+
+    def classes(self, params, task, *, key=None):
+        """None: all hangs on the image."""
+        return None
+
+    def logits(self, params, task, classes, image, *, key=None):
+        f = unit(image)
+        hidden = jax.nn.relu(f @ params["W1"] + params["b1"])
+        pi = dropout(hidden, self.drop_hidden, key) @ params["W2"] + params["b2"]
+        context = params["context"] + pi[None, :]
+        prompts = insert_context(task, context, "end")
+        return task.logit_scale * unit(text_features(task, *prompts)) @ f
+
+    def recipe(self, task):
+        return Recipe(learning_rate=2e-3, epochs=10, batch_size=1)

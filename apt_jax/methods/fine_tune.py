@@ -1,0 +1,56 @@
+"""Fine-tuning: all of the image tower, with the class texts or a linear head.
+
+What few labels do to a whole tower, beside methods that train a thousandth of it. The
+text tower and the logit scale stay frozen. Optimiser, weight decay and schedule are
+those with which VPT's authors tune in full (Jia et al. 2022, arXiv:2203.12119), at the
+lowest learning rate of their grid; they search it on validation.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.visual_prompts import (
+    embedding,
+    head_logits,
+    init_head,
+    require_head,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class FineTune(Method):
+    head: str = "auto"  # text | linear; auto is the text where there is one
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        require_head(self.head)
+
+    def init(self, key, task):
+        image = jax.tree.map(lambda x: x.astype(jnp.float32), task.clip["image"])
+        return {"image": image, **init_head(key, task, self.head)}
+
+    def classes(self, params, task, *, key=None):
+        """None: the head reads the task's class texts, or its own weights."""
+        return None
+
+    def logits(self, params, task, classes, image, *, key=None):
+        tuned = task.replace(clip=task.clip | {"image": params["image"]})
+        features = embedding(tuned, image, [], "end")
+        return head_logits(params, task, features)
+
+    def recipe(self, task):
+        return Recipe(
+            learning_rate=1e-4,
+            epochs=100,
+            batch_size=64,
+            drop_last=False,
+            optimizer="adamw",
+            epsilon=1e-6,
+            weight_decay=0.01,
+            schedule="warm_cosine",
+        )

@@ -1,0 +1,102 @@
+"""MaPLe: prompts in both towers, those of the image made from those of the text.
+
+Khattak et al. 2023, arXiv:2210.03117. For blocks i < J, n vectors P_i of the text tower
+stand behind the start token, and n of the image tower at the end of its tokens:
+
+    P~_i = P_i F_i + b_i                       coupling, [W_text] -> [W_image]
+    text    block 0: [start] P_0 rest-of-words name . [end];   block i: P_i replace them
+    image   block 0: CLS, patches, P~_0;   block i: P~_i replace them
+    logit_c = s cos(t_c, f)
+
+P_0 starts at the first n words of "a photo of a", the others of which stay as they are;
+the rest at N(0, 0.02^2), and all deeper F_i at one and the same random layer. Extra tokens
+always take attention, so no setting of MaPLe is zero-shot CLIP.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, Recipe, torch_linear, unit
+from apt_jax.methods.prompted_text import (
+    SPREAD,
+    first_context,
+    insert_context,
+    require_room,
+    text_features,
+)
+from apt_jax.methods.visual_prompts import embedding
+
+WORDS = "a photo of a"
+
+
+@dataclasses.dataclass(frozen=True)
+class MaPLe(Method):
+    prompts: int = 2  # n, in each block
+    depth: int = 9  # J, of at most as many blocks as the shallower tower has
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        if not 1 <= self.prompts <= len(WORDS.split()):
+            raise UserError(
+                f"method.prompts={self.prompts}: they start at words of {WORDS!r}; "
+                f"choose 1 to {len(WORDS.split())}"
+            )
+        if self.depth < 1:
+            raise UserError("method.depth must be at least 1")
+
+    def check(self, task):
+        require_room(task, len(first_context(task, None, 0, WORDS)))
+
+    def init(self, key, task):
+        keys, vision = jax.random.split(key, 5), task.module.config.vision
+        text_blocks = task.module.config.text.num_hidden_layers
+        later = min(self.depth, vision.num_hidden_layers, text_blocks) - 1
+        first = first_context(task, None, 0, WORDS)[: self.prompts]
+        couple = (first.shape[-1], vision.hidden_size)
+
+        def alike(x):
+            return jnp.tile(x[None], (later, *[1] * x.ndim))
+
+        return {
+            "P_0": first,
+            "P": SPREAD * jax.random.normal(keys[0], (later, *first.shape)),
+            "F_0": torch_linear(keys[1], couple),
+            "b_0": torch_linear(keys[2], couple)[0],
+            "F": alike(torch_linear(keys[3], couple)),
+            "b": alike(torch_linear(keys[4], couple)[0]),
+        }
+
+    def classes(self, params, task, *, key=None):
+        """[K, D] unit text features, and [J, n, W] prompts of the image tower."""
+        words = first_context(task, None, 0, WORDS)
+        context = jnp.concatenate([params["P_0"], words[self.prompts :]])
+        embeddings, eos = insert_context(task, context, "end")
+        text = text_features(
+            task, embeddings, eos, prompts=_by_block(task, params["P"])
+        )
+        return unit(text), self.coupled(params)
+
+    def coupled(self, params):
+        """[J, n, W] prompts P~ of the image tower."""
+        first = params["P_0"] @ params["F_0"] + params["b_0"][None, :]
+        later = params["P"] @ params["F"] + params["b"][:, None, :]
+        return jnp.concatenate([first[None], later])
+
+    def logits(self, params, task, classes, image, *, key=None):
+        text, prompts = classes
+        f = unit(embedding(task, image, list(prompts), "end"))
+        return task.logit_scale * text @ f
+
+    def recipe(self, task):
+        return Recipe(learning_rate=3.5e-3, epochs=5, batch_size=4)
+
+
+def _by_block(task, later):
+    """An entry for each text block; block 0's stand among the words."""
+    blocks = task.module.config.text.num_hidden_layers
+    return [None, *later, *[None] * (blocks - 1 - len(later))]

@@ -1,0 +1,156 @@
+"""VAPT: visual prompts that are functions of the image.
+
+arXiv:2501.18936. The prompts of block 0 are learned vectors, as in VPT; those of every
+later block are made of the patches X [N, W] that enter it, on their grid of g x g:
+
+    F = drop_channel(norm(X) * w)            one K x K kernel w for all channels, no padding
+    G = A F + a                              [Np, W], from (g - K + 1)^2 places
+    P = G + drop_hidden(relu(G W1)) W2       W1, W2 of rank r, shared by all blocks
+
+A and a start at 0, so the adaptive prompts do; the kernel at N(0, 1). This is the
+authors' code: the paper's formula has no "G +", and with A = 0 could never start, since
+every gradient would be 0. Training moves A and a first, then the rest.
+
+The prompts replace those of the block before, behind the CLS token. `drop_prompt` is on
+those of block 0 alone. The learning rate and weight decay, which the paper searches for
+each task, are chosen as VPT's (configs/studies/visual_prompts.py).
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, Recipe, torch_linear
+from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.visual_prompts import (
+    embedding,
+    head_logits,
+    init_head,
+    require_head,
+    xavier,
+)
+
+EPSILON = 1e-5  # of the norm before the kernel
+
+
+@dataclasses.dataclass(frozen=True)
+class VAPT(Method):
+    prompts: int = 10  # Np, in each block
+    kernel: int = 2  # K
+    rank: int = 8  # r
+    head: str = "auto"  # text | linear; auto is the text where there is one
+    drop_prompt: float = 0.1  # entries of block 0's prompts
+    drop_channel: float = 0.1  # whole channels of F
+    drop_hidden: float = 0.1  # units between W1 and W2
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        require_rates(
+            drop_prompt=self.drop_prompt,
+            drop_channel=self.drop_channel,
+            drop_hidden=self.drop_hidden,
+        )
+        require_head(self.head)
+        if min(self.prompts, self.kernel, self.rank) < 1:
+            raise UserError(
+                "method.prompts, method.kernel and method.rank must be at least 1"
+            )
+
+    @property
+    def stochastic(self):
+        return max(self.drop_prompt, self.drop_channel, self.drop_hidden) > 0
+
+    def check(self, task):
+        grid = _grid(task.module.config.vision)
+        if self.kernel > grid:
+            raise UserError(
+                f"method.kernel={self.kernel} is larger than the grid of {grid} x "
+                f"{grid} patches; lower it"
+            )
+
+    def init(self, key, task):
+        vision = task.module.config.vision
+        width, blocks = vision.hidden_size, vision.num_hidden_layers - 1
+        places = (_grid(vision) - self.kernel + 1) ** 2
+        keys = jax.random.split(key, 5)
+        return {
+            "prompts": xavier(keys[0], (self.prompts, width), vision),
+            "adaptive": {  # of each block behind the first
+                "scale": jnp.ones((blocks, width)),
+                "bias": jnp.zeros((blocks, width)),
+                "w": jax.random.normal(keys[1], (blocks, self.kernel, self.kernel)),
+                "A": jnp.zeros((blocks, self.prompts, places)),
+                "a": jnp.zeros((blocks, self.prompts)),
+            },
+            "W1": torch_linear(keys[2], (width, self.rank)),
+            "W2": torch_linear(keys[3], (self.rank, width)),
+            **init_head(keys[4], task, self.head),
+        }
+
+    def classes(self, params, task, *, key=None):
+        """None: the head reads the task's class texts, or its own weights."""
+        return None
+
+    def logits(self, params, task, classes, image, *, key=None):
+        blocks = len(params["adaptive"]["A"])
+        keys = (
+            [None] * (blocks + 1) if key is None else jax.random.split(key, blocks + 1)
+        )
+        first = dropout(params["prompts"], self.drop_prompt, keys[0])
+        later = [
+            self._prompts_of(params, block, keys[block + 1]) for block in range(blocks)
+        ]
+        features = embedding(task, image, [first, *later], "after_cls")
+        return head_logits(params, task, features)
+
+    def _prompts_of(self, params, block, key):
+        """The function of the tokens that enter a block, [1, 1 + Np + N, W], to P."""
+        of_block = jax.tree.map(lambda x: x[block], params["adaptive"])
+
+        def prompts(tokens):
+            patches = tokens[0, 1 + self.prompts :]
+            return self.adapt(params, of_block, patches, key)
+
+        return prompts
+
+    def adapt(self, params, of_block, patches, key=None):
+        """[Np, W] prompts P of patches X [N, W]."""
+        of_channel, of_hidden = (None, None) if key is None else jax.random.split(key)
+        g, w = int(len(patches) ** 0.5), of_block["w"]
+        x = jax.nn.standardize(patches, epsilon=EPSILON)
+        x = x * _row(of_block["scale"]) + _row(of_block["bias"])
+        x = x.reshape(g, g, -1)
+        m = g - self.kernel + 1
+        F = sum(
+            w[i, j] * x[i : i + m, j : j + m]
+            for i in range(self.kernel)
+            for j in range(self.kernel)
+        )
+        F = dropout(F, self.drop_channel, of_channel, shape=(1, 1, F.shape[-1]))
+        G = of_block["A"] @ F.reshape(m * m, -1) + of_block["a"][:, None]
+        hidden = jax.nn.relu(G @ params["W1"])
+        return G + dropout(hidden, self.drop_hidden, of_hidden) @ params["W2"]
+
+    def recipe(self, task):
+        return Recipe(
+            learning_rate=0.25,  # 1.0 for batches of 256
+            epochs=100,
+            batch_size=64,
+            drop_last=False,
+            weight_decay=1e-3,
+            schedule="warm_cosine",
+            not_decayed=("head/bias",),
+        )
+
+
+def _grid(vision):
+    """g: patches along a side of the image."""
+    return vision.image_size // vision.patch_size
+
+
+def _row(x):
+    return x[None, :]

@@ -1,0 +1,80 @@
+"""What methods with visual prompts share: prompts in the image tower, and the head.
+
+A tower without text (a plain ViT) has a linear head, as VPT and VAPT had; CLIP's own
+head is the class texts:
+
+    text     logit_c = s cos(t_c, f)
+    linear   logit_c = f w_c + b_c,   w ~ N(0, 2 / K),  b = -log 99  (VPT's start)
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import unit
+
+HEADS = ("auto", "text", "linear")  # auto: the text where there is one
+FIRST_BIAS = -math.log(99)
+
+
+def embedding(task, pixels, prompts, placement):
+    """[D] embedding of ONE image, with prompts for some of the blocks (clip.model).
+
+    Blocks without an entry in `prompts` have none of their own: those of the last block
+    that had go on as ordinary tokens.
+    """
+    blocks = task.module.config.vision.num_hidden_layers
+    return task.module.apply(
+        {"params": task.clip},
+        pixels[None],
+        prompts=[*prompts, *[None] * (blocks - len(prompts))],
+        placement=placement,
+        method="image_embedding",
+    )[0]
+
+
+def xavier(key, shape, vision):
+    """VPT's start: the Xavier bound of the patch embedding, 0.0625 for a B/16."""
+    bound = (6 / (3 * vision.patch_size**2 + vision.hidden_size)) ** 0.5
+    return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
+
+
+def require_head(head):
+    """Refuses names of heads that there are not."""
+    if head not in HEADS:
+        raise UserError(f"method.head={head!r}: choose of {list(HEADS)}")
+
+
+def has_linear_head(task, head) -> bool:
+    return head == "linear" or (head == "auto" and task.text is None)
+
+
+def init_head(key, task, head) -> dict:
+    """The parameters of the head, {} for class texts."""
+    if not has_linear_head(task, head):
+        return {}
+    shape = (_width(task), task.num_classes)
+    spread = (2 / task.num_classes) ** 0.5
+    return {
+        "head": {
+            "kernel": spread * jax.random.normal(key, shape),
+            "bias": jnp.full(task.num_classes, FIRST_BIAS),
+        }
+    }
+
+
+def head_logits(params, task, features):
+    """[K] logits of ONE image's embedding, by the head that `params` hold."""
+    if "head" not in params:
+        return task.logit_scale * task.text @ unit(features)
+    return features @ params["head"]["kernel"] + params["head"]["bias"]
+
+
+def _width(task):
+    """D, of the embeddings that the tower gives."""
+    image = task.clip["image"]
+    if "projection" in image:
+        return image["projection"]["kernel"].shape[-1]
+    return image["class_embedding"].shape[-1]

@@ -1,0 +1,95 @@
+"""VPT: learned tokens among those of the image.
+
+Jia et al. 2022, arXiv:2203.12119. Np vectors stand among the tokens that enter block 0;
+before each of the next depth - 1 blocks vectors of that block take their places (depth 1
+is the paper's "shallow", all blocks its "deep"). The CLS token answers as ever.
+
+Two forms, with the places, the start and the recipe of their sources:
+
+| form | place | start | recipe |
+|---|---|---|---|
+| clip | at the end, before CLIP's first norm | N(0, 0.02^2) | 5 epochs, batches of 4 |
+| original | after CLS, behind that norm | uniform, |v| <= sqrt(6 / (3 p^2 + W)) | VPT's |
+
+with p the side of a patch and W the width. The clip form is the baseline of MaPLe
+(Khattak et al. 2023, arXiv:2210.03117), with the class texts as its head. VPT searches
+learning rate and weight decay on validation (configs/studies/visual_prompts.py); the
+learning rate here is one of its grid.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import jax
+
+from apt_jax.errors import UserError
+from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.visual_prompts import (
+    embedding,
+    head_logits,
+    init_head,
+    require_head,
+    xavier,
+)
+
+SPREAD = 0.02  # standard deviation of the clip form's start
+PLACEMENT = {"clip": "end", "original": "after_cls"}
+RECIPES = {
+    "clip": Recipe(learning_rate=2.5e-3, epochs=5, batch_size=4),
+    "original": Recipe(
+        learning_rate=0.25,  # 1.0 for batches of 256
+        epochs=100,
+        batch_size=64,
+        drop_last=False,
+        weight_decay=1e-3,
+        schedule="warm_cosine",
+        not_decayed=("head/bias",),
+    ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class VPT(Method):
+    prompts: int = 8  # Np, in each block
+    depth: int = 12  # blocks with prompts of their own, of at most all
+    form: str = "clip"  # clip | original
+    head: str = "auto"  # text | linear; auto is the text where there is one
+    drop_prompt: float = 0.0  # entries of the prompts, for each image apart
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        require_rates(drop_prompt=self.drop_prompt)
+        require_head(self.head)
+        if self.form not in RECIPES:
+            raise UserError(f"method.form={self.form!r}: choose one of {list(RECIPES)}")
+        if self.prompts < 1 or self.depth < 1:
+            raise UserError("method.prompts and method.depth must be at least 1")
+
+    @property
+    def stochastic(self):
+        return self.drop_prompt > 0
+
+    def init(self, key, task):
+        vision = task.module.config.vision
+        depth = min(self.depth, vision.num_hidden_layers)
+        shape = (depth, self.prompts, vision.hidden_size)
+        of_prompts, of_head = jax.random.split(key)
+        if self.form == "clip":
+            prompts = SPREAD * jax.random.normal(of_prompts, shape)
+        else:
+            prompts = xavier(of_prompts, shape, vision)
+        return {"prompts": prompts, **init_head(of_head, task, self.head)}
+
+    def classes(self, params, task, *, key=None):
+        """None: the head reads the task's class texts, or its own weights."""
+        return None
+
+    def logits(self, params, task, classes, image, *, key=None):
+        prompts = dropout(params["prompts"], self.drop_prompt, key)
+        features = embedding(task, image, list(prompts), PLACEMENT[self.form])
+        return head_logits(params, task, features)
+
+    def recipe(self, task):
+        return RECIPES[self.form]
