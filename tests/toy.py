@@ -38,7 +38,7 @@ def toy_folder() -> Path:
         text=TextConfig(
             hidden_size=16,
             intermediate_size=32,
-            num_hidden_layers=1,
+            num_hidden_layers=2,
             num_attention_heads=2,
             vocab_size=size,
             max_position_embeddings=16,
@@ -46,10 +46,13 @@ def toy_folder() -> Path:
         projection_dim=8,
     )
     generator = np.random.default_rng(0)
-    params = jax.tree.map(
-        lambda x: generator.normal(size=x.shape).astype(np.float32) * 0.3,
-        checkpoint.parameter_shapes(config),
-    )
+
+    def drawn(path, x):
+        noise = generator.normal(size=x.shape).astype(np.float32) * 0.3
+        return 1 + noise if "'scale'" in str(path) else noise
+
+    shapes = checkpoint.parameter_shapes(config)
+    params = jax.tree_util.tree_map_with_path(drawn, shapes)
     params["logit_scale"] = np.float32(2.0)
     pixels = Preprocessing(SIZE, SIZE)
     checkpoint.write(folder, config, params, pixels, vocabulary, dtype="float32")

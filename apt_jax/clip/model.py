@@ -67,9 +67,9 @@ class CLIP(nn.Module):
         block's output), "penultimate" (the block before) or "value_path" (the last
         block with each token attending to itself alone, as LoCoOp has it).
 
-        `prompts` has an entry for each block: None, an array [n, W] or [B, n, W], or a
-        function of the tokens that enter the block, to such an array. Those of block 0
-        are inserted, later ones replace them. Placement "after_cls" is VPT's (inserted
+        `prompts` has an entry for each of the first blocks: None, an array [n, W] or
+        [B, n, W], or a function of the tokens that enter the block, to such an array.
+        Those of block 0 are inserted, later ones replace them. Placement "after_cls" is VPT's (inserted
         after CLIP's first norm), "end" is the CLIP form (appended before that norm).
         Prompts are not among the tokens that come back.
         """
@@ -82,9 +82,9 @@ class CLIP(nn.Module):
     def text_features_from_embeddings(self, embeddings, eos, *, prompts=None):
         """[K, D] features of given token embeddings [K, L, W], before positions.
 
-        `prompts` has an entry for each block: None, or an array [n, W] that takes the
-        places 1 .. n, behind the start token, of what enters the block. Those of block
-        0 stand among the embeddings, and get positions.
+        `prompts` has an entry for each of the first blocks: None, or an array [n, W] that
+        takes the places 1 .. n, behind the start token, of what enters the block. Those
+        of block 0 stand among the embeddings, and get positions.
         """
         return self.text(embeddings, eos, prompts)
 
@@ -143,7 +143,7 @@ class ImageTower(nn.Module):
         cls = jnp.broadcast_to(self.class_embedding, (len(x), 1, x.shape[-1]))
         x = jnp.concatenate([cls.astype(x.dtype), x], axis=1)
         x = x + self.position_embedding[None].astype(jnp.float32)
-        first = prompts[0] if prompts else None
+        first = _of_block(prompts, 0)
         if placement == "end":
             return self.pre_norm(_insert(x, first, x.shape[1]))
         return _insert(self.pre_norm(x), first, 1)
@@ -160,10 +160,11 @@ class ImageTower(nn.Module):
 
     def _replace(self, index, x, prompts, placement):
         """Puts the prompts of a later block in the place of those that entered it."""
-        if index == 0 or not prompts or prompts[index] is None:
+        prompt = _of_block(prompts, index)
+        if index == 0 or prompt is None:
             return x
         inserted = x.shape[1] - self._num_tokens
-        prompt = _of_batch(prompts[index], x)
+        prompt = _of_batch(prompt, x)
         if prompt.shape[1] != inserted:
             raise ValueError(
                 f"block {index} has {prompt.shape[1]} prompts, but block 0 was given "
@@ -215,11 +216,10 @@ class TextTower(nn.Module):
         x = embeddings + self.position_embedding[None, :length].astype(jnp.float32)
         causal = jnp.tril(jnp.ones((length, length), bool))
         for index, block in enumerate(self.blocks):
-            if index and prompts and prompts[index] is not None:
-                after = 1 + len(prompts[index])
-                x = _insert(
-                    jnp.concatenate([x[:, :1], x[:, after:]], 1), prompts[index], 1
-                )
+            prompt = _of_block(prompts, index)
+            if index and prompt is not None:
+                rest = x[:, 1 + len(prompt) :]
+                x = _insert(jnp.concatenate([x[:, :1], rest], axis=1), prompt, 1)
             x = block(x, causal)
         return self.projection(self.final_norm(x[jnp.arange(len(x)), eos]))
 
@@ -323,6 +323,11 @@ def _insert(x, prompt, at):
         return x
     prompt = _of_batch(prompt, x)
     return jnp.concatenate([x[:, :at], prompt, x[:, at:]], axis=1)
+
+
+def _of_block(prompts, index):
+    """The prompts of a block; None where it has none of its own."""
+    return prompts[index] if prompts and index < len(prompts) else None
 
 
 def _of_batch(prompt, x):

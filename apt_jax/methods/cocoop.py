@@ -3,7 +3,7 @@
 Zhou et al. 2022, arXiv:2203.05557. A small network, the meta-net, turns the image
 embedding into one vector, which is added to each of the M context vectors:
 
-    pi(f) = W2 relu(W1 f + b1) + b2          f of unit length; D -> D/16 -> W
+    pi(f) = W2 relu(W1 f + b1) + b2          f of unit length; D -> D/reduction -> W
     prompt_c(x) = [start] v_1 + pi(f) .. v_M + pi(f)  name_c . [end]
     logit_c = s cos(t_c(x), f)
 
@@ -27,21 +27,22 @@ from apt_jax.methods.prompted_text import (
     text_features,
 )
 
-REDUCTION = 16  # D over the hidden units of the meta-net
-
 
 @dataclasses.dataclass(frozen=True)
 class CoCoOp(Method):
     context_length: int = 4  # M
     init_words: str = "a photo of a"  # give M; empty: a random context
+    reduction: int = 16  # D over the hidden units of the meta-net
     drop_hidden: float = 0.0
 
     inputs: ClassVar[str] = "embedding"
 
     def __post_init__(self):
         require_rates(drop_hidden=self.drop_hidden)
-        if self.context_length < 1:
-            raise UserError("method.context_length must be at least 1")
+        if self.context_length < 1 or self.reduction < 1:
+            raise UserError(
+                "method.context_length and method.reduction must be at least 1"
+            )
 
     @property
     def stochastic(self):
@@ -56,7 +57,7 @@ class CoCoOp(Method):
 
     def init(self, key, task):
         keys, dim = jax.random.split(key, 5), task.text.shape[-1]
-        hidden = max(dim // REDUCTION, 1)
+        hidden = max(dim // self.reduction, 1)
         context = self._start(keys[0], task)
         width = context.shape[-1]
         return {

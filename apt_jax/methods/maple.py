@@ -59,31 +59,34 @@ class MaPLe(Method):
         first = first_context(task, None, 0, WORDS)[: self.prompts]
         couple = (first.shape[-1], vision.hidden_size)
 
-        def alike(x):
-            return jnp.tile(x[None], (later, *[1] * x.ndim))
-
-        return {
+        params = {
             "P_0": first,
-            "P": SPREAD * jax.random.normal(keys[0], (later, *first.shape)),
-            "F_0": torch_linear(keys[1], couple),
-            "b_0": torch_linear(keys[2], couple)[0],
-            "F": alike(torch_linear(keys[3], couple)),
-            "b": alike(torch_linear(keys[4], couple)[0]),
+            "F_0": torch_linear(keys[0], couple),
+            "b_0": torch_linear(keys[1], couple)[0],
         }
+        if later:
+            F, b = torch_linear(keys[2], couple), torch_linear(keys[3], couple)[0]
+            params |= {
+                "P": SPREAD * jax.random.normal(keys[4], (later, *first.shape)),
+                "F": jnp.tile(F[None], (later, 1, 1)),
+                "b": jnp.tile(b[None], (later, 1)),
+            }
+        return params
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features, and [J, n, W] prompts of the image tower."""
         words = first_context(task, None, 0, WORDS)
         context = jnp.concatenate([params["P_0"], words[self.prompts :]])
         embeddings, eos = insert_context(task, context, "end")
-        text = text_features(
-            task, embeddings, eos, prompts=_by_block(task, params["P"])
-        )
+        by_block = [None, *params.get("P", ())]
+        text = text_features(task, embeddings, eos, prompts=by_block)
         return unit(text), self.coupled(params)
 
     def coupled(self, params):
         """[J, n, W] prompts P~ of the image tower."""
         first = params["P_0"] @ params["F_0"] + params["b_0"][None, :]
+        if "P" not in params:
+            return first[None]
         later = params["P"] @ params["F"] + params["b"][:, None, :]
         return jnp.concatenate([first[None], later])
 
@@ -94,9 +97,3 @@ class MaPLe(Method):
 
     def recipe(self, task):
         return Recipe(learning_rate=3.5e-3, epochs=5, batch_size=4)
-
-
-def _by_block(task, later):
-    """An entry for each text block; block 0's stand among the words."""
-    blocks = task.module.config.text.num_hidden_layers
-    return [None, *later, *[None] * (blocks - 1 - len(later))]

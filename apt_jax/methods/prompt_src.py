@@ -81,20 +81,20 @@ class PromptSRC(Method):
         texts = min(self.depth, config.text.num_hidden_layers) - 1
         images = min(self.depth, config.vision.num_hidden_layers)
         of_block = (self.prompts, config.vision.hidden_size)
-        return {
+        params = {
             "first": first,
-            "text": SPREAD * jax.random.normal(of_text, (texts, *first.shape)),
             "image": SPREAD * jax.random.normal(of_image, (images, *of_block)),
             "teacher": task.text if self.teacher == "task" else ensemble(task),
         }
+        if texts:
+            params["text"] = SPREAD * jax.random.normal(of_text, (texts, *first.shape))
+        return params
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features with prompts."""
         words = first_context(task, None, 0, WORDS)
         context = jnp.concatenate([params["first"], words[self.prompts :]])
-        blocks = task.module.config.text.num_hidden_layers
-        later = params["text"]
-        by_block = [None, *later, *[None] * (blocks - 1 - len(later))]
+        by_block = [None, *params.get("text", ())]
         embeddings, eos = insert_context(task, context, "end")
         return unit(text_features(task, embeddings, eos, prompts=by_block))
 

@@ -20,16 +20,14 @@ FIRST_BIAS = -math.log(99)
 
 
 def embedding(task, pixels, prompts, placement):
-    """[D] embedding of ONE image, with prompts for some of the blocks (clip.model).
+    """[D] embedding of ONE image, with prompts for the first blocks (clip.model).
 
-    Blocks without an entry in `prompts` have none of their own: those of the last block
-    that had go on as ordinary tokens.
+    In later blocks the tokens of the last prompts go on as ordinary ones.
     """
-    blocks = task.module.config.vision.num_hidden_layers
     return task.module.apply(
         {"params": task.clip},
         pixels[None],
-        prompts=[*prompts, *[None] * (blocks - len(prompts))],
+        prompts=prompts,
         placement=placement,
         method="image_embedding",
     )[0]
