@@ -69,9 +69,9 @@ class CLIP(nn.Module):
 
         `prompts` has an entry for each of the first blocks: None, an array [n, W] or
         [B, n, W], or a function of the tokens that enter the block, to such an array.
-        Those of block 0 are inserted, later ones replace them. Placement "after_cls" is VPT's (inserted
-        after CLIP's first norm), "end" is the CLIP form (appended before that norm).
-        Prompts are not among the tokens that come back.
+        Those of block 0 are inserted, later ones replace them. Placement "after_cls" is
+        VPT's (inserted after CLIP's first norm), "end" is the CLIP form (appended before
+        that norm). Prompts are not among the tokens that come back.
         """
         return self.image.tokens(pixels, token_source, prompts, placement)
 
@@ -327,7 +327,7 @@ def _insert(x, prompt, at):
 
 def _of_block(prompts, index):
     """The prompts of a block; None where it has none of its own."""
-    return prompts[index] if prompts and index < len(prompts) else None
+    return None if prompts is None or index >= len(prompts) else prompts[index]
 
 
 def _of_batch(prompt, x):

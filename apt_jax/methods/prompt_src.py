@@ -106,20 +106,14 @@ class PromptSRC(Method):
         return unit(embedding(task, image, list(params["image"]), "end"))
 
     def loss(self, params, task, images, labels, *, key):
-        t, teacher = self.classes(params, task), params["teacher"]
+        t, t_frozen = self.classes(params, task), params["teacher"]
         f = jax.vmap(lambda image: self._feature(params, task, image))(images)
         frozen = jax.vmap(lambda image: unit(embedding(task, image, [], "end")))(images)
         logits = task.logit_scale * f @ t.T
         log_p = jax.nn.log_softmax(logits)
-        log_p_frozen = jax.nn.log_softmax(task.logit_scale * frozen @ teacher.T)
-        of_label = jnp.take_along_axis(log_p, labels[:, None], axis=1)
-        consistency = jnp.exp(log_p_frozen) * (log_p_frozen - log_p)
-        loss = (
-            -of_label.mean()
-            + TEXT_WEIGHT * jnp.abs(t - teacher).mean()
-            + IMAGE_WEIGHT * jnp.abs(f - frozen).mean()
-            + consistency.mean()
-        )
+        log_p_frozen = jax.nn.log_softmax(task.logit_scale * frozen @ t_frozen.T)
+        loss = -jnp.take_along_axis(log_p, labels[:, None], axis=1).mean()
+        loss += departure(t, t_frozen, f, frozen, log_p, log_p_frozen)
         return loss, logits
 
     def recipe(self, task):
@@ -131,6 +125,15 @@ class PromptSRC(Method):
             math.exp(-((e - m) ** 2) / (2 * s**2)) for e in range(1, recipe.epochs + 1)
         ]
         return tuple(weight / sum(w) for weight in w)
+
+
+def departure(t, t_frozen, f, f_frozen, log_p, log_p_frozen):
+    """How far features and probabilities are from frozen CLIP's; 0 where they are equal."""
+    return (
+        TEXT_WEIGHT * jnp.abs(t - t_frozen).mean()
+        + IMAGE_WEIGHT * jnp.abs(f - f_frozen).mean()
+        + (jnp.exp(log_p_frozen) * (log_p_frozen - log_p)).mean()
+    )
 
 
 def ensemble(task):
