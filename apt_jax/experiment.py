@@ -16,7 +16,7 @@ from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
-from apt_jax.preparation import encode_shots, encode_test, prepare
+from apt_jax.preparation import encode_shots, encode_test, prepare, with_embeddings
 from apt_jax.progress import progress
 from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand
 from apt_jax.report.figures import write_figures
@@ -47,7 +47,7 @@ def _run(asked, workdir):
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
-    test = encode_test(prepared, asked)
+    test = with_embeddings(encode_test(prepared, asked), prepared, asked)
     with_shots = task.replace(
         shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
         shot_labels=jnp.asarray([item.label for item in prepared.shots], jnp.int32),
@@ -77,7 +77,7 @@ def evaluate_again(folder, overrides) -> dict:
     config.eval.update(overrides)
     prepared = prepare(config)
     require_same_images(workdir, prepared)
-    test = encode_test(prepared, config)
+    test = with_embeddings(encode_test(prepared, config), prepared, config)
     labels = [item.label for item in prepared.dataset.test]
     evaluations = judge(
         config, restored.method, restored.params, restored.task, test, labels

@@ -84,13 +84,26 @@ def encode_test(prepared: Prepared, config) -> Features:
     return _encode(prepared, config, prepared.dataset.test, Views(), "test images")
 
 
-def _encode(prepared, config, items, views, what):
+def with_embeddings(test: Features, prepared: Prepared, config) -> Features:
+    """The same test images with CLIP's embeddings beside what the method reads."""
+    if "embedding" in test.stored:
+        return test
+    items, inputs = prepared.dataset.test, "embedding"
+    embedded = _encode(prepared, config, items, Views(), "test images", inputs)
+    return dataclasses.replace(
+        test,
+        stored={**test.stored, **embedded.stored},
+        seconds=test.seconds + embedded.seconds,
+    )
+
+
+def _encode(prepared, config, items, views, what, inputs=None):
     return encode(
         prepared.dataset,
         items,
         prepared.hashes,
         prepared.clip,
-        inputs=prepared.method.inputs,
+        inputs=inputs or prepared.method.inputs,
         token_source=prepared.method.token_source,
         views=views,
         cache_dir=config.features.cache_dir,
