@@ -38,7 +38,8 @@ def prepare(config) -> Prepared:
     clip = checkpoint.load(
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
-    require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
+    if clip.tokenizer is not None:
+        require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
     dataset, hashes = scan(
         dataset,
         on_error=config.data.on_error,

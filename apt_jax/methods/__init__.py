@@ -1,5 +1,7 @@
 """The methods, one file each; this table is the place where they are named."""
 
+import dataclasses
+
 from apt_jax.errors import UserError
 from apt_jax.methods.apt import APT
 from apt_jax.methods.base import Method
@@ -35,3 +37,24 @@ def make(name: str, **hyper_parameters) -> Method:
             "to METHODS in apt_jax/methods/__init__.py"
         )
     return METHODS[name](**hyper_parameters)
+
+
+def require_fit(method: Method, task) -> None:
+    """Raises `UserError` if `method` cannot work on `task`; call it before encoding."""
+    if method.needs_text and task.text is None:
+        names = [name for name, cls in METHODS.items() if type(method) is cls]
+        raise UserError(
+            f"method {', '.join(names)} reads class names, which a plain ViT without a "
+            f"text tower cannot; choose one of {', '.join(_without_text())} "
+            "(--config.method.name=NAME), or a CLIP (--config.clip.checkpoint=NAME)"
+        )
+    method.check(task)
+
+
+def _without_text():
+    """The methods whose head is linear, or can be."""
+    for name, method in METHODS.items():
+        if not method().needs_text:
+            yield name
+        elif "head" in {field.name for field in dataclasses.fields(method)}:
+            yield f"{name} with --config.method.head=linear"
