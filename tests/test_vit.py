@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -13,9 +14,10 @@ from toy import CLASSES, SIZE, photo_folder, toy_clip, toy_vit, toy_vit_folder
 
 import apt_jax
 from apt_jax import config, experiment
-from apt_jax.clip import check, checkpoint
+from apt_jax.clip import check, checkpoint, google
 from apt_jax.clip import config as architecture
 from apt_jax.clip.config import ClipConfig, PlainVisionConfig, ViTConfig
+from apt_jax.clip.model import module_of
 from apt_jax.clip.pixels import (
     BICUBIC,
     IMAGENET_MEAN,
@@ -128,6 +130,23 @@ def test_tokens_and_embedding_equal_a_forward_pass_in_numpy(pixels):
         )
         assert relative_error(found["tokens"][index], expected) <= 2e-5
         assert relative_error(found["embedding"][index], expected[0]) <= 2e-5
+
+
+@pytest.mark.parametrize("layout", ["published", "modules", "google"])
+def test_weights_under_any_names_give_the_golden_outputs_of_torch(layout):
+    parts = {}
+    with np.load(Path(__file__).parent / "goldens/vit.npz") as file:
+        for key in file.files:
+            part, name = key.split("|")
+            parts.setdefault(part, {})[name] = file[key]
+    tensors = parts[layout]
+    if layout == "google":
+        tensors = {name: google.joined(name, x) for name, x in tensors.items()}
+    found = ViTConfig(PlainVisionConfig(8, 12, 2, 2, "gelu", 1e-6, 6, 3))
+    params = from_tensors(tensors, found, checkpoint.parameter_shapes(found))
+    ours = image_outputs(module_of(found), params, parts["input"]["pixels"])
+    for name, value in parts["output"].items():
+        assert relative_error(ours[name], value) <= 2e-5, name
 
 
 def test_prompts_enter_after_the_positions_wherever_they_are_placed(pixels):

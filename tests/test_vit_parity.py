@@ -68,6 +68,16 @@ def test_googles_npz_gives_torchs_outputs(place, tmp_path):
     require_equal({name: relative_error(ours[name], theirs[name]) for name in theirs})
 
 
+def test_the_goldens_are_what_torch_says_today():
+    from goldens.write_vit import GOLDEN, golden_outputs
+
+    with np.load(GOLDEN) as golden:
+        found = golden_outputs()
+        assert found.keys() == set(golden.files)
+        for name, value in found.items():
+            np.testing.assert_allclose(value, golden[name], rtol=1e-4, atol=1e-5)
+
+
 def test_torch_reads_what_we_write(tmp_path):
     from transformers import ViTModel
 
