@@ -75,7 +75,7 @@ RULES = {
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
     "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
-    "clip.checkpoint": (bool, "a hub name, a folder, or 'tiny'"),
+    "clip.checkpoint": (bool, "a hub name, a folder, an .npz, or 'tiny'"),
     "clip.dtype": (
         lambda x: x in ("auto", "float32", "bfloat16"),
         "'auto', 'float32' or 'bfloat16'",

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
-from apt_jax.methods import make
+from apt_jax.methods import make, require_fit
 from apt_jax.methods.task import make_task
 from apt_jax.preparation import encode_shots, encode_test, prepare, with_embeddings
 from apt_jax.progress import progress
@@ -43,7 +43,7 @@ def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
-    prepared.method.check(task)
+    require_fit(prepared.method, task)
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
@@ -124,9 +124,14 @@ def adapt(workdir, config, prepared, task, recipe):
 
 
 def judge(config, method, params, task, test, labels) -> list:
-    """The rows of the report: zero-shot CLIP, the method, the method's samples."""
+    """The rows of the report: zero-shot CLIP, the method, the method's samples.
+
+    Without text there is no zero-shot row.
+    """
     common = {"bins": config.eval.bins}
-    rows = [("zero_shot", make("zero_shot"), {}, {})]
+    rows = []
+    if task.text is not None:
+        rows.append(("zero_shot", make("zero_shot"), {}, {}))
     if config.method.name != "zero_shot":
         rows.append(("deterministic", method, params, {}))
     if method.stochastic:

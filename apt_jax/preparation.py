@@ -38,7 +38,8 @@ def prepare(config) -> Prepared:
     clip = checkpoint.load(
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
-    require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
+    if clip.tokenizer is not None:
+        require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
     dataset, hashes = scan(
         dataset,
         on_error=config.data.on_error,
@@ -85,8 +86,11 @@ def encode_test(prepared: Prepared, config) -> Features:
 
 
 def with_embeddings(test: Features, prepared: Prepared, config) -> Features:
-    """The same test images with CLIP's embeddings beside what the method reads."""
-    if "embedding" in test.stored:
+    """The same test images with CLIP's embeddings beside what the method reads.
+
+    A tower without text needs none: it has no zero-shot row.
+    """
+    if "embedding" in test.stored or prepared.clip.tokenizer is None:
         return test
     items, inputs = prepared.dataset.test, "embedding"
     embedded = _encode(prepared, config, items, Views(), "test images", inputs)

@@ -88,9 +88,9 @@ def card(config, prepared, split, by_hand) -> dict:
                 f"{config.augment.views} random resized crops and flips an image, at "
                 f"least {config.augment.area:g} of its area"
                 if config.augment.views
-                else "centre crop"
+                else clip.pixels.view
             ),
-            "test": "centre crop",
+            "test": clip.pixels.view,
             "pixels": dataclasses.asdict(clip.pixels),
         },
         backbone={

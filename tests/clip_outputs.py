@@ -36,6 +36,30 @@ def outputs(clip_module, params, pixels, ids, eos) -> dict[str, np.ndarray]:
     return jax.tree.map(np.asarray, found)
 
 
+def image_outputs(module, params, pixels) -> dict[str, np.ndarray]:
+    """Of an image tower alone: embedding, tokens, hidden states; in float32."""
+
+    @jax.jit
+    def run(params, pixels):
+        def apply(**options):
+            return module.apply({"params": params}, pixels, **options)
+
+        tokens, state = apply(method="image_tokens", mutable=["intermediates"])
+        blocks = state["intermediates"]["image"]
+        return {
+            f"image_{name.removeprefix('blocks_')}": block["hidden"][0]
+            for name, block in blocks.items()
+        } | {
+            "tokens": tokens,
+            "embedding": apply(method="image_embedding"),
+            "penultimate": apply(token_source="penultimate", method="image_tokens"),
+        }
+
+    with jax.default_matmul_precision("highest"):
+        found = run(params, pixels)
+    return jax.tree.map(np.asarray, found)
+
+
 def relative_error(ours, theirs) -> float:
     """The largest difference over the largest value."""
     return float(np.abs(ours - theirs).max() / np.abs(theirs).max())

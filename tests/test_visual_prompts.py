@@ -1,5 +1,6 @@
 """VPT, VAPT and fine-tuning: counts, starts, gradients, formulas."""
 
+import dataclasses
 import functools
 import math
 
@@ -8,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from backbones import count, photo, trained_on_b16
-from toy import CLASSES, toy_clip
+from toy import CLASSES, toy_clip, toy_vit
 
 from apt_jax.errors import UserError
-from apt_jax.methods import VAPT, VPT, FineTune
+from apt_jax.methods import VAPT, VPT, FineTune, require_fit
 from apt_jax.methods.base import Recipe, batch_logits, unit
 from apt_jax.methods.task import make_task
 from apt_jax.methods.visual_prompts import embedding, xavier
@@ -252,6 +253,23 @@ def test_an_untuned_tower_is_clips():
         rtol=1e-4,
         atol=1e-5,
     )
+
+
+# -- a plain ViT ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", [VPT(form="original"), SMALL_VAPT, FineTune()])
+def test_a_tower_without_text_gets_a_linear_head(method):
+    plain = make_task(toy_vit(), CLASSES, ())
+    require_fit(method, plain)
+    params = method.init(jax.random.key(0), plain)
+    assert params["head"]["kernel"].shape == (plain.embedding_dim, len(CLASSES))
+    logits = method.logits(params, plain, None, photo())
+    assert logits.shape == (len(CLASSES),)
+    with pytest.raises(
+        UserError, match="choose one of fine_tune, linear_probe, vapt, vpt"
+    ):
+        require_fit(dataclasses.replace(method, head="text"), plain)
 
 
 # -- what is refused --------------------------------------------------------------------

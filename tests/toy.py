@@ -1,4 +1,4 @@
-"""A toy CLIP in the real layout, and coloured pictures it can be adapted to."""
+"""A toy CLIP and a toy ViT in the real layout, and coloured pictures for them."""
 
 import dataclasses
 import functools
@@ -11,8 +11,14 @@ from PIL import Image
 
 from apt_jax.clip import checkpoint
 from apt_jax.clip.bpe import learn_bpe
-from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
-from apt_jax.clip.pixels import Preprocessing
+from apt_jax.clip.config import (
+    ClipConfig,
+    PlainVisionConfig,
+    TextConfig,
+    VisionConfig,
+    ViTConfig,
+)
+from apt_jax.clip.pixels import Preprocessing, Squared
 from apt_jax.data import Dataset, Item
 
 CLASSES = ("red", "green", "blue")
@@ -45,14 +51,7 @@ def toy_folder() -> Path:
         ),
         projection_dim=8,
     )
-    generator = np.random.default_rng(0)
-
-    def drawn(path, x):
-        noise = generator.normal(size=x.shape).astype(np.float32) * 0.3
-        return 1 + noise if "'scale'" in str(path) else noise
-
-    shapes = checkpoint.parameter_shapes(config)
-    params = jax.tree_util.tree_map_with_path(drawn, shapes)
+    params = random_params(config)
     params["logit_scale"] = np.float32(2.0)
     pixels = Preprocessing(SIZE, SIZE)
     checkpoint.write(folder, config, params, pixels, vocabulary, dtype="float32")
@@ -61,6 +60,41 @@ def toy_folder() -> Path:
 
 def toy_clip():
     return checkpoint.load(str(toy_folder()))
+
+
+@functools.cache
+def toy_vit_folder() -> Path:
+    """A checkpoint folder of a random plain ViT, as wide and deep as the toy CLIP's."""
+    folder = Path(tempfile.mkdtemp()) / "toy-vit"
+    config = ViTConfig(
+        PlainVisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=SIZE,
+            patch_size=4,
+        )
+    )
+    pixels = Squared(SIZE, SIZE)
+    checkpoint.write(folder, config, random_params(config), pixels, dtype="float32")
+    return folder
+
+
+def toy_vit():
+    return checkpoint.load(str(toy_vit_folder()))
+
+
+def random_params(config):
+    """Parameters of random size, those of norms near 1: else classes look alike."""
+    generator = np.random.default_rng(0)
+
+    def drawn(path, x):
+        noise = generator.normal(size=x.shape).astype(np.float32) * 0.3
+        return 1 + noise if "'scale'" in str(path) else noise
+
+    shapes = checkpoint.parameter_shapes(config)
+    return jax.tree_util.tree_map_with_path(drawn, shapes)
 
 
 def draw(path: Path, label: int, generator):

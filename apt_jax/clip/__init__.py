@@ -1,1 +1,1 @@
-"""The frozen model: architecture, weights, tokens, pixels."""
+"""The frozen model, CLIP or a plain ViT: architecture, weights, tokens, pixels."""

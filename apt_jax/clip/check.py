@@ -52,7 +52,7 @@ def main(arguments):
 
 def description(clip) -> str:
     """What a checkpoint is, a line a fact."""
-    vision, text = clip.config.vision, clip.config.text
+    vision = clip.config.vision
     parameters = sum(np.size(leaf) for leaf in flat(clip.params).values())
     facts = {
         "checkpoint": clip.name + (f" @ {clip.revision}" if clip.revision else ""),
@@ -64,6 +64,18 @@ def description(clip) -> str:
             f"{vision.image_size} px in patches of {vision.patch_size}, "
             f"{vision.hidden_act}"
         ),
+        **_of_text(clip),
+    }
+    width = max(map(len, facts))
+    return "\n".join(f"{name:{width}}  {fact}" for name, fact in facts.items())
+
+
+def _of_text(clip) -> dict:
+    """What there is beside the image tower."""
+    text = clip.config.text
+    if text is None:
+        return {"text tower": "none: a plain ViT, for methods with a linear head"}
+    return {
         "text tower": (
             f"width {text.hidden_size}, {text.num_hidden_layers} blocks, "
             f"{text.max_position_embeddings} tokens of {text.vocab_size:,}"
@@ -71,8 +83,6 @@ def description(clip) -> str:
         "projection": str(clip.config.projection_dim),
         "logit scale": f"{np.exp(float(clip.params['logit_scale'])):.4f}",
     }
-    width = max(map(len, facts))
-    return "\n".join(f"{name:{width}}  {fact}" for name, fact in facts.items())
 
 
 def is_openai_b32(clip) -> bool:

@@ -1,7 +1,8 @@
 """A checkpoint in the Hugging Face layout, from a folder or a hub name; and written.
 
-`config.json`, `model.safetensors` (or shards with an index), `vocab.json`, `merges.txt`,
-and, if it is there, `preprocessor_config.json`. No torch, no pickle.
+`config.json`, `model.safetensors` (or shards with an index), of a CLIP `vocab.json` and
+`merges.txt`, and, if it is there, `preprocessor_config.json`. A plain ViT may also be one
+of Google's `.npz` files (`clip.google`). No torch, no pickle.
 """
 
 import dataclasses
@@ -15,16 +16,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apt_jax.clip import hub
-from apt_jax.clip.config import ClipConfig
-from apt_jax.clip.model import CLIP
-from apt_jax.clip.pixels import Preprocessing
+from apt_jax.clip import config as architecture
+from apt_jax.clip import google, hub
+from apt_jax.clip.config import ClipConfig, ViTConfig
+from apt_jax.clip.model import ViT, module_of
+from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Squared
 from apt_jax.clip.precision import fastest_dtype
 from apt_jax.clip.tokens import FILES as TOKENIZER_FILES
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.clip.weights import from_tensors, to_tensors
 from apt_jax.errors import UserError
-from apt_jax.files import write_bytes, write_json
+from apt_jax.files import sha256_of_file, write_bytes, write_json
 
 TINY = Path(__file__).parent / "tiny"
 WEIGHTS, INDEX = hub.WEIGHTS
@@ -32,65 +34,96 @@ WEIGHTS, INDEX = hub.WEIGHTS
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """A loaded checkpoint; nothing in it is ever trained."""
+    """A loaded checkpoint, CLIP or plain ViT; nothing in it is ever trained."""
 
     name: str
     revision: str | None  # the commit it came from; None for folders
-    config: ClipConfig
+    config: ClipConfig | ViTConfig
     params: Any  # float32, or bfloat16 matrices under dtype "bfloat16"
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None  # None for a plain ViT, which reads no text
     pixels: Preprocessing
     sha256: str  # of the weight files' bytes
     dtype: str  # "float32" or "bfloat16": of the operands of matrix products
 
     @property
-    def module(self) -> CLIP:
-        return CLIP(self.config, self.dtype)
+    def module(self) -> ViT:
+        return module_of(self.config, self.dtype)
 
 
 def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
     """Loads a checkpoint.
 
     Args:
-        name_or_folder: a hub name, a folder, or "tiny", the one in the package.
+        name_or_folder: a hub name, a folder, an .npz of Google's, or "tiny", the CLIP in
+            the package.
         revision: of a hub name: branch, tag or commit.
         dtype: "float32", "bfloat16", or "auto" for the faster one on this device.
 
     Raises:
-        UserError: if it cannot be had, is no ViT-CLIP, or does not fit together.
+        UserError: if it cannot be had, is neither a ViT-CLIP nor a plain ViT, or does not
+            fit together.
     """
-    folder, commit = find(name_or_folder, revision)
-    config = ClipConfig.from_json(_read_json(folder / "config.json"))
+    place, commit = find(name_or_folder, revision)
+    config, tensors, sha256 = read(place)
+    folder = place.parent if place.is_file() else place
     dtype = fastest_dtype() if dtype == "auto" else dtype
-    tensors, sha256 = read_tensors(folder)
     params = from_tensors(tensors, config, parameter_shapes(config))
     return Clip(
         name=str(name_or_folder),
         revision=commit,
         config=config,
         params=stored(params, dtype),
-        tokenizer=Tokenizer(folder, config.text.max_position_embeddings),
-        pixels=Preprocessing.read(folder, config.vision.image_size),
+        tokenizer=tokenizer_of(folder, config) if config.text else None,
+        pixels=read_pixels(folder, config),
         sha256=sha256,
         dtype=dtype,
     )
 
 
 def find(name_or_folder: str, revision=None) -> tuple[Path, str | None]:
-    """The folder of a checkpoint, downloaded if need be, and its commit on the hub."""
+    """Where a checkpoint is, downloaded if need be, and its commit on the hub.
+
+    A folder, or the one file of Google's.
+    """
     if str(name_or_folder) == "tiny":
         return TINY, None
-    folder = Path(name_or_folder).expanduser()
-    if folder.is_dir():
-        return folder, None
-    if str(name_or_folder).count("/") != 1 or str(name_or_folder).startswith(
-        (".", "~", "/")
+    place = Path(name_or_folder).expanduser()
+    if place.is_dir() or (place.is_file() and place.suffix == ".npz"):
+        return place, None
+    if (
+        str(name_or_folder).count("/") != 1
+        or str(name_or_folder).startswith((".", "~", "/"))
+        or place.suffix == ".npz"
     ):
         raise UserError(
-            f"no folder {name_or_folder}; name a folder in the Hugging Face layout, a "
-            "hub name such as openai/clip-vit-base-patch16, or 'tiny'"
+            f"no folder {name_or_folder}; name a folder in the Hugging Face layout, an "
+            ".npz of Google's ViT, a hub name such as openai/clip-vit-base-patch16, or "
+            "'tiny'"
         )
     return hub.snapshot(str(name_or_folder), revision)
+
+
+def read(place: Path) -> tuple[ClipConfig | ViTConfig, dict, str]:
+    """The architecture, all tensors by name, and the SHA-256 of the weight files."""
+    if npz := google.npz_in(place):
+        return *google.read(npz), sha256_of_file(npz)
+    config = architecture.from_json(_read_json(place / "config.json"))
+    return config, *read_tensors(place)
+
+
+def tokenizer_of(folder, config: ClipConfig) -> Tokenizer:
+    return Tokenizer(folder, config.text.max_position_embeddings)
+
+
+def read_pixels(folder, config) -> Preprocessing:
+    """The preprocessing of a checkpoint; without a file, what its kind was trained on."""
+    size = config.vision.image_size
+    if config.text:
+        return Preprocessing.read(folder, size)
+    default = Squared(size, size)
+    if config.model_type == "vit_mae":
+        default = Squared(size, size, IMAGENET_MEAN, IMAGENET_STD)
+    return Squared.read(folder, size, default)
 
 
 def read_tensors(folder: Path) -> tuple[dict, str]:
@@ -139,14 +172,16 @@ def _read_safetensors(file) -> dict:
         ) from None
 
 
-def parameter_shapes(config: ClipConfig):
-    """The parameters of a CLIP of this architecture, as shapes."""
+def parameter_shapes(config: ClipConfig | ViTConfig):
+    """The parameters of a model of this architecture, as shapes."""
     side = config.vision.image_size
-    pixels = jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)
-    ids = jax.ShapeDtypeStruct((1, config.text.max_position_embeddings), jnp.int32)
-    eos = jax.ShapeDtypeStruct((1,), jnp.int32)
-    init = functools.partial(CLIP(config).init, jax.random.key(0))
-    return jax.eval_shape(init, pixels, ids, eos)["params"]
+    inputs = [jax.ShapeDtypeStruct((1, side, side, 3), jnp.float32)]
+    if config.text:
+        length = config.text.max_position_embeddings
+        inputs.append(jax.ShapeDtypeStruct((1, length), jnp.int32))  # token ids
+        inputs.append(jax.ShapeDtypeStruct((1,), jnp.int32))  # where they end
+    init = functools.partial(module_of(config).init, jax.random.key(0))
+    return jax.eval_shape(init, *inputs)["params"]
 
 
 def stored(params, dtype: str):
@@ -172,9 +207,17 @@ def _read_json(path: Path):
 
 
 def write(
-    folder, config: ClipConfig, params, pixels, tokenizer_folder, dtype="float16"
+    folder,
+    config: ClipConfig | ViTConfig,
+    params,
+    pixels,
+    tokenizer_folder=None,
+    dtype="float16",
 ):
-    """Writes a checkpoint in the Hugging Face layout, weights in `dtype`."""
+    """Writes a checkpoint in the Hugging Face layout, weights in `dtype`.
+
+    A CLIP's tokenizer files come from `tokenizer_folder`.
+    """
     from safetensors.numpy import save
 
     folder = Path(folder)
@@ -183,13 +226,14 @@ def write(
         for name, tensor in to_tensors(params, config).items()
     }
     fields = config.to_json() | {"dtype": dtype}
-    tokenizer = Tokenizer(tokenizer_folder, config.text.max_position_embeddings)
-    fields["text_config"] |= {
-        "bos_token_id": tokenizer.start,
-        "eos_token_id": tokenizer.end,
-    }
+    if config.text:
+        tokenizer = tokenizer_of(tokenizer_folder, config)
+        fields["text_config"] |= {
+            "bos_token_id": tokenizer.start,
+            "eos_token_id": tokenizer.end,
+        }
+        for name in TOKENIZER_FILES:
+            write_bytes(folder / name, (Path(tokenizer_folder) / name).read_bytes())
     write_json(folder / "config.json", fields)
     write_json(folder / "preprocessor_config.json", pixels.to_json())
-    for name in TOKENIZER_FILES:
-        write_bytes(folder / name, (Path(tokenizer_folder) / name).read_bytes())
     write_bytes(folder / WEIGHTS, save(tensors, metadata={"format": "pt"}))

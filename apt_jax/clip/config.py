@@ -1,10 +1,12 @@
-"""The architecture of a ViT-CLIP, read from `config.json` of the Hugging Face layout.
+"""The architecture of a backbone, read from `config.json` of the Hugging Face layout.
 
-Published files store only what differs from the defaults, so the defaults below are part
-of the format. Anything that is no ViT-CLIP is refused by name.
+A CLIP has an image tower and a text tower; a plain ViT, trained on labels or by MAE, has
+an image tower alone. Published files store only what differs from the defaults, so the
+defaults below are part of the format. Any other model is refused by name.
 """
 
 import dataclasses
+from typing import ClassVar
 
 from apt_jax.errors import UserError
 
@@ -25,6 +27,8 @@ class TowerConfig:
 
 @dataclasses.dataclass(frozen=True)
 class VisionConfig(TowerConfig):
+    """CLIP's image tower."""
+
     hidden_size: int = 768
     intermediate_size: int = 3072
     num_hidden_layers: int = 12
@@ -33,9 +37,24 @@ class VisionConfig(TowerConfig):
     patch_size: int = 32
     num_channels: int = 3
 
+    patch_bias: ClassVar[bool] = False  # of the patch embedding
+    pre_norm: ClassVar[bool] = True  # a layer norm before the first block
+
     @property
     def num_patches(self) -> int:
         return (self.image_size // self.patch_size) ** 2
+
+
+@dataclasses.dataclass(frozen=True)
+class PlainVisionConfig(VisionConfig):
+    """The original ViT's: Dosovitskiy et al. 2021, arXiv:2010.11929."""
+
+    patch_size: int = 16
+    hidden_act: str = "gelu"
+    layer_norm_eps: float = 1e-12
+
+    patch_bias: ClassVar[bool] = True
+    pre_norm: ClassVar[bool] = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +75,11 @@ class ClipConfig:
     text: TextConfig = TextConfig()
     projection_dim: int = 512
 
+    @property
+    def embedding_dim(self) -> int:
+        """D, the width of an image's embedding."""
+        return self.projection_dim
+
     @classmethod
     def from_json(cls, fields: dict) -> "ClipConfig":
         """The architecture that a `config.json` describes.
@@ -63,7 +87,7 @@ class ClipConfig:
         Raises:
             UserError: if it is another model than a ViT-CLIP, naming what it is.
         """
-        _require_clip(fields)
+        _require_type(fields, ("clip",))
         # Older files carry `*_config_dict`, whose keys win over those of `*_config`.
         parts = {
             part: (fields.get(f"{part}_config") or {})
@@ -99,13 +123,72 @@ class ClipConfig:
         }
 
 
-def _require_clip(fields):
+@dataclasses.dataclass(frozen=True)
+class ViTConfig:
+    """An image tower alone; its embedding is the CLS token after the last norm."""
+
+    vision: PlainVisionConfig = PlainVisionConfig()
+    model_type: str = "vit"  # "vit_mae" was trained to fill masked patches in
+
+    text: ClassVar[None] = None
+    projection_dim: ClassVar[None] = None
+
+    @property
+    def embedding_dim(self) -> int:
+        """D, the width of an image's embedding."""
+        return self.vision.hidden_size
+
+    @classmethod
+    def from_json(cls, fields: dict) -> "ViTConfig":
+        """The architecture that a `config.json` describes.
+
+        Raises:
+            UserError: if it is another model than a plain ViT, naming what it is.
+        """
+        _require_type(fields, ("vit", "vit_mae"))
+        vision = _tower(PlainVisionConfig, fields)
+        faults = [
+            f"{name} {fields[name]!r}: only one number is supported"
+            for name in ("image_size", "patch_size")
+            if not isinstance(fields.get(name, 0), int)
+        ]
+        if not fields.get("qkv_bias", True):
+            faults.append("qkv_bias off: queries, keys and values need their biases")
+        if faults := [*faults, *_faults("vision", vision)]:
+            raise UserError(f"config.json is no plain ViT's: {'; '.join(faults)}")
+        return cls(vision, fields["model_type"])
+
+    def to_json(self) -> dict:
+        """The `config.json` of this architecture."""
+        return {
+            "architectures": ["ViTModel"],
+            "model_type": self.model_type,
+            "qkv_bias": True,
+            **dataclasses.asdict(self.vision),
+        }
+
+
+KINDS = {"clip": ClipConfig, "vit": ViTConfig, "vit_mae": ViTConfig}
+
+
+def from_json(fields: dict) -> ClipConfig | ViTConfig:
+    """The architecture that a `config.json` describes, of whichever kind.
+
+    Raises:
+        UserError: for models that are neither a ViT-CLIP nor a plain ViT.
+    """
+    _require_type(fields, tuple(KINDS))
+    return KINDS[fields["model_type"]].from_json(fields)
+
+
+def _require_type(fields, types):
     kind = fields.get("model_type")
-    if kind != "clip":
+    if kind not in types:
         raise UserError(
-            f"config.json describes a model of type {kind!r}; apt_jax reads ViT-CLIP "
-            "checkpoints only (model_type 'clip', such as "
-            "openai/clip-vit-base-patch16)"
+            f"config.json describes a model of type {kind!r}, and what is read here is "
+            f"one of {types}; use a ViT-CLIP ('clip', such as "
+            "openai/clip-vit-base-patch16) or a plain ViT ('vit' or 'vit_mae', such as "
+            "google/vit-base-patch16-224-in21k)"
         )
 
 

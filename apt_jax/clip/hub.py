@@ -48,7 +48,8 @@ def snapshot(name: str, revision: str | None = None) -> tuple[Path, str]:
     raise UserError(
         f"{name} is not in the cache and could not be downloaded ({reason}); with a "
         f"network, try again; without one, put {', '.join(WANTED[:4])} and "
-        f"{WEIGHTS[0]} of {name} into a folder and pass --config.clip.checkpoint=FOLDER"
+        f"{WEIGHTS[0]} of {name} into a folder (a plain ViT has no {WANTED[2]} and "
+        f"{WANTED[3]}) and pass --config.clip.checkpoint=FOLDER"
     )
 
 

@@ -1,4 +1,4 @@
-"""CLIP with vision transformers, in Linen, equal to the released models.
+"""CLIP with vision transformers, and plain ones, in Linen, equal to the released models.
 
 Radford et al. 2021, arXiv:2103.00020. Both towers are pre-norm transformers:
 
@@ -8,6 +8,9 @@ The image tower reads patches and a class token (CLS), the text tower reads toke
 causal mask and answers at the end token. Both project into one space of width D:
 
     logits = exp(logit_scale) cos(image, text)
+
+A plain ViT (Dosovitskiy et al. 2021, arXiv:2010.11929) is the image tower alone, with a
+bias in its patch embedding, without the norm before its blocks and without a projection.
 
 Beyond that, what prompt methods need: all projected image tokens, visual prompts, text
 from given embeddings. Weights are changed by name in the parameters (`clip.adapt`), which
@@ -22,7 +25,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from apt_jax.clip.config import ClipConfig, TextConfig, TowerConfig, VisionConfig
+from apt_jax.clip.config import (
+    ClipConfig,
+    TextConfig,
+    TowerConfig,
+    VisionConfig,
+    ViTConfig,
+)
 
 ACTIVATIONS = {
     "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
@@ -33,28 +42,25 @@ PLACEMENTS = ("after_cls", "end")
 NORMAL = nn.initializers.normal(0.02)
 
 
-class CLIP(nn.Module):
-    """Both towers; call its methods through `apply(..., method=...)`."""
+class ViT(nn.Module):
+    """An image tower; call its methods through `apply(..., method=...)`."""
 
-    config: ClipConfig
+    config: ViTConfig | ClipConfig
     dtype: str = "float32"
 
     def setup(self):
-        dim = self.config.projection_dim
-        self.image = ImageTower(self.config.vision, dim, self.dtype)
-        self.text = TextTower(self.config.text, dim, self.dtype)
-        self.logit_scale = self.param(
-            "logit_scale", nn.initializers.constant(2.6592), ()
-        )
+        config = self.config
+        self.image = ImageTower(config.vision, config.projection_dim, self.dtype)
 
-    def __call__(self, pixels, ids, eos):
-        """[B, K] logits of images and texts."""
-        image = _unit(self.image_embedding(pixels))
-        text = _unit(self.text_features(ids, eos))
-        return jnp.exp(self.logit_scale) * image @ text.T
+    def __call__(self, pixels):
+        """[B, D] embeddings of images."""
+        return self.image_embedding(pixels)
 
     def image_embedding(self, pixels, *, prompts=None, placement="end"):
-        """[B, D] projected CLS tokens of [B, H, W, 3] normalised pixels, not unit."""
+        """[B, D] CLS tokens of [B, H, W, 3] normalised pixels, projected, not unit.
+
+        Of a plain ViT nothing is projected: D is its width.
+        """
         return self.image.embedding(pixels, prompts, placement)
 
     def image_tokens(
@@ -71,9 +77,28 @@ class CLIP(nn.Module):
         [B, n, W], or a function of the tokens that enter the block, to such an array.
         Those of block 0 are inserted, later ones replace them. Placement "after_cls" is
         VPT's (inserted after CLIP's first norm), "end" is the CLIP form (appended before
-        that norm). Prompts are not among the tokens that come back.
+        that norm); a plain ViT has no such norm, and both come after the position
+        embedding. Prompts are not among the tokens that come back.
         """
         return self.image.tokens(pixels, token_source, prompts, placement)
+
+
+class CLIP(ViT):
+    """Both towers."""
+
+    def setup(self):
+        super().setup()
+        config = self.config
+        self.text = TextTower(config.text, config.projection_dim, self.dtype)
+        self.logit_scale = self.param(
+            "logit_scale", nn.initializers.constant(2.6592), ()
+        )
+
+    def __call__(self, pixels, ids, eos):
+        """[B, K] logits of images and texts."""
+        image = _unit(self.image_embedding(pixels))
+        text = _unit(self.text_features(ids, eos))
+        return jnp.exp(self.logit_scale) * image @ text.T
 
     def text_features(self, ids, eos):
         """[K, D] features of token ids [K, L] with the end token at `eos` [K]."""
@@ -93,27 +118,34 @@ class CLIP(nn.Module):
         return self.text.embed(ids)
 
 
+def module_of(config: ClipConfig | ViTConfig, dtype: str = "float32") -> ViT:
+    """The model of an architecture."""
+    return (CLIP if config.text else ViT)(config, dtype)
+
+
 class ImageTower(nn.Module):
-    """Pixels to projected tokens."""
+    """Pixels to tokens, projected if there is a width to project to."""
 
     config: VisionConfig
-    projection_dim: int
+    projection_dim: int | None
     dtype: str
 
     def setup(self):
         config, width = self.config, self.config.hidden_size
         patch = (config.patch_size, config.patch_size, 3, width)
-        self.patch_embedding = Kernel(patch, self.dtype)
+        self.patch_embedding = Kernel(patch, self.dtype, config.patch_bias)
         self.class_embedding = self.param("class_embedding", NORMAL, (width,))
         self.position_embedding = self.param(
             "position_embedding", NORMAL, (1 + config.num_patches, width)
         )
-        self.pre_norm = layer_norm(config.layer_norm_eps)
+        if config.pre_norm:
+            self.pre_norm = layer_norm(config.layer_norm_eps)
         self.blocks = [
             Block(config, self.dtype) for _ in range(config.num_hidden_layers)
         ]
         self.post_norm = layer_norm(config.layer_norm_eps)
-        self.projection = Kernel((width, self.projection_dim), self.dtype)
+        if self.projection_dim:
+            self.projection = Kernel((width, self.projection_dim), self.dtype)
 
     def embedding(self, pixels, prompts, placement):
         x = self._embed(pixels, prompts, placement)
@@ -143,10 +175,11 @@ class ImageTower(nn.Module):
         cls = jnp.broadcast_to(self.class_embedding, (len(x), 1, x.shape[-1]))
         x = jnp.concatenate([cls.astype(x.dtype), x], axis=1)
         x = x + self.position_embedding[None].astype(jnp.float32)
+        norm = self.pre_norm if self.config.pre_norm else lambda x: x
         first = _of_block(prompts, 0)
         if placement == "end":
-            return self.pre_norm(_insert(x, first, x.shape[1]))
-        return _insert(self.pre_norm(x), first, 1)
+            return norm(_insert(x, first, x.shape[1]))
+        return _insert(norm(x), first, 1)
 
     def _patches(self, pixels):
         """[B, g*g, W]: a convolution whose windows do not overlap is one product."""
@@ -184,7 +217,8 @@ class ImageTower(nn.Module):
         return 1 + self.config.num_patches
 
     def _project(self, x):
-        return self.projection(self.post_norm(x))
+        x = self.post_norm(x)
+        return self.projection(x) if self.projection_dim else x
 
 
 class TextTower(nn.Module):

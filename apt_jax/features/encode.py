@@ -190,7 +190,7 @@ def _features(arrays, seconds) -> Features:
 def _shapes(clip, inputs, lead) -> dict[str, tuple[tuple, str]]:
     vision, size = clip.config.vision, clip.pixels.size
     patches = (size // vision.patch_size) ** 2
-    dim = clip.config.projection_dim
+    dim = clip.config.embedding_dim
     shapes = {
         "embedding": ((*lead, dim), "float32"),
         "patches": ((*lead, patches, dim), "float16"),

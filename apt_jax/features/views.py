@@ -1,10 +1,11 @@
-"""Views of an image: the centre crop CLIP was evaluated with, or random crops.
+"""Views of an image: the centre crop the tower was evaluated with, or random crops.
 
 A random view is the training transform of CoOp and its followers: a crop of a random
 share of the area, at least `area` (0.08 in CoOp, 0.5 in Tip-Adapter), with an aspect
-ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by Pillow's bicubic
-filter, and flipped half of the time. The chance in view v of an image comes from the
-image's own bytes, v and a seed, so a view does not depend on the set it is encoded in.
+ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by the filter of its
+preprocessing (CLIP's is bicubic), and flipped half of the time. The chance in view v of
+an image comes from the image's own bytes, v and a seed, so a view does not depend on the
+set it is encoded in.
 """
 
 import dataclasses
@@ -32,7 +33,7 @@ class Views:
 
 
 def make_views(image: Image.Image, sha256: str, views: Views, pixels) -> np.ndarray:
-    """[R, S, S, 3] uint8 views of an RGB image; `pixels` is the CLIP's preprocessing."""
+    """[R, S, S, 3] uint8 views of an RGB image; `pixels` is the tower's preprocessing."""
     if views.count == 0:
         return pixels.centre_crop(image)[None]
     crops = []
@@ -50,7 +51,7 @@ def random_view(image, generator, pixels, least_area) -> np.ndarray:
         view = Image.fromarray(pixels.centre_crop(image))
     else:
         size = (pixels.size, pixels.size)
-        view = image.crop(box).resize(size, Image.Resampling.BICUBIC)
+        view = image.crop(box).resize(size, pixels.resample)
     if flip:
         view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     return np.asarray(view)

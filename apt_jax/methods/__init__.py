@@ -49,3 +49,16 @@ def make(name: str, **hyper_parameters) -> Method:
             "to METHODS in apt_jax/methods/__init__.py"
         )
     return METHODS[name](**hyper_parameters)
+
+
+def require_fit(method: Method, task) -> None:
+    """Raises `UserError` if `method` cannot work on `task`; call it before encoding."""
+    if method.needs_text and task.text is None:
+        names = [name for name, cls in METHODS.items() if type(method) is cls]
+        without_text = [name for name, cls in METHODS.items() if not cls().needs_text]
+        raise UserError(
+            f"method {', '.join(names)} reads class names, which a plain ViT without a "
+            f"text tower cannot; choose one of {', '.join(without_text)} "
+            "(--config.method.name=NAME), or a CLIP (--config.clip.checkpoint=NAME)"
+        )
+    method.check(task)

@@ -58,6 +58,7 @@ class Method:
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
     constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
+    needs_text: ClassVar[bool] = True  # a plain ViT has none; see methods.require_fit
 
     @property
     def stochastic(self) -> bool:

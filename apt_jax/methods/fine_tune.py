@@ -27,6 +27,10 @@ class FineTune(Method):
 
     inputs: ClassVar[str] = "pixels"
 
+    @property
+    def needs_text(self):
+        return self.head == "text"
+
     def __post_init__(self):
         require_head(self.head)
 

@@ -32,6 +32,7 @@ class LinearProbe(Method):
     strength: float | None = None  # C; None: chosen inside the shots
 
     inputs: ClassVar[str] = "embedding"
+    needs_text: ClassVar[bool] = False
     selected_by: ClassVar[str] = "cross-validated on the shots"
 
     def fit(self, key, task):

@@ -23,27 +23,36 @@ class Task:
     """What every method may read and none may train.
 
     `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
-    of each image; they and `shot_labels` are None once training is over.
+    of each image; they and `shot_labels` are None once training is over. With a plain
+    ViT, which reads no text, all that comes from text is None, and the logit scale 1.
     """
 
-    text: Array  # [K, D] unit-norm text feature of each class
-    raw_text: Array  # [K, D] mean of its prompts' features as they are, not unit
+    text: Array | None  # [K, D] unit-norm text feature of each class
+    raw_text: Array | None  # [K, D] mean of its prompts' features as they are, not unit
     logit_scale: Array  # [] exp of CLIP's learned temperature
-    prompt_ids: Array  # [K, P, L] int32 token ids of P prompts a class, L the longest
-    prompt_eos: Array  # [K, P] int32 position of the end token
-    name_ids: Array  # [K, L] int32 token ids of "NAME.", between start and end
-    name_eos: Array  # [K] int32 position of the end token
-    clip: Any = None  # CLIP's parameters
+    prompt_ids: Array | None  # [K, P, L] int32 token ids of P prompts a class
+    prompt_eos: Array | None  # [K, P] int32 position of the end token
+    name_ids: Array | None  # [K, L] int32 token ids of "NAME.", between start and end
+    name_eos: Array | None  # [K] int32 position of the end token
+    clip: Any = None  # the backbone's parameters
     shots: Any = None
     shot_labels: Array | None = None  # [n] int32
-    module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
+    module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.ViT
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
     tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
-    names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())
+    names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())  # [K]
 
     @property
     def num_classes(self) -> int:
-        return self.text.shape[0]
+        """K."""
+        return len(self.names) if self.text is None else self.text.shape[0]
+
+    @property
+    def embedding_dim(self) -> int:
+        """D."""
+        if self.text is None:
+            return self.module.config.embedding_dim
+        return self.text.shape[1]
 
     @property
     def num_shots(self) -> int:
@@ -69,6 +78,24 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
     The text feature of a class is the mean of its prompts' unit features, made unit
     again (CoOp's rule, the one most of the literature follows).
     """
+    frozen = {
+        "clip": clip.params,
+        "module": clip.module,
+        "pixels": clip.pixels,
+        "tokenizer": clip.tokenizer,
+        "names": tuple(classes),
+    }
+    if clip.tokenizer is None:
+        return Task(
+            text=None,
+            raw_text=None,
+            logit_scale=jnp.float32(1),
+            prompt_ids=None,
+            prompt_eos=None,
+            name_ids=None,
+            name_eos=None,
+            **frozen,
+        )
     of_classes = prompts(classes, templates)
     flat = [prompt for of_class in of_classes for prompt in of_class]
     ids, eos = clip.tokenizer.encode(flat)
@@ -90,11 +117,7 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
         prompt_eos=jnp.asarray(eos).reshape(shape),
         name_ids=jnp.asarray(_trimmed(name_ids, name_eos)),
         name_eos=jnp.asarray(name_eos),
-        clip=clip.params,
-        module=clip.module,
-        pixels=clip.pixels,
-        tokenizer=clip.tokenizer,
-        names=tuple(classes),
+        **frozen,
     )
 
 

@@ -48,6 +48,10 @@ class VAPT(Method):
 
     inputs: ClassVar[str] = "pixels"
 
+    @property
+    def needs_text(self):
+        return self.head == "text"
+
     def __post_init__(self):
         require_rates(
             drop_prompt=self.drop_prompt,

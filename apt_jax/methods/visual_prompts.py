@@ -53,7 +53,7 @@ def init_head(key, task, head) -> dict:
     """The parameters of the head, {} for class texts."""
     if not has_linear_head(task, head):
         return {}
-    shape = (_width(task), task.num_classes)
+    shape = (task.embedding_dim, task.num_classes)
     spread = (2 / task.num_classes) ** 0.5
     return {
         "head": {
@@ -68,11 +68,3 @@ def head_logits(params, task, features):
     if "head" not in params:
         return task.logit_scale * task.text @ unit(features)
     return features @ params["head"]["kernel"] + params["head"]["bias"]
-
-
-def _width(task):
-    """D, of the embeddings that the tower gives."""
-    image = task.clip["image"]
-    if "projection" in image:
-        return image["projection"]["kernel"].shape[-1]
-    return image["class_embedding"].shape[-1]

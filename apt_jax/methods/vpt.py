@@ -59,6 +59,10 @@ class VPT(Method):
 
     inputs: ClassVar[str] = "pixels"
 
+    @property
+    def needs_text(self):
+        return self.head == "text"
+
     def __post_init__(self):
         require_rates(drop_prompt=self.drop_prompt)
         require_head(self.head)

@@ -13,7 +13,8 @@ def parameters_table(frozen, trained, constants=()) -> str:
 
     `constants` are what the shots alone decide; all are mappings of name to arrays.
     """
-    rows = [(f"CLIP {name}", count(part), "frozen") for name, part in frozen.items()]
+    kind = "CLIP" if "text" in frozen else "ViT"
+    rows = [(f"{kind} {name}", count(part), "frozen") for name, part in frozen.items()]
     rows += [(name, count(part), "trained") for name, part in trained.items()]
     if not trained:
         rows.append(("nothing", 0, "trained"))

@@ -123,7 +123,8 @@ def entropy(log_probs) -> Array:
 def default_chunk(task, contents) -> int:
     """Samples a chunk, by what their adapted class features [chunk, B, K, D] take."""
     budget = CHUNK_BYTES.get(jax.default_backend(), CHUNK_BYTES_ELSEWHERE)
-    return max(1, budget // (4 * contents.shape[0] * task.text.size))
+    size = 4 * contents.shape[0] * task.num_classes * task.embedding_dim
+    return max(1, budget // size)
 
 
 def require_dropout(method):
