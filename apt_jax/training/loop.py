@@ -3,6 +3,10 @@
 Everything random in epoch e comes from `fold_in(key, e)`: the order of the images, the
 view of each, the dropout of each step. A resumed run therefore draws what the
 uninterrupted one draws, and ends with the same bits.
+
+Several runs of one method and recipe may train together, as one program: their states
+and keys get a leading axis (`stack`), their shots too if each has its own. A run draws
+what it draws alone; what is frozen is there once for all.
 """
 
 import functools
@@ -26,7 +30,7 @@ class State(NamedTuple):
 
     params: Any  # what is trained
     opt_state: Any  # its momentum and the count of steps
-    epoch: Any  # [] int32, epochs done
+    epoch: Any  # [] int32, epochs done, one number for all
 
 
 class EpochReport(NamedTuple):
@@ -50,6 +54,24 @@ def start(method: Method, task, recipe: Recipe, key) -> State:
     return State(params, optimizer.init(trained), jnp.int32(0))
 
 
+def stack(states: list[State]) -> State:
+    """The state of runs that train together: a leading axis on all but the epoch."""
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    return stacked._replace(epoch=states[0].epoch)
+
+
+def together(tasks: list):
+    """One task for runs that train together, each on shots of its own, equally many."""
+    shots = jax.tree.map(lambda *arrays: jnp.stack(arrays), *[t.shots for t in tasks])
+    labels = jnp.stack([task.shot_labels for task in tasks])
+    return tasks[0].replace(shots=shots, shot_labels=labels)
+
+
+def unstack(params, index: int):
+    """The parameters of one of the runs that trained together."""
+    return jax.tree.map(lambda array: array[index], params)
+
+
 def train(
     method: Method,
     task,
@@ -61,16 +83,19 @@ def train(
 ):
     """Trains from `state` to the recipe's last epoch; returns the parameters.
 
+    For S runs at once `state` is from `stack` and `key` is [S]; the task has shots for
+    all of them, or for each (`together`). Reports are then means over the runs.
+
     Raises:
         UserError: when the loss stops being finite; it names the step.
     """
     steps = steps_of(task.num_shots, recipe)
-    epochs_key = jax.random.fold_in(key, 1)
+    epochs_key = _fold_in(key, 1)
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
         losses = np.asarray(losses)
-        _require_finite(losses, epoch * steps, recipe)
+        _require_finite(losses.reshape(-1, steps).mean(0), epoch * steps, recipe)
         report = EpochReport(
             step=(epoch + 1) * steps,
             epoch=epoch + 1,
@@ -103,7 +128,32 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
 
 @functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
-    """One epoch: the state after it, and loss and accuracy of each of its steps."""
+    """One epoch: the state after it, and loss and accuracy of each of its steps.
+
+    Of S runs with [S] keys, [S, steps] losses and accuracies. Their epoch is one number,
+    so that it stays outside the axis of runs.
+    """
+    if key.ndim == 0:
+        return _epoch(method, recipe, state, task, key)
+    own = (task.shots, task.shot_labels) if task.shot_labels.ndim == 2 else None
+
+    def one_run(run):
+        state, key, own = run
+        shots, labels = (task.shots, task.shot_labels) if own is None else own
+        of_run = task.replace(shots=shots, shot_labels=labels)
+        state = state._replace(epoch=epoch)
+        after, *figures = _epoch(method, recipe, state, of_run, key)
+        return after._replace(epoch=None), *figures
+
+    epoch, runs = state.epoch, (state._replace(epoch=None), key, own)
+    if method.inputs == "pixels":  # a tower in the loop fills the device alone
+        after, *figures = jax.lax.map(one_run, runs)
+    else:
+        after, *figures = jax.vmap(one_run)(runs)
+    return after._replace(epoch=epoch + 1), *figures
+
+
+def _epoch(method, recipe, state, task, key):
     steps = steps_of(task.num_shots, recipe)
     optimizer = make_optimizer(recipe, steps)
     order_key, view_key, dropout_key = jax.random.split(
@@ -142,6 +192,12 @@ def run_epoch(method, recipe, state, task, key):
     trained, opt_state = carry
     after = State(_whole(trained, constants), opt_state, state.epoch + 1)
     return after, losses, accuracies
+
+
+def _fold_in(key, value):
+    """`fold_in` of a key, or of each of [S] keys."""
+    fold_in = jax.random.fold_in
+    return jax.vmap(fold_in, (0, None))(key, value) if key.ndim else fold_in(key, value)
 
 
 def _whole(trained, constants):
