@@ -5,8 +5,10 @@ view of each, the dropout of each step. A resumed run therefore draws what the
 uninterrupted one draws, and ends with the same bits.
 
 Several runs of one method and recipe may train together, as one program: their states
-and keys get a leading axis (`stack`), their shots too if each has its own. A run draws
-what it draws alone; what is frozen is there once for all.
+and keys get a leading axis (`stack`), their shots too if each has its own (`together`).
+A run draws what it draws alone; what is frozen is there once for all. The program is a
+`vmap` over the runs. On a CPU, and with an image tower in the loop, one run fills the
+device: there the program takes the runs in turns (`benchmarks/seeds.py`).
 """
 
 import functools
@@ -23,6 +25,9 @@ from apt_jax.errors import UserError
 from apt_jax.features.stored import image_of
 from apt_jax.methods.base import Method, Recipe, steps_of
 from apt_jax.training.optimizer import learning_rate_of, make_optimizer
+
+# Where runs that train together take turns: a CPU is fastest within its caches.
+IN_TURNS = ("cpu",)
 
 
 class State(NamedTuple):
@@ -57,7 +62,7 @@ def start(method: Method, task, recipe: Recipe, key) -> State:
 def stack(states: list[State]) -> State:
     """The state of runs that train together: a leading axis on all but the epoch."""
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
-    return stacked._replace(epoch=states[0].epoch)
+    return stacked._replace(epoch=jnp.array(states[0].epoch))
 
 
 def together(tasks: list):
@@ -146,10 +151,11 @@ def run_epoch(method, recipe, state, task, key):
         return after._replace(epoch=None), *figures
 
     epoch, runs = state.epoch, (state._replace(epoch=None), key, own)
-    if method.inputs == "pixels":  # a tower in the loop fills the device alone
-        after, *figures = jax.lax.map(one_run, runs)
-    else:
-        after, *figures = jax.vmap(one_run)(runs)
+    in_turns = jax.default_backend() in IN_TURNS or method.inputs == "pixels"
+    over_runs = (
+        functools.partial(jax.lax.map, one_run) if in_turns else jax.vmap(one_run)
+    )
+    after, *figures = over_runs(runs)
     return after._replace(epoch=epoch + 1), *figures
 
 
