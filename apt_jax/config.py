@@ -86,6 +86,7 @@ RULES = {
         "'coop', 'cosine', 'cosine_by_step' or 'constant'",
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
+    "method.members": (lambda x: x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),
     "eval.bins": (lambda x: x >= 1, "at least 1"),
 }

@@ -50,7 +50,9 @@ class EpochReport(NamedTuple):
 
 
 def start(method: Method, task, recipe: Recipe, key) -> State:
-    """The state before the first step; it needs no shots."""
+    """The state before the first step; for [S] keys, of S runs that train together."""
+    if key.ndim:
+        return stack([start(method, task, recipe, of_run) for of_run in key])
     params = method.init(jax.random.fold_in(key, 0), task)
     # The state is donated to every epoch, the task is not: they may share no buffer.
     params = jax.tree.map(jnp.array, params)
