@@ -127,7 +127,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
     Raises:
         UserError: for unknown fields (with the nearest name), wrong types and values.
     """
-    given = _split(arguments, ("config", "workdir"))
+    given = take_apart(arguments, ("config", "workdir"))
     if "config" not in given.named:
         raise UserError(
             "no configuration; name one with --config, such as --config "
@@ -143,7 +143,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
 
 def eval_overrides(arguments: list[str]) -> tuple[str, dict]:
     """The work directory and the `eval.*` fields that a command line of eval.py gives."""
-    given = _split(arguments, ("workdir",))
+    given = take_apart(arguments, ("workdir",))
     if "workdir" not in given.named:
         raise UserError("no run; name a finished one with --workdir DIR")
     config = ConfigDict({"eval": COMMON["eval"]})
@@ -313,7 +313,7 @@ class _Given:
     fields: list[tuple[str, str]]  # --config.FIELD=VALUE, in order
 
 
-def _split(arguments, names) -> _Given:
+def take_apart(arguments, names) -> _Given:
     """A command line taken apart; `names` are the options other than fields."""
     given, rest = _Given({}, []), list(arguments)
     while rest:
@@ -359,7 +359,7 @@ def help_text(summary: str, arguments=()) -> str:
 
     Without one it needs neither jax nor a configuration.
     """
-    given = _split([a for a in arguments if a not in HELP], ("config", "workdir"))
+    given = take_apart([a for a in arguments if a not in HELP], ("config", "workdir"))
     path = given.named.get("config")
     config = load(path) if path else ConfigDict(COMMON)
     if path:

@@ -75,18 +75,21 @@ def evaluate(
 
 def predict_batches(method, params, task, features, key=None, samples=None):
     """Yields the `Prediction` of consecutive images, as NumPy arrays."""
+    for stored, contents, real in batches(features):
+        # One base key for all batches, on purpose: masks are keyed by image content.
+        base = None if key is None else jax.random.clone(key)
+        of_batch = predict_batch(method, params, task, stored, contents, base, samples)
+        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+
+
+def batches(features):
+    """Yields what is kept of a batch, its contents, and how many of it are no padding."""
     size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
     stored, contents = features.view(0), features.contents[:, 0]
     for start in range(0, len(contents), size):
         rows = slice(start, start + size)
         batch = jax.tree.map(lambda array, r=rows: _pad(array[r], size), stored)
-        # One base key for all batches, on purpose: masks are keyed by image content.
-        base = None if key is None else jax.random.clone(key)
-        of_batch = predict_batch(
-            method, params, task, batch, _pad(contents[rows], size), base, samples
-        )
-        real = len(contents[rows])
-        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+        yield batch, _pad(contents[rows], size), len(contents[rows])
 
 
 @functools.partial(jax.jit, static_argnames=("method", "samples"))

@@ -127,23 +127,25 @@ def adapt(workdir, config, prepared, task, recipe):
             return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
 
 
-def judge(config, method, params, task, test, labels) -> list:
+def judge(config, method, params, task, test, labels, *, zero_shot=None) -> list:
     """The rows of the report: zero-shot CLIP, the method, the method's samples.
 
-    Of a method with several members, their mean stands for the method.
+    Of a method with several members, their mean stands for the method. `zero_shot` is
+    its evaluation if another run on the same images has it already.
     """
     common = {"bins": config.eval.bins}
-    rows = [("zero_shot", make("zero_shot"), {}, {})]
+    rows = [] if zero_shot else [("zero_shot", make("zero_shot"), {}, {})]
     if config.method.name != "zero_shot":
         name = "deterministic" if method.members == 1 else "ensemble"
         rows.append((name, method, params, {}))
     if method.stochastic:
         chance = {"key": seed_key(config.seed, "judge"), "samples": config.eval.samples}
         rows.append(("mc_dropout", method, params, chance))
-    return [
+    evaluations = [
         evaluate(name, one, its_params, task, test, labels, **chance, **common)
         for name, one, its_params, chance in rows
     ]
+    return [zero_shot, *evaluations] if zero_shot else evaluations
 
 
 def publish(workdir, dataset, evaluations, cost):
