@@ -40,6 +40,14 @@ SHOWN = {
     "nll": ("NLL, nats", 1, 3, False),
     "ece": ("ECE, %", 100, 1, False),
 }
+# The columns of the cost table.
+PRICED = (
+    ("trainable_parameters", "trained parameters", "%d"),
+    ("train_seconds", "train, s", "%.2f"),
+    ("compile_seconds", "compile, s", "%.1f"),
+    ("test_ms_per_image", "test, ms an image", "%.2f"),
+    ("peak_memory_mb", "peak memory, MB", "%.3g"),
+)
 COMPARED = ("accuracy", "nll")
 BASE = "zero_shot"
 
@@ -189,9 +197,10 @@ def section_of(name, table) -> str:
     parts += [
         "### Compared over seeds",
         "",
-        f"Mean paired difference over the seeds ± the half-width of its {100 * LEVEL:.0f} % "
-        "interval (Student's t, not corrected for the number of comparisons). A tie is "
-        "a difference whose interval holds 0. Accuracy in points, NLL in nats.",
+        f"Mean paired difference over the seeds ± half of its {100 * LEVEL:.0f} % interval "
+        "(Student's t, not corrected for the number of comparisons); a tie is a "
+        "difference whose interval holds 0, bold is one whose does not. Accuracy in "
+        "points, NLL in nats.",
         "",
     ]
     for shots in table.shots:
@@ -270,32 +279,21 @@ def against(table, shots, figure, label, other) -> str:
     if len(seeds) == 1:
         return f"{mean} (one seed)"
     shown = f"{mean} ± {unit * found.half_width:.{digits}f}"
-    return f"{shown} (tie)" if found.tie else shown
+    return f"{shown} (tie)" if found.tie else f"**{shown}**"
 
 
 def costs(table) -> str:
     """The cost table, at the most shots."""
+    most = [cell for cell in table.cells if cell["shots"] == table.shots[-1]]
     rows = []
     for method in table.methods:
-        found = [
-            cell["cost"]
-            for cell in table.cells
-            if cell["method"] == method and cell["shots"] == table.shots[-1]
-        ]
+        found = [cell["cost"] for cell in most if cell["method"] == method]
         if found:
-            median = lambda name: statistics.median(c[name] for c in found)  # noqa: E731
-            rows.append(
-                [
-                    method,
-                    f"{median('trainable_parameters'):,.0f}",
-                    f"{median('train_seconds'):.2f}",
-                    f"{median('compile_seconds'):.1f}",
-                    f"{median('test_ms_per_image'):.2f}",
-                    f"{median('peak_memory_mb'):.0f}",
-                ]
-            )
-    columns = ["", "trained parameters", "train, s", "compile, s", "test, ms an image"]
-    return markdown([*columns, "peak memory, MB"], rows)
+            medians = {
+                name: statistics.median(c[name] for c in found) for name in COSTS
+            }
+            rows.append([method, *(form % medians[name] for name, _, form in PRICED)])
+    return markdown(["", *(title for _, title, _ in PRICED)], rows)
 
 
 def failures_of(failed) -> str:
