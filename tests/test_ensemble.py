@@ -23,6 +23,7 @@ from apt_jax.uncertainty.ensemble import member_keys
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
 
 MEMBERS = 3
+SIZE = 2 * 8 * 2  # of the adapter of a member, 8 wide with a bottleneck of 2
 RECIPE = Recipe(0.05, epochs=2, batch_size=3)
 
 
@@ -100,14 +101,16 @@ def test_an_ensemble_is_saved_resumed_bit_for_bit_and_predicts(tmp_path, monkeyp
     # One CLIP for all starts: another one would compile everything anew.
     monkeypatch.setattr(checkpoint, "load", functools.cache(checkpoint.load))
     photos = photo_folder(tmp_path / "photos")
-    asked = settings(photos, method__members=MEMBERS, eval__samples=2)
+    asked = settings(photos, eval__samples=2)
+    asked.method = config.default("clip_adapter").method
+    asked.method.members, asked.method.drop_hidden = MEMBERS, 0.5
     whole = experiment.run(asked, tmp_path / "whole")
     rows = whole["evaluations"]
     names = [(row["name"], row["samples"]) for row in rows]
     expected = [("zero_shot", None), ("ensemble", MEMBERS), ("mc_dropout", 2 * MEMBERS)]
     assert names == expected
     assert rows[1]["mutual_information"] > 0
-    assert whole["cost"]["trainable_parameters"] == MEMBERS * 4 * (8 * 8 + 8)
+    assert whole["cost"]["trainable_parameters"] == MEMBERS * SIZE
 
     class Died(BaseException):
         pass

@@ -45,9 +45,9 @@ def starts(method):
 @pytest.mark.parametrize(
     ("in_turns", "name", "options"),
     [
-        (False, "apt", {"drop_attn": 0.5}),
         (False, "coop", {"drop_context": 0.5}),  # its text tower is in the loop
-        (True, "coop", {"drop_context": 0.5}),
+        (False, "clip_adapter", {"drop_hidden": 0.5}),
+        (True, "clip_adapter", {"drop_hidden": 0.5}),
         (True, "tip_adapter", {}),  # parts of its parameters are constants
     ],
 )
