@@ -95,6 +95,7 @@ RULES = {
         f"one of {', '.join(SCHEDULES)}",
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
+    "method.members": (lambda x: x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),
     "eval.bins": (lambda x: x >= 1, "at least 1"),
 }
@@ -135,7 +136,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
     Raises:
         UserError: for unknown fields (with the nearest name), wrong types and values.
     """
-    given = _split(arguments, ("config", "workdir"))
+    given = take_apart(arguments, ("config", "workdir"))
     if "config" not in given.named:
         raise UserError(
             "no configuration; name one with --config, such as --config "
@@ -151,7 +152,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
 
 def eval_overrides(arguments: list[str]) -> tuple[str, dict]:
     """The work directory and the `eval.*` fields that a command line of eval.py gives."""
-    given = _split(arguments, ("workdir",))
+    given = take_apart(arguments, ("workdir",))
     if "workdir" not in given.named:
         raise UserError("no run; name a finished one with --workdir DIR")
     config = ConfigDict({"eval": COMMON["eval"]})
@@ -321,7 +322,7 @@ class _Given:
     fields: list[tuple[str, str]]  # --config.FIELD=VALUE, in order
 
 
-def _split(arguments, names) -> _Given:
+def take_apart(arguments, names) -> _Given:
     """A command line taken apart; `names` are the options other than fields."""
     given, rest = _Given({}, []), list(arguments)
     while rest:
@@ -367,7 +368,7 @@ def help_text(summary: str, arguments=()) -> str:
 
     Without one it needs neither jax nor a configuration.
     """
-    given = _split([a for a in arguments if a not in HELP], ("config", "workdir"))
+    given = take_apart([a for a in arguments if a not in HELP], ("config", "workdir"))
     path = given.named.get("config")
     config = load(path) if path else ConfigDict(COMMON)
     if path:

@@ -13,6 +13,7 @@ import numpy as np
 
 from apt_jax.features.stored import image_of
 from apt_jax.metrics import Scores
+from apt_jax.uncertainty.ensemble import mean_over_members, member_keys
 from apt_jax.uncertainty.monte_carlo import Prediction, deterministic, monte_carlo
 
 BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches
@@ -23,8 +24,8 @@ BATCH_ELSEWHERE = 64
 class Evaluation:
     """A row of the report and the predictions behind it."""
 
-    name: str  # "zero_shot", "deterministic", "mc_dropout"
-    samples: int | None  # T; None for one deterministic pass
+    name: str  # "zero_shot", "deterministic", "ensemble", "mc_dropout"
+    samples: int | None  # passes in the mean: T of each member; None for a single one
     scores: Scores
     prediction: Prediction  # of all n images, NumPy arrays
     seconds_per_image: float  # the method's passes, compilation and tower apart
@@ -41,8 +42,11 @@ def evaluate(
 ) -> Evaluation:
     """Predicts every image of `features` (first view) and scores it against `labels`.
 
-    With a `key`, `samples` Monte-Carlo passes; without, one deterministic pass.
+    With a `key`, `samples` Monte-Carlo passes; without, one deterministic pass. Either
+    of each member, if the method has several.
     """
+    single = key is None and method.members == 1
+    passes = method.members * (1 if key is None else samples)
     labels = np.asarray(labels)
     warm_up = next(predict_batches(method, params, task, features, key, samples))
     parts, scores, start = [], [], time.monotonic()
@@ -53,7 +57,7 @@ def evaluate(
             Scores.of(
                 part.log_probs,
                 of_part,
-                expected_entropy=None if key is None else part.expected_entropy,
+                expected_entropy=None if single else part.expected_entropy,
                 num_bins=bins,
             )
         )
@@ -62,7 +66,7 @@ def evaluate(
     del warm_up  # only its compilation mattered
     return Evaluation(
         name,
-        samples if key is not None else None,
+        None if single else passes,
         functools.reduce(Scores.merge, scores),
         jax.tree.map(lambda *rows: np.concatenate(rows), *parts),
         seconds / len(labels),
@@ -71,27 +75,39 @@ def evaluate(
 
 def predict_batches(method, params, task, features, key=None, samples=None):
     """Yields the `Prediction` of consecutive images, as NumPy arrays."""
+    for stored, contents, real in batches(features):
+        # One base key for all batches, on purpose: masks are keyed by image content.
+        base = None if key is None else jax.random.clone(key)
+        of_batch = predict_batch(method, params, task, stored, contents, base, samples)
+        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+
+
+def batches(features):
+    """Yields what is kept of a batch, its contents, and how many of it are no padding."""
     size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
     stored, contents = features.view(0), features.contents[:, 0]
     for start in range(0, len(contents), size):
         rows = slice(start, start + size)
         batch = jax.tree.map(lambda array, r=rows: _pad(array[r], size), stored)
-        # One base key for all batches, on purpose: masks are keyed by image content.
-        base = None if key is None else jax.random.clone(key)
-        of_batch = predict_batch(
-            method, params, task, batch, _pad(contents[rows], size), base, samples
-        )
-        real = len(contents[rows])
-        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+        yield batch, _pad(contents[rows], size), len(contents[rows])
 
 
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
 def predict_batch(method, params, task, stored, contents, key, samples) -> Prediction:
-    """The prediction of a batch; one deterministic pass without a key."""
+    """The prediction of a batch; one deterministic pass (a member) without a key."""
     images = jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
-    if key is None:
-        return deterministic(method, params, task, images)
-    return monte_carlo(method, params, task, images, contents, key=key, samples=samples)
+
+    def predict(params, key):
+        if key is None:
+            return deterministic(method, params, task, images)
+        return monte_carlo(
+            method, params, task, images, contents, key=key, samples=samples
+        )
+
+    if method.members == 1:
+        return predict(params, key)
+    keys = None if key is None else member_keys(key, method.members)
+    return mean_over_members(predict, params, keys)
 
 
 def _pad(array, size):

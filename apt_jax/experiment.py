@@ -27,6 +27,7 @@ from apt_jax.report.tables import results_table
 from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.uncertainty.ensemble import member_keys, require_members
 from apt_jax.workdir import Workdir
 
 
@@ -44,15 +45,17 @@ def _run(asked, workdir):
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     require_fit(prepared.method, task)
+    labels = jnp.asarray([item.label for item in prepared.shots], jnp.int32)
+    labelled = task.replace(shot_labels=labels)
+    recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
+    require_members(prepared.method, recipe)
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
     test = with_embeddings(encode_test(prepared, asked), prepared, asked)
-    with_shots = task.replace(
+    with_shots = labelled.replace(
         shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
-        shot_labels=jnp.asarray([item.label for item in prepared.shots], jnp.int32),
     )
-    recipe = chosen_recipe(prepared.method.recipe(with_shots), asked.train)
     config = resolved(asked, prepared, recipe)
     describe(workdir, config, prepared, set_by_hand(asked))
 
@@ -102,6 +105,7 @@ def adapt(workdir, config, prepared, task, recipe):
                 checkpoints.save(state)
             print(parameters_table(prepared.clip.params, *method.parts(state.params)))
             return state.params
+        key = member_keys(key, method.members)
         start = loop.start(method, task, recipe, key)
         print(parameters_table(prepared.clip.params, *method.parts(start.params)))
         state = checkpoints.restore(start) or start
@@ -123,24 +127,28 @@ def adapt(workdir, config, prepared, task, recipe):
             return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
 
 
-def judge(config, method, params, task, test, labels) -> list:
+def judge(config, method, params, task, test, labels, *, zero_shot=None) -> list:
     """The rows of the report: zero-shot CLIP, the method, the method's samples.
 
-    Without text there is no zero-shot row.
+    Of a method with several members, their mean stands for the method. `zero_shot` is
+    its evaluation if another run on the same images has it already; a backbone without
+    text has no such row.
     """
     common = {"bins": config.eval.bins}
     rows = []
-    if task.text is not None:
+    if zero_shot is None and task.text is not None:
         rows.append(("zero_shot", make("zero_shot"), {}, {}))
     if config.method.name != "zero_shot":
-        rows.append(("deterministic", method, params, {}))
+        name = "deterministic" if method.members == 1 else "ensemble"
+        rows.append((name, method, params, {}))
     if method.stochastic:
         chance = {"key": seed_key(config.seed, "judge"), "samples": config.eval.samples}
         rows.append(("mc_dropout", method, params, chance))
-    return [
+    evaluations = [
         evaluate(name, one, its_params, task, test, labels, **chance, **common)
         for name, one, its_params, chance in rows
     ]
+    return [zero_shot, *evaluations] if zero_shot else evaluations
 
 
 def publish(workdir, dataset, evaluations, cost):

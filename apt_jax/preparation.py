@@ -30,14 +30,16 @@ class Prepared:
     validation: list[Item]  # the few drawn beside them, as CoOp does
 
 
-def prepare(config) -> Prepared:
-    """Loads and checks everything, cheap things first; raises `UserError`."""
+def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
+    """Loads and checks everything, cheap things first; raises `UserError`.
+
+    Who prepares several runs gives the `clip` that is loaded already, and a `scan` that
+    remembers what it read.
+    """
     method = make(config.method.name, **hyper_parameters(config))
     dataset = data.load(config.data, seed=config.seed)
     notes = data.check(dataset, config.shots)
-    clip = checkpoint.load(
-        config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
-    )
+    clip = clip or load_clip(config)
     if clip.tokenizer is not None:
         require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
     dataset, hashes = scan(
@@ -50,6 +52,13 @@ def prepare(config) -> Prepared:
         print(f"note: {note}", file=sys.stderr)
     shots, validation = few_shot(dataset, config.shots, config.seed)
     return Prepared(method, clip, dataset, hashes, list(shots), list(validation))
+
+
+def load_clip(config) -> Clip:
+    """The frozen model that a configuration names."""
+    return checkpoint.load(
+        config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
+    )
 
 
 def hyper_parameters(config) -> dict:

@@ -54,7 +54,7 @@ def test_fields_keep_their_types():
 
 def test_another_method_brings_its_own_fields():
     found = read("--config.method.name=zero_shot")
-    assert found.method.to_dict() == {"name": "zero_shot"}
+    assert found.method.to_dict() == {"name": "zero_shot", "members": 1}
     with pytest.raises(UserError, match=r"unknown field --config\.method\.heads"):
         read("--config.method.heads=4", "--config.method.name=zero_shot")
     with pytest.raises(UserError, match="unknown method 'coup'"):

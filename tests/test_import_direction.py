@@ -31,6 +31,7 @@ ROOMS = [
     "restore",
     "experiment",
     "predict",
+    "grid",
 ]
 LIGHT = [
     "apt_jax",

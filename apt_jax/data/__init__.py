@@ -5,7 +5,16 @@ from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.errors import UserError
 
-__all__ = ["DEFAULTS", "OWN_DEFAULTS", "SOURCES", "Dataset", "Item", "check", "load"]
+__all__ = [
+    "DEFAULTS",
+    "DRAWN",
+    "OWN_DEFAULTS",
+    "SOURCES",
+    "Dataset",
+    "Item",
+    "check",
+    "load",
+]
 
 SOURCES = {
     "aircraft": aircraft.load,
@@ -13,6 +22,9 @@ SOURCES = {
     "folder": folder.load,
     "synthetic": synthetic.load,
 }
+
+# Sources that draw their pictures from the seed: a path is another picture at each.
+DRAWN = ("synthetic",)
 
 DEFAULTS = {
     "source": "folder",

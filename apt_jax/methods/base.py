@@ -54,6 +54,9 @@ def coop_recipe(task: Task) -> Recipe:
 class Method:
     """The base of all methods; a method overrides what its paper says."""
 
+    # Trainings of other chance, judged as one (uncertainty.ensemble): no method's concern.
+    members: int = dataclasses.field(default=1, kw_only=True)
+
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults

@@ -23,8 +23,9 @@ class Task:
     """What every method may read and none may train.
 
     `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
-    of each image; they and `shot_labels` are None once training is over. With a plain
-    ViT, which reads no text, all that comes from text is None, and the logit scale 1.
+    of each image; they and `shot_labels` are None once training is over. Of S runs that
+    train together (`training.loop`) both have a leading axis [S]. With a plain ViT, which
+    reads no text, all that comes from text is None, and the logit scale 1.
     """
 
     text: Array | None  # [K, D] unit-norm text feature of each class
@@ -56,8 +57,8 @@ class Task:
 
     @property
     def num_shots(self) -> int:
-        """Labelled images in all; 0 once training is over."""
-        return 0 if self.shot_labels is None else self.shot_labels.shape[0]
+        """Labelled images of a run in all; 0 once training is over."""
+        return 0 if self.shot_labels is None else self.shot_labels.shape[-1]
 
     def take(self, rows) -> "Task":
         """The same task with the shots `rows` only: indices, or [n] bool."""

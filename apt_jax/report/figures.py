@@ -1,11 +1,19 @@
-"""Figures as PNG: the training curve and the reliability diagram."""
+"""Figures as PNG: the training curve, the reliability diagram, methods over shots."""
 
 import io
+
+import numpy as np
 
 from apt_jax.files import write_bytes
 from apt_jax.report.tables import LABELS
 
 INK, BLUE, ORANGE, GREY = "#222222", "#3465a4", "#ce5c00", "#bbbbbb"
+# Of many lines, each has a colour and a marker that no other has together.
+COLOURS = (
+    *("#3465a4", "#ce5c00", "#2e7d32", "#a40000", "#75507b", "#8f5902"),
+    *("#00838f", "#c2185b", "#555753", "#827717"),
+)
+MARKERS = ("o", "s", "^", "D")
 
 
 def write_figures(folder, evaluations, metrics):
@@ -64,6 +72,92 @@ def reliability_diagram(evaluations):
     return figure
 
 
+def over_shots(curves, title, label, *, unit=1.0, reference=None):
+    """A line a method over the shots a class, its name at the line's end.
+
+    What lies far from all others leaves the picture, and its name says where it is.
+
+    Args:
+        curves: {name: (shots, means, deviations)}; 0 shots are all there are.
+        label: of the vertical axis.
+        unit: figures are shown times this.
+        reference: the name that is drawn as a grey, broken line.
+    """
+    figure, axis = _figure(1, 1, (7.2, max(4.0, 0.24 * len(curves) + 0.6)))
+    counts = sorted(
+        {shots for found, *_ in curves.values() for shots in found}, key=_many
+    )
+    others = [name for name in curves if name != reference]
+    ends = []
+    for name, (shots, means, deviations) in curves.items():
+        if name == reference:
+            colour, style = "#777777", {"linestyle": "--"}
+        else:
+            number, turn = others.index(name), len(COLOURS)
+            colour = COLOURS[number % turn]
+            style = {"marker": MARKERS[number // turn % len(MARKERS)], "markersize": 4}
+        x = [counts.index(count) for count in shots]
+        y, spread = ([unit * value for value in of] for of in (means, deviations))
+        axis.plot(x, y, color=colour, linewidth=1.3, **style)
+        low, high = ([m + sign * s for m, s in zip(y, spread)] for sign in (-1, 1))
+        axis.vlines(x, low, high, color=colour, alpha=0.35, linewidth=1)
+        ends.append((x[-1], y[-1], name, colour))
+    axis.set_ylim(
+        *_limits(axis, [unit * m for _, means, _ in curves.values() for m in means])
+    )
+    axis.set_xticks(range(len(counts)), [str(count or "all") for count in counts])
+    axis.set_xlim(-0.04 * len(counts), len(counts) - 1 + 0.04 * len(counts))
+    axis.set_xlabel("labelled images a class")
+    axis.set_ylabel(label)
+    axis.set_title(title, color=INK, size=9.5)
+    _name_ends(axis, ends)
+    return figure
+
+
+def _limits(axis, values):
+    """The vertical range: all of it, or without what is far from the middle 80 %."""
+    low, high = axis.get_ylim()
+    first, last = np.quantile(values, (0.1, 0.9))
+    if first == last:
+        return low, high
+    return max(low, 2 * first - last), min(high, 2 * last - first)
+
+
+def _name_ends(axis, ends):
+    """Writes names right of the lines' ends, moved apart where they would touch."""
+    low, high = axis.get_ylim()
+    gap = (high - low) / (axis.figure.get_figheight() * 6.2)  # of a line of small print
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = []
+    for _, y, *_ in ends:
+        inside = min(max(y, low), high)
+        heights.append(max(inside, heights[-1] + gap) if heights else inside)
+    ceiling = max(high, low + gap * (len(ends) - 1))
+    for index in range(len(ends) - 1, -1, -1):
+        heights[index] = min(heights[index], ceiling)
+        ceiling = heights[index] - gap
+    right = axis.get_xlim()[1]
+    beside = right + 0.06 * (right - axis.get_xlim()[0])
+    for (x, y, name, colour), height in zip(ends, heights, strict=True):
+        seen = low <= y <= high
+        if seen:
+            thin = {"color": colour, "linewidth": 0.5, "alpha": 0.6}
+            axis.plot([x, beside], [y, height], clip_on=False, scalex=False, **thin)
+        text = name if seen else f"{name}: {y:.3g}"
+        beyond = {"color": colour, "size": 7.5, "va": "center", "clip_on": False}
+        axis.text(beside, height, f" {text}", **beyond)
+    axis.set_ylim(low, high)
+
+
+def _many(shots):
+    return shots or float("inf")
+
+
+def write_figure(path, figure):
+    """Writes a figure as PNG."""
+    write_bytes(path, _png(figure))
+
+
 def _figure(rows, columns, size, **options):
     """A figure of the object interface: no global state, no display."""
     from matplotlib.figure import Figure
@@ -72,7 +166,7 @@ def _figure(rows, columns, size, **options):
     height_ratios = options.pop("height_ratios", None)
     grid = {"height_ratios": height_ratios} if height_ratios else None
     axes = figure.subplots(rows, columns, gridspec_kw=grid, squeeze=True, **options)
-    for axis in axes.reshape(-1):
+    for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8)
         axis.xaxis.label.set_size(9)

@@ -1,5 +1,6 @@
 """The protocol card: all that a reader needs to trust, or to repeat, a figure."""
 
+import functools
 import importlib.metadata
 import platform
 import subprocess
@@ -13,6 +14,7 @@ def protocol_card(**parts) -> dict:
     return {**parts, "versions": versions(), "device": device(), "commit": commit()}
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -27,6 +29,7 @@ def device() -> str:
     return f"{jax.device_count()} x {first.platform} {first.device_kind}"
 
 
+@functools.cache  # of the code that runs, whatever the checkout becomes
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, if it is one."""
     root = Path(__file__).parents[2]

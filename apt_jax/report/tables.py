@@ -5,6 +5,7 @@ import io
 LABELS = {
     "zero_shot": "zero-shot CLIP",
     "deterministic": "adapted, one pass",
+    "ensemble": "adapted, ensemble",
     "mc_dropout": "adapted, Monte-Carlo",
 }
 

@@ -3,6 +3,12 @@
 Everything random in epoch e comes from `fold_in(key, e)`: the order of the images, the
 view of each, the dropout of each step. A resumed run therefore draws what the
 uninterrupted one draws, and ends with the same bits.
+
+Several runs of one method and recipe may train together, as one program: their states
+and keys get a leading axis (`stack`), their shots too if each has its own (`together`).
+A run draws what it draws alone; what is frozen is there once for all. The program is a
+`vmap` over the runs. On a CPU, and with an image tower in the loop, one run fills the
+device: there the program takes the runs in turns (`benchmarks/seeds.py`).
 """
 
 import functools
@@ -20,13 +26,16 @@ from apt_jax.features.stored import image_of
 from apt_jax.methods.base import Method, Recipe, steps_of
 from apt_jax.training.optimizer import learning_rate_of, make_optimizer
 
+# Where runs that train together take turns: a CPU is fastest within its caches.
+IN_TURNS = ("cpu",)
+
 
 class State(NamedTuple):
     """What a checkpoint holds, and nothing else."""
 
     params: Any  # what is trained
     opt_state: Any  # its momentum and the count of steps
-    epoch: Any  # [] int32, epochs done
+    epoch: Any  # [] int32, epochs done, one number for all
     average: Any = ()  # of the parameters over epochs, for methods that keep one
 
 
@@ -42,7 +51,9 @@ class EpochReport(NamedTuple):
 
 
 def start(method: Method, task, recipe: Recipe, key) -> State:
-    """The state before the first step; it needs no shots."""
+    """The state before the first step; for [S] keys, of S runs that train together."""
+    if key.ndim:
+        return stack([start(method, task, recipe, of_run) for of_run in key])
     params = method.init(jax.random.fold_in(key, 0), task)
     # The state is donated to every epoch, the task is not: they may share no buffer.
     params = jax.tree.map(jnp.array, params)
@@ -51,6 +62,24 @@ def start(method: Method, task, recipe: Recipe, key) -> State:
     averages = method.epoch_weights(recipe) is not None
     average = jax.tree.map(jnp.zeros_like, trained) if averages else ()
     return State(params, optimizer.init(trained), jnp.int32(0), average)
+
+
+def stack(states: list[State]) -> State:
+    """The state of runs that train together: a leading axis on all but the epoch."""
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+    return stacked._replace(epoch=jnp.array(states[0].epoch))
+
+
+def together(tasks: list):
+    """One task for runs that train together, each on shots of its own, equally many."""
+    shots = jax.tree.map(lambda *arrays: jnp.stack(arrays), *[t.shots for t in tasks])
+    labels = jnp.stack([task.shot_labels for task in tasks])
+    return tasks[0].replace(shots=shots, shot_labels=labels)
+
+
+def unstack(params, index: int):
+    """The parameters of one of the runs that trained together."""
+    return jax.tree.map(lambda array: array[index], params)
 
 
 def train(
@@ -64,16 +93,19 @@ def train(
 ):
     """Trains from `state` to the recipe's last epoch; returns the parameters.
 
+    For S runs at once `state` is from `stack` and `key` is [S]; the task has shots for
+    all of them, or for each (`together`). Reports are then means over the runs.
+
     Raises:
         UserError: when the loss stops being finite; it names the step.
     """
     steps = steps_of(task.num_shots, recipe)
-    epochs_key = jax.random.fold_in(key, 1)
+    epochs_key = _fold_in(key, 1)
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
         losses = np.asarray(losses)
-        _require_finite(losses, epoch * steps, recipe)
+        _require_finite(losses.reshape(-1, steps).mean(0), epoch * steps, recipe)
         report = EpochReport(
             step=(epoch + 1) * steps,
             epoch=epoch + 1,
@@ -106,7 +138,33 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
 
 @functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
-    """One epoch: the state after it, and loss and accuracy of each of its steps."""
+    """One epoch: the state after it, and loss and accuracy of each of its steps.
+
+    Of S runs with [S] keys, [S, steps] losses and accuracies. Their epoch is one number,
+    so that it stays outside the axis of runs.
+    """
+    if key.ndim == 0:
+        return _epoch(method, recipe, state, task, key)
+    own = (task.shots, task.shot_labels) if task.shot_labels.ndim == 2 else None
+
+    def one_run(run):
+        state, key, own = run
+        shots, labels = (task.shots, task.shot_labels) if own is None else own
+        of_run = task.replace(shots=shots, shot_labels=labels)
+        state = state._replace(epoch=epoch)
+        after, *figures = _epoch(method, recipe, state, of_run, key)
+        return after._replace(epoch=None), *figures
+
+    epoch, runs = state.epoch, (state._replace(epoch=None), key, own)
+    in_turns = jax.default_backend() in IN_TURNS or method.inputs == "pixels"
+    over_runs = (
+        functools.partial(jax.lax.map, one_run) if in_turns else jax.vmap(one_run)
+    )
+    after, *figures = over_runs(runs)
+    return after._replace(epoch=epoch + 1), *figures
+
+
+def _epoch(method, recipe, state, task, key):
     steps = steps_of(task.num_shots, recipe)
     optimizer = make_optimizer(recipe, steps)
     order_key, view_key, dropout_key = jax.random.split(
@@ -159,6 +217,12 @@ def _averaged(method, recipe, state, trained):
         lambda a, x: jnp.where(state.epoch == last, a, x), average, trained
     )
     return kept, average
+
+
+def _fold_in(key, value):
+    """`fold_in` of a key, or of each of [S] keys."""
+    fold_in = jax.random.fold_in
+    return jax.vmap(fold_in, (0, None))(key, value) if key.ndim else fold_in(key, value)
 
 
 def _whole(trained, constants):

@@ -1,0 +1,43 @@
+"""Fills a grid: methods x shots x seeds x data sets.
+
+    python -m apt_jax.grid --config configs/studies/few_shot.py --workdir DIR
+        [--config.methods=apt,coop] [--config.shots=1,4] [--config.seeds=1,2]
+        [--config.datasets=...] [--config.FIELD=VALUE]
+
+The same command again goes on where it was stopped; a finished cell is never run again.
+DIR gets grid.md, grid.csv, figures and a file a cell. --help with a --config lists the
+fields.
+"""
+
+import sys
+
+from apt_jax import command, config
+
+
+def main(argv):
+    if config.wants_help(argv):
+        print(help_text(argv))
+        return
+    from apt_jax.grid import study  # heavy: methods
+
+    settings, workdir = study.read(argv)
+    from apt_jax.grid import work  # heavier
+
+    work.run(settings, workdir, argv)
+
+
+def help_text(argv):
+    """The summary, and the fields of a study that is named."""
+    given = [part for part in argv if part not in config.HELP]
+    named = config.take_apart(given, ("config", "workdir"))
+    if "config" not in named.named:
+        return __doc__.strip()
+    from apt_jax.grid import study
+
+    fields = config.flat(study.load(named.named["config"], named.fields))
+    lines = [f"  {field}  {value!r}" for field, value in fields.items()]
+    return "\n".join([__doc__.strip(), "", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

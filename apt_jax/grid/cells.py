@@ -1,0 +1,81 @@
+"""The cells of a grid on disk: a file each, written whole the moment the cell is done.
+
+    DIR/cells/<data set>/<method>/<shots>shot-seed<seed>.json
+
+holds the cell's names, the settings that it was asked for, its protocol card, its
+evaluations and its cost. A cell whose file is there is finished.
+"""
+
+import json
+from pathlib import Path
+
+from apt_jax import config as configuration
+from apt_jax.errors import UserError
+from apt_jax.files import write_json
+from apt_jax.grid.study import Cell
+
+IGNORED = ("features.cache_dir",)  # may differ between two starts of one grid
+
+
+class Cells:
+    """The files of a grid's cells."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+
+    def path(self, cell: Cell) -> Path:
+        name = f"{cell.shots}shot-seed{cell.seed}.json"
+        return self.folder / "cells" / cell.dataset / cell.method / name
+
+    def finished(self, cell: Cell) -> bool:
+        return self.path(cell).exists()
+
+    def read(self, cell: Cell) -> dict:
+        """The content of a finished cell."""
+        return json.loads(self.path(cell).read_text())
+
+    def write(self, cell: Cell, protocol: dict, evaluations: list, cost: dict):
+        """Finishes a cell."""
+        content = {
+            "dataset": cell.dataset,
+            "method": cell.method,
+            "shots": cell.shots,
+            "seed": cell.seed,
+            "asked": json.loads(configuration.to_json(cell.config)),
+            "protocol": protocol,
+            "evaluations": evaluations,
+            "cost": cost,
+        }
+        write_json(self.path(cell), content)
+
+    def claim(self, cells: list[Cell]):
+        """Takes the directory for these cells; finds it taken by the same ones or new.
+
+        Raises:
+            UserError: if finished ones have other settings (cells and fields are named),
+                or if the directory holds what is no grid.
+        """
+        folder = self.folder
+        if (
+            folder.is_dir()
+            and any(folder.iterdir())
+            and not (folder / "cells").is_dir()
+        ):
+            raise UserError(
+                f"{folder} is not empty and holds no grid; choose another --workdir"
+            )
+        changed = {cell: lines for cell in cells if (lines := self._differing(cell))}
+        if changed:
+            cell, lines = next(iter(changed.items()))
+            raise UserError(
+                f"{len(changed)} finished cells of {folder} have other settings, the "
+                f"first ({cell}): {'; '.join(lines)}; choose another --workdir, repeat "
+                f"the command that made them, or remove {self.path(cell)} and its like"
+            )
+
+    def _differing(self, cell):
+        if not self.finished(cell):
+            return []
+        asked = configuration.from_json(json.dumps(self.read(cell)["asked"]))
+        lines = configuration.differences(asked, cell.config)
+        return [line for line in lines if not line.startswith(IGNORED)]

@@ -1,0 +1,166 @@
+"""What the cells of one data set share, computed once: images, classes, frozen outputs.
+
+Which frozen outputs there are depends on the cells that were asked for, not on those that
+are left, so that a grid which goes on reads what the one before it read. Tokens hold the
+embedding: where some method reads tokens, methods that read embeddings take theirs from
+them, and the tower runs over an image once.
+"""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+
+from apt_jax import data
+from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.few_shot import few_shot
+from apt_jax.data.scan import scan
+from apt_jax.features.encode import Features, seconds_per_image
+from apt_jax.features.stored import KINDS
+from apt_jax.grid.study import Cell
+from apt_jax.methods import make
+from apt_jax.methods.task import Task, make_task
+from apt_jax.preparation import (
+    Prepared,
+    encode_shots,
+    encode_test,
+    hyper_parameters,
+    prepare,
+)
+
+
+class Shared:
+    """The frozen part of all cells of one data set."""
+
+    def __init__(self, clip: Clip, cells: list[Cell]):
+        self._clip, self._cells, self._kept = clip, cells, {}
+
+    def prepared(self, cell: Cell) -> Prepared:
+        """What a run of the cell works with."""
+        of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
+        shots, validation = few_shot(of_seed.dataset, cell.shots, cell.seed)
+        return dataclasses.replace(
+            of_seed, method=method_of(cell), shots=shots, validation=validation
+        )
+
+    def task(self, prepared: Prepared) -> Task:
+        """The task without shots; the text tower runs once for a list of classes."""
+        dataset = prepared.dataset
+        texts = (dataset.classes, dataset.templates)
+        return self._once(("task", texts), lambda: make_task(self._clip, *texts))
+
+    def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
+        """The task with the shots of the cell."""
+        found, place = self._shots(cell)
+        rows = np.array([place[item.path] for item in prepared.shots])
+        labels = [item.label for item in prepared.shots]
+        return self.task(prepared).replace(
+            shots={
+                name: jnp.asarray(found.stored[name][rows])
+                for name in KINDS[prepared.method.inputs]
+            },
+            shot_labels=jnp.asarray(labels, jnp.int32),
+        )
+
+    def test(self, cell: Cell, prepared: Prepared) -> Features:
+        """Frozen outputs of the test images: what the method reads, and embeddings.
+
+        Zero-shot CLIP's row reads those; a backbone without text has none.
+        """
+        own = self._test(cell, prepared, prepared.method)
+        if "embedding" in own.stored or self._clip.tokenizer is None:
+            return own
+        embedded = self._test(cell, prepared, make("zero_shot"))
+        return dataclasses.replace(own, stored={**own.stored, **embedded.stored})
+
+    def _test(self, cell, prepared, method):
+        reader = self._reader(cell, method)
+        items = prepared.dataset.test
+        images = tuple(prepared.hashes[item.path] for item in items)
+        found = self._once(
+            ("test", images, reader.inputs, reader.token_source),
+            lambda: encode_test(
+                dataclasses.replace(prepared, method=reader), cell.config
+            ),
+        )
+        stored = {name: found.stored[name] for name in KINDS[method.inputs]}
+        return dataclasses.replace(found, stored=stored)
+
+    def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
+        """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
+        images = tuple(prepared.hashes[item.path] for item in prepared.dataset.test)
+        key = ("zero_shot", images, cell.config.eval.bins)
+        evaluations = evaluate(self._kept.get(key))
+        if evaluations[0].name == "zero_shot":
+            self._kept[key] = evaluations[0]
+        return evaluations
+
+    def tower_seconds(self, method) -> float:
+        """Seconds that the tower takes for one image of what the method reads."""
+        reads = (method.inputs, method.token_source)
+        return self._once(
+            ("seconds", reads), lambda: seconds_per_image(self._clip, *reads)
+        )
+
+    def _prepare(self, seed):
+        of_seed = [cell for cell in self._cells if cell.seed == seed]
+        most = max(of_seed, key=lambda cell: cell.shots or float("inf"))  # 0 is all
+        return prepare(most.config, clip=self._clip, scan=self._scan)
+
+    def _scan(self, dataset, **options):
+        """`data.scan`, of a data set whose images are the same at every seed once."""
+        if self._cells[0].config.data.source in data.DRAWN:
+            return scan(dataset, **options)
+        _, hashes = self._once("scan", lambda: scan(dataset, **options))
+        sound = {
+            split: tuple(item for item in items if item.path in hashes)
+            for split, items in dataset.splits.items()
+        }
+        return dataclasses.replace(dataset, **sound), hashes
+
+    def _shots(self, cell):
+        """Frozen outputs of the shots of all cells of a seed, and the row of each."""
+        reader, augment = (
+            self._reader(cell, method_of(cell), views=True),
+            cell.config.augment,
+        )
+        key = (
+            cell.seed,
+            augment.views,
+            augment.area,
+            reader.inputs,
+            reader.token_source,
+        )
+        return self._once(("shots", key), lambda: self._encode_shots(cell, reader))
+
+    def _encode_shots(self, cell, reader):
+        prepared = self.prepared(cell)
+        counts = sorted({other.shots for other in self._cells})
+        drawn = {}
+        for count in counts:
+            shots, _ = few_shot(prepared.dataset, count, cell.seed)
+            drawn |= {item.path: item for item in shots}
+        items = list(drawn.values())
+        of_all = dataclasses.replace(prepared, method=reader, shots=items)
+        place = {path: row for row, path in enumerate(drawn)}
+        return encode_shots(of_all, cell.config), place
+
+    def _reader(self, cell, own, views=False):
+        """The method whose frozen outputs `own` reads: itself, or one with tokens."""
+        if own.inputs != "embedding":
+            return own
+        for other in self._cells:
+            alike = not views or other.config.augment == cell.config.augment
+            if alike and method_of(other).inputs == "tokens":
+                return method_of(other)
+        return own
+
+    def _once(self, key, make):
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def method_of(cell: Cell):
+    """The method of a cell."""
+    return make(cell.config.method.name, **hyper_parameters(cell.config))

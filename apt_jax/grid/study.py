@@ -1,0 +1,224 @@
+"""The settings of a study, and the cells that they ask for.
+
+| field | meaning |
+|---|---|
+| `methods`, `datasets`, `shots`, `seeds` | tuples; a cell for each of their combinations |
+| `sets.NAME` | `data.*` fields of the data set NAME; relative paths are below `data.root` |
+| `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
+| all others | as in a run (`config.COMMON`); they reach every cell |
+
+A name in `methods` is a method with its defaults unless `variants` says more, so one method
+may stand in a grid under several names:
+
+    c.variants = {
+        "tip_adapter_f": {"method": {"name": "tip_adapter", "trained": True}},
+        "coop_short": {"method": {"name": "coop"}, "train": {"epochs": 20}},
+    }
+
+On the command line tuples have commas, and every field of a set or a variant is there:
+
+    --config.methods=apt,coop --config.shots=1,4 --config.train.epochs=20
+    --config.variants.apt.method.heads=8 --config.sets.synthetic.variance=0.2
+"""
+
+import dataclasses
+import difflib
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from apt_jax import config as configuration
+from apt_jax import data
+from apt_jax.errors import UserError
+
+LISTS = {"methods": str, "datasets": str, "shots": int, "seeds": int}
+OF_A_RUN = ("seed", "shots")  # fields that a study has many of
+OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
+PATHS = ("root", "split_file")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One run of a grid; `config` is what `train.py` would be asked for."""
+
+    dataset: str
+    method: str  # its name in the study
+    shots: int
+    seed: int
+    config: Any = dataclasses.field(compare=False)
+
+    def __str__(self):
+        return f"{self.dataset}, {self.method}, {self.shots} shots, seed {self.seed}"
+
+
+def default() -> ConfigDict:
+    """The fields of a study; `methods`, `datasets` and `sets` are for it to fill."""
+    common = {k: v for k, v in configuration.COMMON.items() if k not in OF_A_RUN}
+    of_all = {k: v for k, v in data.DEFAULTS.items() if k not in OF_A_SET}
+    lists = {"methods": (), "datasets": (), "shots": (1, 4, 16), "seeds": (1, 2, 3)}
+    return ConfigDict(lists | common | {"data": of_all, "sets": {}, "variants": {}})
+
+
+def read(arguments: list[str]) -> tuple[ConfigDict, str]:
+    """The study and the directory that a command line asks for.
+
+    Raises:
+        UserError: for unknown names and fields (with the nearest), wrong types, values.
+    """
+    given = configuration.take_apart(arguments, ("config", "workdir"))
+    for option, example in (
+        ("config", "configs/studies/few_shot.py"),
+        ("workdir", "DIR"),
+    ):
+        if option not in given.named:
+            raise UserError(f"no --{option}; name one, such as --{option} {example}")
+    study = load(given.named["config"], given.fields)
+    for field, text in given.fields:
+        if field not in LISTS:
+            set_field(study, field, text)
+    return study, given.named["workdir"]
+
+
+def load(path: str, fields=()) -> ConfigDict:
+    """The study of a file, narrowed by those of `fields` that do, all its fields spelt."""
+    study = configuration.load(path)
+    if missing := [name for name in (*LISTS, "sets", "variants") if name not in study]:
+        raise UserError(
+            f"{path} is no study: it has no {', '.join(missing)}; start it from "
+            "apt_jax.grid.study.default(), or run it with train.py"
+        )
+    for field, text in fields:
+        if field in LISTS:
+            study[field] = _listed(field, text)
+    if empty := [name for name in LISTS if not study[name]]:
+        raise UserError(
+            f"nothing to run: {', '.join(empty)} is empty; name at least one"
+        )
+    with study.unlocked():
+        study.sets = {name: set_of(study, name) for name in study.datasets}
+        study.variants = {name: variant_of(study, name) for name in study.methods}
+    return study
+
+
+def _listed(field, text):
+    """The tuple that "a,b" spells."""
+    try:
+        parts = [LISTS[field](part.strip()) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UserError(
+            f"--config.{field}={text}: expected whole numbers with commas, such as 1,4"
+        ) from None
+    return tuple(dict.fromkeys(parts))
+
+
+def set_of(study, name: str) -> dict:
+    """All `data.*` fields of a data set."""
+    _require_known("data set", name, list(study.sets))
+    given = study.sets[name].to_dict()
+    fields = configuration.data_fields(given.get("source", data.DEFAULTS["source"]))
+    _require_fields(given, fields, f"sets.{name}")
+    return fields | {"name": name} | given
+
+
+def variant_of(study, name: str) -> dict:
+    """What a name in `methods` sets: all of `method.*`, and pieces of other parts."""
+    from apt_jax.methods import METHODS  # imports jax
+
+    _require_known("method", name, [*METHODS, *study.variants])
+    given = study.variants[name].to_dict() if name in study.variants else {}
+    common = configuration.COMMON
+    parts = [part for part in common if isinstance(common[part], dict)]
+    _require_fields(given, ["method", *parts], f"variants.{name}")
+    for part in given.keys() & set(parts):
+        _require_fields(given[part], common[part], f"variants.{name}.{part}")
+    own = given.get("method", {})
+    _require_known("method", own.get("name", name), list(METHODS))
+    fields = configuration.method_fields(own.get("name", name))
+    _require_fields(own, fields, f"variants.{name}.method")
+    recipe = common["train"] | given.get("train", {})
+    return given | {"method": fields | own, "train": recipe}
+
+
+def set_field(study, field: str, text: str):
+    """Sets a field of the study; a variant's are of the types of a run's fields."""
+    table, _, rest = field.partition(".")
+    name, _, inner = rest.partition(".")
+    if table != "variants" or name not in study.variants:
+        _require_fields([field], configuration.flat(study), "--config")
+        configuration.set_field(study, field, text)
+        return
+    try:
+        configuration.set_field(study.variants[name], inner, text)
+    except UserError as error:
+        of_run, of_variant = "--config.", f"--config.variants.{name}."
+        raise UserError(str(error).replace(of_run, of_variant)) from None
+
+
+def cells(study) -> list[Cell]:
+    """Every cell of a study, data set by data set, the seeds of a method together.
+
+    Raises:
+        UserError: for values out of range, all of them at once, and for settings that a
+            method refuses.
+    """
+    from apt_jax.methods import make
+
+    found = [
+        Cell(dataset, method, shots, seed, run_of(study, dataset, method, shots, seed))
+        for dataset in study.datasets
+        for method in study.methods
+        for shots in study.shots
+        for seed in study.seeds
+    ]
+    for cell in found:
+        configuration.require_sound(cell.config)
+    for cell in {cell.method: cell for cell in found}.values():
+        fields = cell.config.method.to_dict()
+        make(fields.pop("name"), **fields)
+    return found
+
+
+def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDict:
+    """The configuration of one cell, as train.py would read it."""
+    variant, fields = study.variants[method].to_dict(), study.sets[dataset].to_dict()
+    config = configuration.default(variant["method"]["name"], fields["source"])
+    with config.ignore_type():
+        for name in configuration.COMMON.keys() - set(OF_A_RUN):
+            value = study[name]
+            if not isinstance(value, ConfigDict):
+                config[name] = value
+                continue
+            own = variant.get(name, {})
+            said = {field: own[field] for field in own if own[field] is not None}
+            config[name].update(value.to_dict() | said)
+        config.method.update(variant["method"])
+        config.data.update(_data_of(study, fields))
+        config.shots, config.seed = shots, seed
+    return config
+
+
+def _data_of(study, fields):
+    """`data.*` of a cell: the set's, what the study says of all, paths below the root."""
+    of_all = study.data.to_dict()
+    root = of_all.pop("root")
+    said = {name: v for name, v in of_all.items() if v != data.DEFAULTS[name]}
+    below = {name: str(Path(root) / fields[name]) for name in PATHS if fields[name]}
+    return fields | said | (below if root else {})
+
+
+def _require_known(what, name, names):
+    if name not in names:
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+        hint = (
+            f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(names)}"
+        )
+        raise UserError(f"unknown {what} {name!r}; {hint}")
+
+
+def _require_fields(given, fields, where):
+    for name in given:
+        if name not in fields:
+            nearest = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
+            hint = f"did you mean {nearest[0]}?" if nearest else "see --help"
+            raise UserError(f"unknown field {where}.{name}; {hint}")

@@ -1,0 +1,280 @@
+"""The story of a grid, from a study to a report, top to bottom.
+
+plan      every cell of the study; finished ones are found, changed ones refused
+prepare   every data set is read and checked before anything is trained
+work      data set by data set: frozen outputs once, seeds of a method together
+publish   grid.csv, grid.md and figures from the files of the cells
+"""
+
+import dataclasses
+import itertools
+import shlex
+import sys
+import time
+import traceback
+from typing import Any
+
+import jax
+
+from apt_jax.errors import UserError
+from apt_jax.evaluation import batches, predict_batch
+from apt_jax.experiment import judge
+from apt_jax.grid.cells import Cells
+from apt_jax.grid.shared import Shared
+from apt_jax.grid.study import Cell, cells
+from apt_jax.methods import require_fit
+from apt_jax.methods.base import Recipe
+from apt_jax.methods.task import Task
+from apt_jax.preparation import Prepared, load_clip
+from apt_jax.progress import progress
+from apt_jax.record import card, chosen_recipe, resolved, set_by_hand, split_of
+from apt_jax.report.grid import write_report
+from apt_jax.report.parameters import count
+from apt_jax.restore import seed_key
+from apt_jax.training import loop
+from apt_jax.uncertainty.ensemble import member_keys, require_members
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A cell, ready to train."""
+
+    cell: Cell
+    prepared: Prepared
+    task: Task  # with the shots
+    recipe: Recipe | None
+
+    @property
+    def key(self):
+        return member_keys(seed_key(self.cell.seed, "train"), self.method.members)
+
+    @property
+    def method(self):
+        return self.prepared.method
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """What training gave a run, and what it cost."""
+
+    params: Any
+    seconds: float  # of this run: the share of it, if several trained together
+    compile_seconds: float  # before the first epoch, of all that trained together
+    bytes: int | None  # of the compiled epoch; None if there is none
+    together: int = 1
+
+
+def run(study, folder, arguments=()):
+    """Runs, or finishes, the cells of a study in `folder`, and writes the report.
+
+    Raises:
+        UserError: for what is wrong with study or data, before any work; and in the
+            end, if cells failed: what each said is in grid.md.
+    """
+    planned, store = cells(study), Cells(folder)
+    store.claim(planned)
+    left = [cell for cell in planned if not store.finished(cell)]
+    print(f"{len(planned)} cells, {len(planned) - len(left)} of them done already")
+    failures = work(planned, left, store) if left else {}
+    done = [store.read(cell) for cell in planned if store.finished(cell)]
+    failed = {str(cell): message_of(error) for cell, error in failures.items()}
+    command = shlex.join(["python", "-m", "apt_jax.grid", *arguments])
+    print(write_report(store.folder, done, failed, command))
+    if failures:
+        raise_failures(failures, store.folder)
+
+
+def work(planned, left, store) -> dict[Cell, Exception]:
+    """Finishes the cells that are left; returns those that failed, and why."""
+    clip = load_clip(begun(planned, left[0], store))
+    shared = {
+        dataset: Shared(clip, [cell for cell in planned if cell.dataset == dataset])
+        for dataset in dict.fromkeys(cell.dataset for cell in left)
+    }
+    for cell in left:
+        shared[cell.dataset].prepared(cell)
+    failures = {}
+    with progress(len(left), "grid", "cells") as advance:
+        for dataset, of_dataset in itertools.groupby(left, lambda cell: cell.dataset):
+            of_seeds = lambda cell: (cell.method, cell.shots)  # noqa: E731
+            for _, group in itertools.groupby(of_dataset, of_seeds):
+                group = list(group)
+                failures |= finish(shared[dataset], group, store)
+                advance(len(group), failed=len(failures))
+            del shared[dataset]  # its frozen outputs may be large
+    return failures
+
+
+def begun(planned, cell, store):
+    """The configuration of a cell, with the dtype that finished cells were made with.
+
+    What "auto" means is measured, and may change between two starts of a grid.
+    """
+    config = cell.config.copy_and_resolve_references()
+    for other in planned:
+        if store.finished(other):
+            backbone = store.read(other)["protocol"]["backbone"]
+            config.clip.dtype = backbone["dtype"]
+            with config.ignore_type():
+                config.clip.revision = backbone["revision"]
+            break
+    return config
+
+
+def finish(shared, group, store) -> dict[Cell, Exception]:
+    """Trains, judges and writes cells that differ in their seed; returns the failed.
+
+    Cells that fail together are tried again alone, so that a failure is of its cell.
+    """
+    group = [cell for cell in group if not store.finished(cell)]
+    try:
+        runs = [ready(shared, cell) for cell in group]
+        for one, trained in zip(runs, train(runs), strict=True):
+            store.write(one.cell, *judged(shared, one, trained))
+    except Exception as error:  # whatever it is, other cells can go on
+        if len(group) > 1:
+            alone = [finish(shared, [cell], store) for cell in group]
+            return {cell: why for failed in alone for cell, why in failed.items()}
+        if not isinstance(error, UserError):
+            traceback.print_exc()
+        return {group[0]: error}
+    return {}
+
+
+def ready(shared, cell) -> Run:
+    """The cell with its shots; raises `UserError` if its method cannot do the task."""
+    prepared = shared.prepared(cell)
+    require_fit(prepared.method, shared.task(prepared))
+    task = shared.with_shots(cell, prepared)
+    recipe = chosen_recipe(prepared.method.recipe(task), cell.config.train)
+    require_members(prepared.method, recipe)
+    return Run(cell, prepared, task, recipe)
+
+
+def train(runs: list[Run]) -> list[Trained]:
+    """Trains runs that differ in seed and shots only, together if they can."""
+    first = runs[0]
+    if first.recipe is None:
+        return [fit(one) for one in runs]
+    alike = len({(one.task.num_shots, one.recipe) for one in runs}) == 1
+    cached = first.method.inputs != "pixels"
+    # The members of an ensemble train together already.
+    if len(runs) > 1 and alike and cached and first.method.members == 1:
+        return train_together(runs)
+    return [train_alone(one) for one in runs]
+
+
+def fit(one: Run) -> Trained:
+    state, line = loop.fit(one.method, one.task, one.key)
+    return Trained(state.params, line.seconds, 0.0, None)
+
+
+def train_alone(one: Run) -> Trained:
+    state = loop.start(one.method, one.task, one.recipe, one.key)
+    return timed(one, one.task, state, one.key)
+
+
+def train_together(runs: list[Run]) -> list[Trained]:
+    first = runs[0]
+    task = loop.together([one.task for one in runs])
+    states = [loop.start(one.method, one.task, one.recipe, one.key) for one in runs]
+    keys = jax.numpy.stack([one.key for one in runs])
+    of_all = timed(first, task, loop.stack(states), keys)
+    seconds = of_all.seconds / len(runs)
+    return [
+        dataclasses.replace(
+            of_all,
+            params=loop.unstack(of_all.params, index),
+            seconds=seconds,
+            together=len(runs),
+        )
+        for index in range(len(runs))
+    ]
+
+
+def timed(one: Run, task, state, key) -> Trained:
+    """Trains from `state`, compilation told apart."""
+    began = time.monotonic()
+    epoch = loop.run_epoch.lower(one.method, one.recipe, state, task, key)
+    size = bytes_of(epoch.compile())
+    compiled = time.monotonic()
+    key = jax.random.clone(key)
+    params = loop.train(one.method, task, one.recipe, state, key)
+    jax.block_until_ready(params)
+    return Trained(params, time.monotonic() - compiled, compiled - began, size)
+
+
+def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
+    """The protocol card, the rows and the cost of a run that is trained."""
+    cell, prepared, method = one.cell, one.prepared, one.method
+    test, task = shared.test(cell, prepared), shared.task(prepared)
+    labels = [item.label for item in prepared.dataset.test]
+
+    def evaluate(zero_shot):
+        of_cell = (cell.config, method, trained.params, task, test, labels)
+        return judge(*of_cell, zero_shot=zero_shot)
+
+    evaluations = shared.judged(cell, prepared, evaluate)
+    config = resolved(cell.config, prepared, one.recipe)
+    by_hand = set_by_hand(cell.config)
+    protocol = card(config, prepared, split_of(prepared), by_hand)
+    tower = shared.tower_seconds(method)
+    cost = {
+        "trainable_parameters": count(method.parts(trained.params)[0]),
+        "train_seconds": trained.seconds,
+        "compile_seconds": trained.compile_seconds,
+        "trained_together": trained.together,
+        "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
+        "peak_memory_mb": peak_megabytes(cell, method, trained, task, test),
+    }
+    return protocol, [evaluation.row for evaluation in evaluations], cost
+
+
+def peak_megabytes(cell, method, trained, task, test) -> float:
+    """Memory of the cell's largest program: its compiled epoch or test batch.
+
+    Of each what goes in (the frozen weights that it reads among it), what comes out, and
+    what it needs in between, as the compiler laid it out. The process as a whole would
+    only show the largest cell so far.
+    """
+    stored, contents, _ = next(batches(test))
+    chance = (None, None)
+    if method.stochastic:
+        chance = (seed_key(cell.seed, "judge"), cell.config.eval.samples)
+    batch = predict_batch.lower(
+        method, trained.params, task, stored, contents, *chance
+    ).compile()
+    return max(bytes_of(batch), trained.bytes or 0) / 2**20
+
+
+def bytes_of(compiled) -> int:
+    """Arguments, results and temporaries of a compiled program."""
+    memory = compiled.memory_analysis()
+    return (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.temp_size_in_bytes
+    )
+
+
+def message_of(error) -> str:
+    """What a failed cell says, on one line."""
+    said = " ".join(str(error).split())
+    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"
+
+
+def raise_failures(failures, folder):
+    """Raises one `UserError` for cells that can be mended, else the first bug itself."""
+    bugs = [error for error in failures.values() if not isinstance(error, UserError)]
+    if bugs:
+        print(
+            f"error: {len(failures)} cells failed; see {folder}/grid.md",
+            file=sys.stderr,
+        )
+        raise bugs[0]
+    cell, error = next(iter(failures.items()))
+    raise UserError(
+        f"{len(failures)} cells failed, the first ({cell}): {error}; all of them stand "
+        f"in {folder}/grid.md, and the same command tries them again"
+    )

@@ -1,0 +1,339 @@
+"""grid.csv, grid.md and figures, from the cells of a grid.
+
+A method stands for its best-informed prediction, the last of its evaluations: Monte-Carlo
+if it has dropout, the ensemble if it has members, else one pass. The rows of the others
+are there too, under "NAME, one pass".
+"""
+
+import csv
+import datetime
+import io
+import statistics
+from pathlib import Path
+
+from apt_jax.files import write_text
+from apt_jax.metrics.paired import LEVEL, paired_difference
+from apt_jax.report.figures import over_shots, write_figure
+from apt_jax.report.tables import render
+
+NAMES = ("dataset", "method", "shots", "seed")
+FIGURES = (
+    "accuracy",
+    "nll",
+    "brier",
+    "ece",
+    "predictive_entropy",
+    "expected_entropy",
+    "mutual_information",
+)
+COSTS = (
+    "trainable_parameters",
+    "train_seconds",
+    "compile_seconds",
+    "trained_together",
+    "test_ms_per_image",
+    "peak_memory_mb",
+)
+# Of each figure: its title, what it is shown in, digits, and whether more is better.
+SHOWN = {
+    "accuracy": ("Accuracy, %", 100, 1, True),
+    "nll": ("NLL, nats", 1, 3, False),
+    "ece": ("ECE, %", 100, 1, False),
+}
+# The columns of the cost table.
+PRICED = (
+    ("trainable_parameters", "trained parameters", "%d"),
+    ("train_seconds", "train, s", "%.2f"),
+    ("compile_seconds", "compile, s", "%.1f"),
+    ("test_ms_per_image", "test, ms an image", "%.2f"),
+    ("peak_memory_mb", "peak memory, MB", "%.3g"),
+)
+COMPARED = ("accuracy", "nll")
+BASE = "zero_shot"
+
+
+def write_report(
+    folder, cells: list[dict], failed: dict[str, str], command: str
+) -> str:
+    """Writes grid.csv, grid.md and figures/; returns a table for the terminal.
+
+    Args:
+        cells: the contents of finished cells.
+        failed: what each failed cell said, by its name.
+        command: the command line that made them.
+    """
+    folder = Path(folder)
+    write_text(folder / "grid.csv", csv_of(cells))
+    sets = {
+        name: Table([cell for cell in cells if cell["dataset"] == name])
+        for name in dict.fromkeys(cell["dataset"] for cell in cells)
+    }
+    sections = [section_of(name, table) for name, table in sets.items()]
+    parts = [heading(cells, failed, command), *sections, failures_of(failed)]
+    write_text(folder / "grid.md", "\n".join(filter(None, parts)))
+    for name, table in sets.items():
+        for figure, (title, unit, *_) in SHOWN.items():
+            drawn = over_shots(
+                table.curves(figure), name, title, unit=unit, reference=BASE
+            )
+            write_figure(folder / "figures" / f"{name}-{figure}.png", drawn)
+    terminal = [terminal_table(name, table) for name, table in sets.items()]
+    return "\n\n".join([*terminal, f"report and figures: {folder / 'grid.md'}"])
+
+
+class Table:
+    """The rows of one data set: by label and shots, the evaluation of each seed."""
+
+    def __init__(self, cells):
+        self.cells = cells
+        self.shots = sorted({cell["shots"] for cell in cells}, key=many)
+        self.rows, self.methods = {}, []
+        for cell in cells:
+            self._add(cell)
+
+    def _add(self, cell):
+        method, last = cell["method"], cell["evaluations"][-1]
+        if method not in self.methods:
+            self.methods.append(method)
+        self._row(method, cell)[cell["seed"]] = last
+        for evaluation in cell["evaluations"][:-1]:
+            name = evaluation["name"]
+            label = BASE if name == BASE else f"{method}, one pass"
+            self._row(label, cell).setdefault(cell["seed"], evaluation)
+
+    def _row(self, label, cell):
+        return self.rows.setdefault(label, {}).setdefault(cell["shots"], {})
+
+    def values(self, label, shots, figure) -> dict[int, float]:
+        """The figure of each seed."""
+        of_seeds = self.rows.get(label, {}).get(shots, {})
+        return {seed: of_seeds[seed][figure] for seed in sorted(of_seeds)}
+
+    def best(self, shots, figure) -> str:
+        """The method with the best mean, among those that have all seeds of the cell."""
+        found = {label: self.values(label, shots, figure) for label in self.candidates}
+        most = max(map(len, found.values()))
+        means = {
+            label: statistics.fmean(values.values())
+            for label, values in found.items()
+            if len(values) == most
+        }
+        return (max if SHOWN[figure][3] else min)(means, key=means.get)
+
+    @property
+    def candidates(self):
+        """The methods, and zero-shot CLIP if it is not one of them."""
+        base = [BASE] if BASE in self.rows and BASE not in self.methods else []
+        return [*base, *self.methods]
+
+    def ordered(self, figure="accuracy"):
+        """Labels, the best at the most shots first, one-pass rows below their method."""
+        shots, more = self.shots[-1], SHOWN[figure][3]
+
+        def worth(label):
+            values = self.values(label, shots, figure).values()
+            mean = statistics.fmean(values) if values else float("-inf")
+            return -mean if more else mean
+
+        below = lambda label: [n for n in (f"{label}, one pass",) if n in self.rows]  # noqa: E731
+        methods = sorted(self.candidates, key=worth)
+        return [name for label in methods for name in (label, *below(label))]
+
+    def curves(self, figure) -> dict:
+        """{label: (shots, means, deviations)} of what counts of each method."""
+        curves = {}
+        for label in self.candidates:
+            found = {shots: self.values(label, shots, figure) for shots in self.shots}
+            found = {shots: list(by.values()) for shots, by in found.items() if by}
+            means = [statistics.fmean(values) for values in found.values()]
+            curves[label] = (list(found), means, list(map(spread, found.values())))
+        return curves
+
+
+def csv_of(cells) -> str:
+    """A row a cell and evaluation, in full precision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*NAMES, "evaluation", "samples", *FIGURES, *COSTS])
+    for cell in cells:
+        for row in cell["evaluations"]:
+            named = [*(cell[name] for name in NAMES), row["name"], row["samples"]]
+            figures = [row[name] for name in FIGURES]
+            writer.writerow([*named, *figures, *(cell["cost"][name] for name in COSTS)])
+    return text.getvalue()
+
+
+def heading(cells, failed, command) -> str:
+    """What was run, on what, by which code."""
+    cards = [cell["protocol"] for cell in cells]
+    seeds = sorted({cell["seed"] for cell in cells})
+    backbones = [f"{b['name']}, {b['dtype']}" for b in (c["backbone"] for c in cards)]
+    today = datetime.datetime.now(datetime.UTC).date()
+    facts = {
+        "command": f"`{command}`",
+        "cells": f"{len(cells)} done, {len(failed)} failed",
+        "seeds": ", ".join(map(str, seeds)),
+        "backbone": "; ".join(dict.fromkeys(backbones)),
+        "device": "; ".join(dict.fromkeys(card["device"] for card in cards)),
+        "jax": "; ".join(dict.fromkeys(card["versions"]["jax"] for card in cards)),
+        "commit": "; ".join(dict.fromkeys(str(card["commit"]) for card in cards)),
+        "written": f"{today} (UTC)",
+    }
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    reading = (
+        "Mean ± standard deviation (ddof 1) over seeds. A method stands for its "
+        "best-informed prediction: Monte-Carlo dropout if it has any, the ensemble if it "
+        'has members, else one pass; where both exist, "one pass" is beneath.'
+    )
+    return "\n".join(["# Grid", "", *lines, "", reading, ""])
+
+
+def section_of(name, table) -> str:
+    """All tables of one data set."""
+    parts = [f"## {name}", ""]
+    for figure, (title, *_) in SHOWN.items():
+        picture = f"![{title} over shots](figures/{name}-{figure}.png)"
+        parts += [f"### {title}", "", means_table(table, figure), "", picture, ""]
+    parts += [
+        "### Compared over seeds",
+        "",
+        f"Mean paired difference over the seeds ± half of its {100 * LEVEL:.0f} % interval "
+        "(Student's t, not corrected for the number of comparisons); a tie is a "
+        "difference whose interval holds 0, bold is one whose does not. Accuracy in "
+        "points, NLL in nats.",
+        "",
+    ]
+    for shots in table.shots:
+        parts += [f"{spell(shots)}:", "", comparison(table, shots), ""]
+    parts += [
+        f"### Cost, {spell(table.shots[-1])}",
+        "",
+        costs(table),
+        "",
+        COSTS_MEAN,
+        "",
+    ]
+    return "\n".join(parts)
+
+
+COSTS_MEAN = (
+    "Medians over seeds. Train seconds: of one seed, its share if seeds trained together, "
+    "compilation apart but for methods that fit at once. Test ms an image: the frozen "
+    "tower and the method with all its samples. Peak memory: the largest compiled program "
+    "of the cell (an epoch of all seeds that train together, or a test batch), with "
+    "frozen weights, arguments and temporaries; not that of the process."
+)
+
+
+def means_table(table, figure) -> str:
+    """Mean ± deviation of a figure: a row a label, a column a number of shots."""
+    return markdown(["", *map(spell, table.shots)], means_rows(table, figure))
+
+
+def means_rows(table, figure):
+    _, unit, digits, _ = SHOWN[figure]
+    return [
+        [label]
+        + [
+            mean_of(table.values(label, shots, figure).values(), unit, digits)
+            for shots in table.shots
+        ]
+        for label in table.ordered(figure)
+    ]
+
+
+def comparison(table, shots) -> str:
+    """Each method against zero-shot CLIP and against the best, figure by figure."""
+    columns, best = [""], {}
+    for figure in COMPARED:
+        best[figure] = table.best(shots, figure)
+        columns += [SHOWN[figure][0], "− zero-shot", f"− best ({best[figure]})"]
+    rows = []
+    for label in table.ordered():
+        if label not in table.candidates:
+            continue
+        row = [label]
+        for figure in COMPARED:
+            _, unit, digits, _ = SHOWN[figure]
+            values = table.values(label, shots, figure)
+            row.append(mean_of(values.values(), unit, digits))
+            for other in (BASE, best[figure]):
+                row.append(
+                    ""
+                    if label == other
+                    else against(table, shots, figure, label, other)
+                )
+        rows.append(row)
+    return markdown(columns, rows)
+
+
+def against(table, shots, figure, label, other) -> str:
+    """The paired difference of two methods in words; nothing without common seeds."""
+    _, unit, digits, _ = SHOWN[figure]
+    ours, theirs = (table.values(name, shots, figure) for name in (label, other))
+    seeds = sorted(ours.keys() & theirs.keys())
+    if not seeds:
+        return ""
+    found = paired_difference([ours[s] for s in seeds], [theirs[s] for s in seeds])
+    mean = f"{unit * found.mean:+.{digits}f}"
+    if len(seeds) == 1:
+        return f"{mean} (one seed)"
+    shown = f"{mean} ± {unit * found.half_width:.{digits}f}"
+    return f"{shown} (tie)" if found.tie else f"**{shown}**"
+
+
+def costs(table) -> str:
+    """The cost table, at the most shots."""
+    most = [cell for cell in table.cells if cell["shots"] == table.shots[-1]]
+    rows = []
+    for method in table.methods:
+        found = [cell["cost"] for cell in most if cell["method"] == method]
+        if found:
+            medians = {
+                name: statistics.median(c[name] for c in found) for name in COSTS
+            }
+            rows.append([method, *(form % medians[name] for name, _, form in PRICED)])
+    return markdown(["", *(title for _, title, _ in PRICED)], rows)
+
+
+def failures_of(failed) -> str:
+    """What failed cells said; nothing if none did."""
+    if not failed:
+        return ""
+    lines = [f"- {name}: {message}" for name, message in failed.items()]
+    return "\n".join(["## Failed cells", "", *lines, ""])
+
+
+def terminal_table(name, table) -> str:
+    """Accuracy over shots."""
+    columns = [f"{name}: accuracy, %", *map(spell, table.shots)]
+    return render(columns, means_rows(table, "accuracy"))
+
+
+def markdown(columns, rows) -> str:
+    """A table in Markdown, the first column to the left and figures to the right."""
+    rule = ["---", *["--:"] * (len(columns) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def mean_of(values, unit, digits) -> str:
+    """Mean ± deviation; a dash without values, the value alone of one."""
+    values = [unit * value for value in values]
+    if not values:
+        return "–"
+    mean = f"{statistics.fmean(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ± {spread(values):.{digits}f}"
+
+
+def spread(values) -> float:
+    """The standard deviation (ddof 1); 0 of one value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def spell(shots) -> str:
+    return "all shots" if shots == 0 else "1 shot" if shots == 1 else f"{shots} shots"
+
+
+def many(shots) -> float:
+    """Shots in order: 0 is all of them."""
+    return shots or float("inf")

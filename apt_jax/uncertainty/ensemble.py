@@ -1,0 +1,70 @@
+"""Seed ensembles: several trainings of one method on the same shots, judged as one.
+
+Lakshminarayanan et al. 2017, arXiv:1612.01474. With p_m the prediction of member m,
+m = 1..M, which is itself a mean over T Monte-Carlo samples if the method has dropout:
+
+    mean      p = (1/M) sum_m p_m                     probabilities, not logits
+    expected entropy  (1/M) sum_m E_m                 E_m the expected entropy of member m
+
+so mutual information is what members (and their samples) disagree on. Kept are running
+sums, as for samples. Members differ in all that is random: initialisation, order and
+views of the images, dropout. The first is the run that a single one would be.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from apt_jax.errors import UserError
+from apt_jax.uncertainty.monte_carlo import Prediction
+
+OTHERS = 2  # what the keys of other members are folded with; 0 and 1 have other uses
+
+
+def member_keys(key, members: int) -> Array:
+    """[M] keys of the members, the first of them `key`; `key` itself for one member."""
+    if members == 1:
+        return key
+    others = jax.random.fold_in(key, OTHERS)
+    folded = jax.vmap(jax.random.fold_in, (None, 0))(others, jnp.arange(1, members))
+    return jnp.concatenate([jax.random.clone(key)[None], folded])
+
+
+def mean_over_members(predict, params, keys=None) -> Prediction:
+    """The mean of the members' predictions, one member at a time.
+
+    Args:
+        predict: `predict(params, key)` gives the `Prediction` of one member.
+        params: of all members, with a leading axis.
+        keys: [M], or None for predictions without chance.
+    """
+
+    def one_member(sums, member):
+        of_member = predict(*member)
+        log_sum = jnp.logaddexp(sums.log_probs, of_member.log_probs)
+        return Prediction(
+            log_sum, sums.expected_entropy + of_member.expected_entropy
+        ), ()
+
+    members = jax.tree.leaves(params)[0].shape[0]
+    like = jax.eval_shape(lambda members: predict(*_first(members)), (params, keys))
+    empty = Prediction(
+        jnp.full(like.log_probs.shape, -jnp.inf), jnp.zeros(like.expected_entropy.shape)
+    )
+    sums, _ = jax.lax.scan(one_member, empty, (params, keys))
+    log_probs, expected_entropy, _ = sums
+    return Prediction(log_probs - jnp.log(members), expected_entropy / members)
+
+
+def _first(members):
+    return jax.tree.map(lambda array: array[0], members)
+
+
+def require_members(method, recipe):
+    """Refuses an ensemble of a method whose members would all be equal."""
+    if method.members > 1 and recipe is None:
+        raise UserError(
+            f"method.members={method.members}: {type(method).__name__} is fitted at "
+            "once to one solution, so all members would be equal; drop "
+            "--config.method.members, or choose a method that trains"
+        )

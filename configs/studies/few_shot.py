@@ -1,0 +1,25 @@
+"""Every method, 1, 4 and 16 shots, three seeds, on the drawn aircraft.
+
+    python -m apt_jax.grid --config configs/studies/few_shot.py --workdir runs/few_shot
+
+Needs no network and no files of your own. The same command goes on where it was stopped.
+Narrow it with --config.methods=apt,coop --config.shots=1,4; a name in `methods` that
+is no method stands in `variants`: a method's own fields, its training, anything that a
+run's configuration has (apt_jax/grid/study.py).
+"""
+
+from apt_jax.grid import study
+from apt_jax.methods import METHODS
+
+
+def get_config(arg=None):
+    c = study.default()
+    c.methods = (*METHODS, "tip_adapter_f")
+    c.variants = {"tip_adapter_f": {"method": {"name": "tip_adapter", "trained": True}}}
+    c.datasets = ("synthetic",)
+    c.sets = {"synthetic": {"source": "synthetic"}}
+    c.shots, c.seeds = (1, 4, 16), (1, 2, 3)
+    c.clip.checkpoint = "tiny"
+    c.clip.dtype = "float32"
+    c.augment.area = 0.5  # of a picture this small, a crop of 8 % shows nothing
+    return c

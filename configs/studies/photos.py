@@ -1,0 +1,44 @@
+r"""Every method, 1, 4 and 16 shots, three seeds, on four sets of photographs.
+
+    python -m apt_jax.grid --config configs/studies/photos.py --workdir runs/photos \
+        --config.data.root=PHOTOS --config.clip.checkpoint=CHECKPOINT
+
+PHOTOS holds the unpacked images and the split files as `sets` below names them; other
+places are --config.sets.eurosat.root=... and so on, absolute or relative to PHOTOS.
+"""
+
+from apt_jax.grid import study
+from apt_jax.methods import METHODS
+
+
+def get_config(arg=None):
+    c = study.default()
+    c.methods = (*METHODS, "tip_adapter_f")
+    c.variants = {"tip_adapter_f": {"method": {"name": "tip_adapter", "trained": True}}}
+    c.datasets = ("caltech101", "oxford_flowers17", "imagewoof", "eurosat")
+    c.sets = {
+        "caltech101": {
+            "source": "coop",
+            "root": "caltech-101/101_ObjectCategories",
+            "split_file": "splits/split_zhou_Caltech101.json",
+        },
+        "oxford_flowers17": {
+            "source": "coop",
+            "root": "oxford_flowers17/jpg",
+            "split_file": "oxford_flowers17/split_seed1_OxfordFlowers17.json",
+        },
+        "imagewoof": {
+            "source": "coop",
+            "root": "imagewoof",
+            "split_file": "imagewoof/split_seed1_Imagewoof.json",
+        },
+        "eurosat": {
+            "source": "coop",
+            "root": "eurosat/2750",
+            "split_file": "eurosat/split_zhou_EuroSAT_subset.json",
+        },
+    }
+    c.shots, c.seeds = (1, 4, 16), (1, 2, 3)
+    c.clip.checkpoint = "openai/clip-vit-base-patch16"
+    c.clip.dtype = "float32"  # "auto" measures, and may change with the machine's load
+    return c

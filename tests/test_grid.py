@@ -1,0 +1,333 @@
+"""The grid: every cell once, its numbers those of a run, whatever happens in between."""
+
+import csv
+import functools
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from toy import photo_folder, toy_folder
+
+from apt_jax import experiment
+from apt_jax.clip import checkpoint
+from apt_jax.errors import UserError
+from apt_jax.grid import shared, study, work
+from apt_jax.grid.__main__ import main
+from apt_jax.grid.cells import Cells
+
+STUDY = """
+from apt_jax.grid import study
+
+def get_config(arg=None):
+    c = study.default()
+    c.methods = ("zero_shot", "task_res", "small_apt")
+    c.variants = {{
+        "small_apt": {{
+            "method": {{"name": "apt", "heads": 2}},
+            "train": {{"epochs": 1, "learning_rate": 0.05}},
+        }}
+    }}
+    c.datasets = ("colours",)
+    c.sets = {{"colours": {{"source": "folder", "root": "photos"}}}}
+    c.shots, c.seeds = (2,), (1, 2)
+    c.data.root = {root!r}
+    c.clip.checkpoint = {clip!r}
+    c.clip.dtype = "float32"
+    c.features.cache_dir = ""
+    c.augment.views = 2
+    c.train.epochs = 2
+    c.eval.samples = 3
+    return c
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_clip():
+    """One CLIP for all starts: another one would compile everything anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "load", functools.cache(checkpoint.load))
+        yield
+
+
+@pytest.fixture(scope="module")
+def config_file(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    photo_folder(root / "photos")
+    path = root / "study.py"
+    path.write_text(STUDY.format(root=str(root), clip=str(toy_folder())))
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoded():
+    """How often images were encoded, by what they were for."""
+    return {"encode_shots": 0, "encode_test": 0}
+
+
+@pytest.fixture(scope="module")
+def finished(config_file, tmp_path_factory, encoded):
+    """The folder of a finished grid: six cells."""
+    folder = tmp_path_factory.mktemp("grids") / "grid"
+    with pytest.MonkeyPatch.context() as patch:
+        for name in encoded:
+            counted = counting(encoded, name, getattr(shared, name))
+            patch.setattr(shared, name, counted)
+        start(config_file, folder)
+    return folder
+
+
+def counting(counts, name, function):
+    def counted(*arguments):
+        counts[name] += 1
+        return function(*arguments)
+
+    return counted
+
+
+def start(config_file, folder, *fields):
+    main(["--config", str(config_file), "--workdir", str(folder), *fields])
+
+
+def planned(config_file, *fields):
+    arguments = ["--config", str(config_file), "--workdir", "x", *fields]
+    return study.cells(study.read(arguments)[0])
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in (folder / "cells").rglob("*.json")}
+
+
+def test_every_cell_has_a_file_and_every_evaluation_a_row(finished):
+    names = sorted(str(p.relative_to(finished / "cells")) for p in contents(finished))
+    assert len(names) == 6
+    assert names[0] == "colours/small_apt/2shot-seed1.json"
+    with open(finished / "grid.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kinds = [(row["method"], row["evaluation"]) for row in rows if row["seed"] == "1"]
+    assert kinds == [
+        ("zero_shot", "zero_shot"),
+        ("task_res", "zero_shot"),
+        ("task_res", "deterministic"),
+        ("small_apt", "zero_shot"),
+        ("small_apt", "deterministic"),
+        ("small_apt", "mc_dropout"),
+    ]
+    assert all(float(row["peak_memory_mb"]) > 0 for row in rows)
+    pictures = {path.name for path in (finished / "figures").iterdir()}
+    assert pictures == {f"colours-{name}.png" for name in ("accuracy", "nll", "ece")}
+    assert "| small_apt, one pass |" in (finished / "grid.md").read_text()
+
+
+def test_every_image_is_encoded_once_for_all_cells(finished, encoded):
+    # Views of the shots depend on the seed; test images do not. Embeddings are taken
+    # from the tokens that another method needs.
+    assert encoded == {"encode_shots": 2, "encode_test": 1}
+
+
+@pytest.mark.parametrize("method", ["task_res", "small_apt"])
+def test_a_cell_has_the_numbers_of_a_run_of_its_configuration(
+    finished, config_file, method, tmp_path
+):
+    cell = next(c for c in planned(config_file) if (c.method, c.seed) == (method, 2))
+    found = Cells(finished).read(cell)
+    expected = experiment.run(cell.config, tmp_path / "run")
+    for ours, theirs in zip(found["evaluations"], expected["evaluations"], strict=True):
+        assert ours.keys() == theirs.keys()
+        for name, value in theirs.items():
+            # Embeddings come from the program that also makes the tokens.
+            close = value if isinstance(value, str) else pytest.approx(value, abs=1e-5)
+            assert ours[name] == close
+    ours, theirs = found["protocol"], expected["protocol"]
+    # How often a run is saved is its own concern.
+    assert ours | {"commit": None} == theirs | {"commit": None}
+    trained = "trainable_parameters"
+    assert found["cost"][trained] == expected["cost"][trained]
+
+
+def test_a_finished_cell_is_never_run_again_and_a_killed_grid_goes_on(
+    finished, config_file, tmp_path, monkeypatch, capsys
+):
+    class Killed(BaseException):
+        pass
+
+    class Dying(Cells):
+        def write(self, cell, *content):
+            super().write(cell, *content)
+            if cell.method == "task_res":
+                raise Killed  # between the two seeds that trained together
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "Cells", Dying)
+        with pytest.raises(Killed):
+            start(config_file, tmp_path / "grid")
+    before = contents(tmp_path / "grid")
+    assert len(before) == 3
+    start(config_file, tmp_path / "grid")
+    assert "6 cells, 3 of them done already" in capsys.readouterr().out
+    after = contents(tmp_path / "grid")
+    assert before.items() <= after.items()
+    for path, content in contents(finished).items():
+        of_killed = after[tmp_path / "grid" / path.relative_to(finished)]
+        one, other = (json.loads(x)["evaluations"] for x in (content, of_killed))
+        assert one == other
+    monkeypatch.setattr(work, "work", None)  # nothing is left to do
+    start(config_file, tmp_path / "grid")
+
+
+def test_a_failed_cell_is_reported_and_the_others_are_done(config_file, tmp_path):
+    folder = tmp_path / "grid"
+    with pytest.raises(UserError, match=r"2 cells failed.*does not divide.*grid\.md"):
+        start(
+            config_file,
+            folder,
+            "--config.methods=small_apt,zero_shot",
+            "--config.variants.small_apt.method.heads=3",
+        )
+    assert len(contents(folder)) == 2
+    report = (folder / "grid.md").read_text()
+    assert "- cells: 2 done, 2 failed" in report
+    assert "- colours, small_apt, 2 shots, seed 2: method.heads=3 does not" in report
+
+
+def test_of_seeds_that_fail_together_only_the_one_at_fault_fails(
+    config_file, tmp_path, monkeypatch, capsys
+):
+    train = work.loop.train
+
+    def failing(method, task, recipe, state, key, **options):
+        if key.ndim or np.array_equal(
+            work.jax.random.key_data(key),
+            work.jax.random.key_data(work.seed_key(2, "train")),
+        ):
+            raise ZeroDivisionError("a bug")
+        return train(method, task, recipe, state, key, **options)
+
+    monkeypatch.setattr(work.loop, "train", failing)
+    with pytest.raises(ZeroDivisionError):
+        start(config_file, tmp_path / "grid", "--config.methods=task_res")
+    said = capsys.readouterr().err
+    assert "Traceback" in said
+    assert len(contents(tmp_path / "grid")) == 1
+    report = (tmp_path / "grid/grid.md").read_text()
+    assert "- colours, task_res, 2 shots, seed 2: ZeroDivisionError: a bug" in report
+
+
+def test_a_cell_of_other_settings_is_refused_by_name(finished, config_file):
+    with pytest.raises(
+        UserError,
+        match=r"4 finished .*colours, task_res, 2 shots, seed 1\): train\.epochs: 2 -> 3",
+    ):
+        start(
+            config_file,
+            finished,
+            "--config.train.epochs=3",
+            "--config.methods=task_res,zero_shot",
+        )
+
+
+def test_a_directory_that_holds_something_else_is_refused(config_file, tmp_path):
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="not empty and holds no grid"):
+        start(config_file, tmp_path)
+
+
+# -- the settings of a study --------------------------------------------------------------
+
+
+def test_the_command_line_narrows_a_study_and_every_other_field_reaches_all_cells(
+    config_file,
+):
+    cells = planned(
+        config_file,
+        "--config.methods=small_apt,coop",
+        "--config.shots=1,0",
+        "--config.seeds=5",
+        "--config.eval.samples=7",
+        "--config.variants.coop.method.position=front",
+        "--config.data.on_error=skip",
+    )
+    assert [(c.method, c.shots, c.seed) for c in cells] == [
+        ("small_apt", 1, 5),
+        ("small_apt", 0, 5),
+        ("coop", 1, 5),
+        ("coop", 0, 5),
+    ]
+    assert {c.config.eval.samples for c in cells} == {7}
+    assert {c.config.data.on_error for c in cells} == {"skip"}
+    apt, coop = cells[0].config, cells[-1].config
+    assert (apt.method.heads, apt.train.epochs, apt.train.learning_rate) == (2, 1, 0.05)
+    assert (coop.method.position, coop.train.epochs) == ("front", 2)
+    assert (coop.shots, coop.seed) == (0, 5)
+    assert coop.data.root.endswith("/photos")
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ("methods=coup", r"unknown method 'coup'; did you mean coop\?"),
+        ("datasets=colors", r"unknown data set 'colors'; did you mean colours\?"),
+        (
+            "eval.sample=3",
+            r"unknown field .*eval\.sample; did you mean eval\.samples\?",
+        ),
+        (
+            "variants.small_apt.method.head=3",
+            r"small_apt\.method\.head; did you mean method\.heads",
+        ),
+        ("shots=one", "expected whole numbers with commas"),
+        ("seeds=", "seeds is empty"),
+        ("eval.samples=0", "must be at least 1"),
+        ("variants.small_apt.method.drop_attn=1.5", r"a rate is in \[0, 1\)"),
+    ],
+)
+def test_what_is_wrong_with_a_study_is_found_before_any_work(
+    config_file, field, message
+):
+    with pytest.raises(UserError, match=message):
+        planned(config_file, f"--config.{field}")
+
+
+def test_a_variant_with_a_field_that_no_run_has_is_refused():
+    c = study.default()
+    c.variants = {"x": {"method": {"name": "apt", "head": 2}}}
+    with pytest.raises(
+        UserError, match=r"variants\.x\.method\.head; did you mean heads"
+    ):
+        study.variant_of(c, "x")
+    c.variants = {"x": {"name": "apt"}}
+    with pytest.raises(UserError, match=r"unknown field variants\.x\.name"):
+        study.variant_of(c, "x")
+
+
+@pytest.mark.parametrize("name", ["few_shot", "photos"])
+def test_the_studies_of_the_repository_are_sound(request, name):
+    cells = planned(request.config.rootpath / f"configs/studies/{name}.py")
+    methods = {cell.method for cell in cells}
+    assert methods > set(
+        study.configuration.load("configs/studies/few_shot.py").variants
+    )
+    assert {cell.shots for cell in cells} == {1, 4, 16}
+    trained = {c.config.method.trained for c in cells if c.method == "tip_adapter_f"}
+    assert trained == {True}
+
+
+def test_help_needs_nothing_heavy(request):
+    program = (
+        "import sys, runpy\n"
+        "sys.argv = ['grid', '--help']\n"
+        "try: runpy.run_module('apt_jax.grid', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'jax', 'flax', 'transformers', 'matplotlib', 'orbax', 'scipy'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert "python -m apt_jax.grid" in found.stdout

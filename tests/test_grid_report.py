@@ -1,0 +1,145 @@
+"""The report of a grid: means, paired comparisons, ties, what failed."""
+
+import csv
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from apt_jax.metrics.paired import paired_difference
+from apt_jax.report import figures, grid
+
+FIGURES = dict.fromkeys(grid.FIGURES, 0.1)
+
+
+def cell(method, seed, *rows, shots=4):
+    """A finished cell; `rows` are (name, accuracy, nll), zero-shot's first."""
+    return {
+        "dataset": "toys",
+        "method": method,
+        "shots": shots,
+        "seed": seed,
+        "evaluations": [
+            FIGURES | {"name": name, "samples": None, "accuracy": accuracy, "nll": nll}
+            for name, accuracy, nll in rows
+        ],
+        "protocol": {
+            "backbone": {"name": "tiny", "dtype": "float32"},
+            "device": "1 x cpu",
+            "versions": {"jax": "0"},
+            "commit": "abc",
+        },
+        "cost": dict.fromkeys(grid.COSTS, 1.0),
+    }
+
+
+def cells(shots=4):
+    """Three seeds of zero-shot, a method that is surely better, and one that ties."""
+    base, better, luck = (0.5, 0.52, 0.51), (0.61, 0.62, 0.615), (0.4, 0.7, 0.55)
+    found = []
+    for seed, (a, b, c) in enumerate(zip(base, better, luck, strict=True)):
+        zero = ("zero_shot", a, 1.0)
+        sampled = (
+            ("deterministic", b - 0.1, 0.9),
+            ("mc_dropout", b, 0.5 + 0.01 * seed),
+        )
+        found += [
+            cell("zero_shot", seed, zero, shots=shots),
+            cell("sure", seed, zero, *sampled, shots=shots),
+            cell("luck", seed, zero, ("deterministic", c, 1.0), shots=shots),
+        ]
+    return found
+
+
+def row_of(text, label, section):
+    """The entries of a row of the first table below a heading."""
+    below = text[text.index(section) :].splitlines()
+    line = next(line for line in below if line.startswith(f"| {label} |"))
+    return [part.strip() for part in line.strip("|").split("|")]
+
+
+def test_the_interval_is_that_of_students_paired_test():
+    ours, theirs = np.random.default_rng(0).normal(size=(2, 5))
+    found = paired_difference(ours, theirs)
+    interval = stats.ttest_rel(ours, theirs).confidence_interval(0.95)
+    assert found.mean - found.half_width == pytest.approx(interval.low)
+    assert found.mean + found.half_width == pytest.approx(interval.high)
+
+
+def test_equal_figures_and_single_pairs_are_ties_and_constant_differences_are_not():
+    assert paired_difference([0.5, 0.6], [0.5, 0.6]).tie
+    assert paired_difference([0.5], [0.1]).tie
+    assert not paired_difference([2.0, 3.0], [1.0, 2.0]).tie
+    with pytest.raises(ValueError, match="expected pairs"):
+        paired_difference([1.0, 2.0], [1.0])
+
+
+def test_a_report_shows_means_differences_and_ties(tmp_path):
+    printed = grid.write_report(
+        tmp_path, cells(), {"toys, bad": "no luck"}, "a command"
+    )
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "sure", "### Accuracy")[1] == "61.5 ± 0.5"
+    assert row_of(text, "sure, one pass", "### Accuracy")[1] == "51.5 ± 0.5"
+    compared = row_of(text, "sure", "### Compared")
+    assert compared[2] == "**+10.5 ± 1.2**"
+    assert compared[3] == ""  # it is the best
+    luck = row_of(text, "luck", "### Compared")
+    assert luck[2].endswith("(tie)")
+    assert luck[3].endswith("(tie)")
+    assert luck[5] == "+0.000 ± 0.000 (tie)"
+    assert row_of(text, "zero_shot", "### Compared")[2] == ""
+    assert row_of(text, "zero_shot", "### Compared")[3] == "**-10.5 ± 1.2**"
+    assert "- toys, bad: no luck" in text
+    assert "`a command`" in text
+    assert "61.5 ± 0.5" in printed
+
+
+def test_one_seed_has_no_spread_and_no_verdict(tmp_path):
+    one = [c for c in cells() if c["seed"] == 0]
+    grid.write_report(tmp_path, one, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "sure", "### Accuracy")[1] == "61.0"
+    assert row_of(text, "sure", "### Compared")[2] == "+11.0 (one seed)"
+    assert "Failed cells" not in text
+
+
+def test_the_table_has_a_row_a_cell_and_evaluation_in_full_precision(tmp_path):
+    grid.write_report(tmp_path, cells(), {}, "a command")
+    with open(tmp_path / "grid.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 * (1 + 3 + 2)
+    assert {row["accuracy"] for row in rows} >= {"0.61", "0.615", "0.7"}
+    assert rows[0]["samples"] == ""
+
+
+def test_zero_shot_is_there_for_comparison_if_it_is_no_cell(tmp_path):
+    others = [c for c in cells() if c["method"] != "zero_shot"]
+    grid.write_report(tmp_path, others, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "zero_shot", "### Accuracy")[1] == "51.0 ± 1.0"
+    assert row_of(text, "sure", "### Compared")[2] == "**+10.5 ± 1.2**"
+
+
+def test_a_grid_in_which_every_cell_failed_still_says_so(tmp_path):
+    grid.write_report(tmp_path, [], {"toys, bad": "no luck"}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert "- cells: 0 done, 1 failed" in text
+    assert "- toys, bad: no luck" in text
+
+
+def test_a_line_that_is_far_out_leaves_the_picture_and_its_name_says_where():
+    curves = {
+        f"method {i}": ([1, 4, 0], [0.8 + i / 100] * 3, [0.01] * 3) for i in range(20)
+    }
+    curves["lost"] = ([1, 4, 0], [0.1, 0.1, 0.1], [0.0] * 3)
+    drawn = figures.over_shots(curves, "toys", "Accuracy, %", unit=100)
+    axis = drawn.axes[0]
+    assert axis.get_ylim()[0] > 10
+    texts = {text.get_text().strip(): text.get_position()[1] for text in axis.texts}
+    assert "lost: 10" in texts
+    assert len(texts) == 21
+    heights = np.sort(list(texts.values()))
+    assert np.diff(heights).min() > 0  # names do not lie on each other
+    ticks = [label.get_text() for label in axis.get_xticklabels()]
+    assert ticks == ["1", "4", "all"]
