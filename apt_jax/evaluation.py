@@ -14,7 +14,12 @@ import numpy as np
 from apt_jax.features.stored import image_of
 from apt_jax.metrics import Scores
 from apt_jax.uncertainty.ensemble import mean_over_members, member_keys
-from apt_jax.uncertainty.monte_carlo import Prediction, deterministic, monte_carlo
+from apt_jax.uncertainty.monte_carlo import (
+    Prediction,
+    class_side,
+    deterministic,
+    monte_carlo,
+)
 
 BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches
 BATCH_ELSEWHERE = 64
@@ -75,10 +80,12 @@ def evaluate(
 
 def predict_batches(method, params, task, features, key=None, samples=None):
     """Yields the `Prediction` of consecutive images, as NumPy arrays."""
+    # One base key for all batches, on purpose: masks are keyed by image content.
+    base = (lambda: None) if key is None else (lambda: jax.random.clone(key))
+    classes = class_sides(method, params, task, base(), samples)
     for stored, contents, real in batches(features):
-        # One base key for all batches, on purpose: masks are keyed by image content.
-        base = None if key is None else jax.random.clone(key)
-        of_batch = predict_batch(method, params, task, stored, contents, base, samples)
+        batch = (stored, contents, classes)
+        of_batch = predict_batch(method, params, task, *batch, base(), samples)
         yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
 
 
@@ -93,21 +100,39 @@ def batches(features):
 
 
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
-def predict_batch(method, params, task, stored, contents, key, samples) -> Prediction:
+def class_sides(method, params, task, key, samples):
+    """`class_side` of the method, or of its members on a leading axis."""
+
+    def of_member(member):
+        params, key = member
+        return class_side(method, params, task, key=key, samples=samples)
+
+    if method.members == 1:
+        return of_member((params, key))
+    return jax.lax.map(of_member, (params, _member_keys(method, key)))
+
+
+@functools.partial(jax.jit, static_argnames=("method", "samples"))
+def predict_batch(
+    method, params, task, stored, contents, classes, key, samples
+) -> Prediction:
     """The prediction of a batch; one deterministic pass (a member) without a key."""
     images = jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
 
-    def predict(params, key):
+    def predict(member, key):
+        params, classes = member
         if key is None:
-            return deterministic(method, params, task, images)
-        return monte_carlo(
-            method, params, task, images, contents, key=key, samples=samples
-        )
+            return deterministic(method, params, task, images, classes)
+        chance = {"key": key, "samples": samples, "classes": classes}
+        return monte_carlo(method, params, task, images, contents, **chance)
 
     if method.members == 1:
-        return predict(params, key)
-    keys = None if key is None else member_keys(key, method.members)
-    return mean_over_members(predict, params, keys)
+        return predict((params, classes), key)
+    return mean_over_members(predict, (params, classes), _member_keys(method, key))
+
+
+def _member_keys(method, key):
+    return None if key is None else member_keys(key, method.members)
 
 
 def _pad(array, size):

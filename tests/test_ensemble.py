@@ -15,7 +15,7 @@ import apt_jax
 from apt_jax import config, experiment
 from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
-from apt_jax.evaluation import predict_batch
+from apt_jax.evaluation import class_sides, predict_batch
 from apt_jax.methods.base import Recipe
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
@@ -48,7 +48,9 @@ def test_an_ensemble_is_the_mean_of_its_members_trained_alone():
     ensemble, params, single, singles = ensemble_and_singles("clip_adapter")
     images, contents = images_for(single)
     task, stored = the_task(), {"embedding": images}
-    found = predict_batch(ensemble, params, task, stored, contents, None, None)
+    classes = class_sides(ensemble, params, task, None, None)
+    batch = (stored, contents, classes)
+    found = predict_batch(ensemble, params, task, *batch, None, None)
     alone = [deterministic(single, of_one, task, images) for of_one in singles]
     probs = np.exp([one.log_probs for one in alone])
     np.testing.assert_allclose(np.exp(found.log_probs), probs.mean(0), rtol=1e-5)
@@ -64,7 +66,8 @@ def test_samples_of_an_ensemble_are_those_of_every_member():
     images, contents = images_for(single)
     task, stored = the_task(), {"embedding": images}
     key = jax.random.key(6)
-    found = predict_batch(ensemble, params, task, stored, contents, key, 4)
+    classes = class_sides(ensemble, params, task, jax.random.clone(key), 4)
+    found = predict_batch(ensemble, params, task, stored, contents, classes, key, 4)
     of_member = member_keys(jax.random.clone(key), MEMBERS)
     alone = [
         monte_carlo(single, params, task, images, contents, key=key, samples=4)

@@ -9,15 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import K, small_images, small_task
+from toy import CLASSES, toy_clip
 
 from apt_jax.errors import UserError
-from apt_jax.methods import APT, ZeroShot
+from apt_jax.evaluation import predict_batches
+from apt_jax.features.encode import Features
+from apt_jax.methods import APT, CoOp, ZeroShot
 from apt_jax.methods.base import Method
+from apt_jax.methods.task import make_task
 from apt_jax.uncertainty.monte_carlo import (
     base_keys,
     entropy,
     monte_carlo,
-    sample_keys,
+    sample_key,
 )
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
@@ -51,7 +55,7 @@ def sampled(
 
 def keys_of(image, sample):
     class_base, image_bases = base_keys(base_key(), CONTENTS)
-    return sample_keys(class_base, image_bases[image], sample)
+    return sample_key(class_base, sample), sample_key(image_bases[image], sample)
 
 
 def test_vmap_over_keys_equals_a_python_loop():
@@ -64,6 +68,31 @@ def test_vmap_over_keys_equals_a_python_loop():
             np.testing.assert_allclose(
                 kept[t, b], jax.nn.log_softmax(logits), rtol=1e-4, atol=1e-5
             )
+
+
+def test_the_text_tower_runs_once_for_all_batches(monkeypatch):
+    """Of methods with prompts: once without chance, once a sample where masks differ."""
+    runs = []
+    classes = CoOp.classes
+
+    def counted(self, params, task, *, key=None):
+        jax.debug.callback(lambda: runs.append(key is not None))
+        return classes(self, params, task, key=key)
+
+    monkeypatch.setattr(CoOp, "classes", counted)
+    task = make_task(toy_clip(), CLASSES, ("a {}.",))
+    images, contents = small_images(20, tokens=1, dim=8)
+    features = Features(
+        {"embedding": np.asarray(images)}, np.asarray(contents)[:, None], 0.0
+    )
+    for rate, key, samples, expected in ((0.0, None, None, 1), (0.5, base_key(), 3, 3)):
+        method = CoOp(context_length=2, drop_context=rate)
+        params = method.init(jax.random.key(0), task)
+        parts = list(predict_batches(method, params, task, features, key, samples))
+        jax.effects_barrier()
+        assert len(parts) > 1
+        assert len(runs) == expected
+        runs.clear()
 
 
 def test_one_sample_equals_one_pass_with_that_key():
@@ -162,8 +191,8 @@ def accumulated(logits):
     task = small_task(classes=fixed.table.shape[-1])
     with pytest.MonkeyPatch.context() as patch:
         # The sample index stands in for the mask that would come from the key.
-        module = "apt_jax.uncertainty.monte_carlo.sample_keys"
-        patch.setattr(module, lambda class_base, image_base, index: (index, index))
+        module = "apt_jax.uncertainty.monte_carlo.sample_key"
+        patch.setattr(module, lambda base, index: index)
         patch.setattr(
             fixed,
             "logits",

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from apt_jax.errors import UserError
-from apt_jax.evaluation import batches, predict_batch
+from apt_jax.evaluation import batches, class_sides, predict_batch
 from apt_jax.experiment import judge
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.shared import Shared
@@ -241,9 +241,9 @@ def peak_megabytes(cell, method, trained, task, test) -> float:
     chance = (None, None)
     if method.stochastic:
         chance = (seed_key(cell.seed, "judge"), cell.config.eval.samples)
-    batch = predict_batch.lower(
-        method, trained.params, task, stored, contents, *chance
-    ).compile()
+    of_all = (method, trained.params, task)
+    classes = class_sides.eval_shape(*of_all, *chance)
+    batch = predict_batch.lower(*of_all, stored, contents, classes, *chance).compile()
     return max(bytes_of(batch), trained.bytes or 0) / 2**20
 
 

@@ -100,6 +100,10 @@ class APT(Method):
         others = (self.drop_attn, self.drop_out, self.drop_token, self.drop_query)
         return max(drop_mlp, *others) > 0
 
+    @property
+    def stochastic_classes(self) -> bool:
+        return self.drop_query > 0
+
     def check(self, task):
         dim = task.text.shape[-1]
         if dim % self.heads:

@@ -68,6 +68,11 @@ class Method:
         """Whether a key changes the logits: some dropout is active."""
         return False
 
+    @property
+    def stochastic_classes(self) -> bool:
+        """Whether a key changes what `classes` gives; else samples share it."""
+        return False
+
     def check(self, task: Task) -> None:
         """Raises `UserError` if the method cannot work on this task."""
 

@@ -59,6 +59,10 @@ class CLIPLoRA(Method):
         return self.drop_branch > 0
 
     @property
+    def stochastic_classes(self):
+        return self.drop_branch > 0
+
+    @property
     def gamma(self) -> float:
         return self.alpha / math.sqrt(self.rank)
 

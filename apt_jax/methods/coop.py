@@ -55,6 +55,10 @@ class CoOp(Method):
     def stochastic(self):
         return self.drop_context > 0
 
+    @property
+    def stochastic_classes(self):
+        return self.drop_context > 0
+
     def check(self, task):
         require_room(task, len(self._start(jax.random.key(0), task)))
 

@@ -35,7 +35,7 @@ def mean_over_members(predict, params, keys=None) -> Prediction:
 
     Args:
         predict: `predict(params, key)` gives the `Prediction` of one member.
-        params: of all members, with a leading axis.
+        params: of all members, with a leading axis; any pytree.
         keys: [M], or None for predictions without chance.
     """
 

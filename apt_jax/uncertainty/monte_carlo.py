@@ -36,9 +36,28 @@ class Prediction(NamedTuple):
     samples: Array | None = None  # [T, B, K] log-probabilities, only when asked for
 
 
-def deterministic(method, params, task, images) -> Prediction:
-    """One pass without chance over a batch of images."""
-    classes = method.classes(params, task)
+def class_side(method, params, task, *, key=None, samples=None):
+    """What `method.classes` gives, for all images alike: a text tower runs here or never.
+
+    With a key that matters to it, of all T samples, on a leading axis.
+    """
+    if key is None or not method.stochastic_classes:
+        return method.classes(params, task)
+    class_base, _ = jax.random.split(key)
+
+    def of_sample(index):
+        return method.classes(params, task, key=sample_key(class_base, index))
+
+    return jax.lax.map(of_sample, jnp.arange(samples))
+
+
+def deterministic(method, params, task, images, classes=None) -> Prediction:
+    """One pass without chance over a batch of images.
+
+    `classes` is from `class_side`, if it is known already.
+    """
+    if classes is None:
+        classes = class_side(method, params, task)
 
     def one_image(image):
         return jax.nn.log_softmax(method.logits(params, task, classes, image))
@@ -48,7 +67,17 @@ def deterministic(method, params, task, images) -> Prediction:
 
 
 def monte_carlo(
-    method, params, task, images, contents, *, key, samples, chunk=None, keep=False
+    method,
+    params,
+    task,
+    images,
+    contents,
+    *,
+    key,
+    samples,
+    chunk=None,
+    keep=False,
+    classes=None,
 ) -> Prediction:
     """The mean of `samples` passes, each with dropout masks of its own.
 
@@ -59,6 +88,7 @@ def monte_carlo(
         samples: T.
         chunk: samples held at a time; by default as many as memory or caches like.
         keep: also return the samples.
+        classes: from `class_side`, if it is known already.
 
     Raises:
         UserError: if the method has no active dropout, or the key is not threefry.
@@ -66,13 +96,18 @@ def monte_carlo(
     require_dropout(method)
     require_threefry(key)
     chunk = min(chunk or default_chunk(task, contents), samples)
-
-    class_base, image_bases = base_keys(key, contents)
+    if classes is None:
+        once = jax.random.clone(key)
+        classes = class_side(method, params, task, key=once, samples=samples)
+    _, image_bases = base_keys(key, contents)
 
     def one_sample(image, image_base, index):
-        class_key, image_key = sample_keys(class_base, image_base, index)
-        classes = method.classes(params, task, key=class_key)
-        logits = method.logits(params, task, classes, image, key=image_key)
+        of_sample = classes
+        if method.stochastic_classes:
+            at = jnp.minimum(index, samples - 1)  # those beyond count nowhere
+            of_sample = jax.tree.map(lambda array: array[at], classes)
+        image_key = sample_key(image_base, index)
+        logits = method.logits(params, task, of_sample, image, key=image_key)
         return jax.nn.log_softmax(logits)
 
     # Nested vmaps keep apart what depends on the image, on the sample and on both:
@@ -109,9 +144,9 @@ def base_keys(key, contents):
     return class_base, jax.vmap(of_image)(contents)
 
 
-def sample_keys(class_base, image_base, index):
-    """The keys of sample `index`: for the class side, and for one image's side."""
-    return jax.random.fold_in(class_base, index), jax.random.fold_in(image_base, index)
+def sample_key(base, index):
+    """The key of sample `index`, on the class side or on one image's side."""
+    return jax.random.fold_in(base, index)
 
 
 def entropy(log_probs) -> Array:
