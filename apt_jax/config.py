@@ -20,6 +20,9 @@ from apt_jax.errors import UserError
 COMMON = {
     "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
     "shots": 16,  # labelled images a class; 0 = all
+    # Where a paper searches on validation images: "inside_shots" chooses by
+    # cross-validation on the shots instead, "as_published" does as the paper did.
+    "protocol": "inside_shots",
     "clip": {"checkpoint": "", "revision": None, "dtype": "auto"},
     "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
     # Random views of each training image (0 = its centre crop), each a crop of at least
@@ -62,6 +65,10 @@ SEPARATOR = ";"  # between the entries of a tuple on the command line
 RULES = {
     "seed": (lambda x: x >= 0, "at least 0"),
     "shots": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "protocol": (
+        lambda x: x in ("inside_shots", "as_published"),
+        "'inside_shots' or 'as_published'",
+    ),
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
@@ -339,9 +346,9 @@ def _split(arguments, names) -> _Given:
 
 HELP = {"-h", "--help"}
 WHAT_NONE_MEANS = {
-    "method.alpha": "chosen inside the shots",
-    "method.beta": "chosen inside the shots",
-    "method.strength": "chosen inside the shots",
+    "method.alpha": "chosen as the protocol says",
+    "method.beta": "chosen as the protocol says",
+    "method.strength": "chosen as the protocol says",
     "clip.revision": "the pinned commit, or the newest",
     "train.checkpoint_every": "ten times a run",
 }

@@ -10,20 +10,28 @@ publish   predictions, figures, results.json; then the table
 import resource
 import sys
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
-from apt_jax.preparation import encode_shots, encode_test, prepare
+from apt_jax.preparation import (
+    encode_selection,
+    encode_shots,
+    encode_test,
+    prepare,
+)
 from apt_jax.progress import progress
 from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
 from apt_jax.report.protocol import device
-from apt_jax.report.tables import results_table
+from apt_jax.report.tables import protocol_line, results_table
 from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
@@ -47,11 +55,9 @@ def _run(asked, workdir):
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
+    selection = encode_selection(prepared, asked)
     test = encode_test(prepared, asked)
-    with_shots = task.replace(
-        shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
-        shot_labels=jnp.asarray([item.label for item in prepared.shots], jnp.int32),
-    )
+    with_shots = task.replace(**training_images(prepared, shots, selection))
     recipe = chosen_recipe(prepared.method.recipe(with_shots), asked.train)
     config = resolved(asked, prepared, recipe)
     describe(workdir, config, prepared, set_by_hand(asked))
@@ -61,11 +67,27 @@ def _run(asked, workdir):
     evaluations = judge(config, prepared.method, params, task, test, labels)
     cost = {
         "trainable_parameters": count(prepared.method.parts(params)[0]),
-        "encode_seconds": shots.seconds + test.seconds,
+        "encode_seconds": sum(
+            features.seconds for features in (shots, selection, test) if features
+        ),
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
     publish(workdir, dataset, evaluations, cost)
+
+
+def training_images(prepared, shots, selection) -> dict:
+    """The fields of a task that only training sees: shots, and what selects."""
+    fields = {"shots": shots.stored, "shot_labels": labels_of(prepared.shots)}
+    if selection is not None:
+        fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
+    on_device = jax.tree.map(jnp.asarray, fields)
+    return on_device | {"dataset": known_name(prepared.dataset.name)}
+
+
+def labels_of(items):
+    """[n] int32 labels."""
+    return np.array([item.label for item in items], np.int32)
 
 
 def evaluate_again(folder, overrides) -> dict:
@@ -154,6 +176,7 @@ def show(workdir) -> dict:
     """Prints what a finished run found and what to do with it; returns its results."""
     results = workdir.read("results.json")
     print(results_table(results["evaluations"]))
+    print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     print(
         f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER\n"

@@ -7,7 +7,7 @@ from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.few_shot import few_shot
+from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
@@ -28,12 +28,16 @@ class Prepared:
     hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
+    selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
 
 
 def prepare(config) -> Prepared:
     """Loads and checks everything, cheap things first; raises `UserError`."""
     method = make(config.method.name, **hyper_parameters(config))
+    selects_on = method.validation if config.protocol == "as_published" else "none"
     dataset = data.load(config.data, seed=config.seed)
+    if selects_on != "none":
+        require_validation(dataset, config.method.name)
     notes = data.check(dataset, config.shots)
     clip = checkpoint.load(
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
@@ -47,8 +51,21 @@ def prepare(config) -> Prepared:
     notes = data.check(dataset, config.shots)  # again: broken images may be gone
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    shots, validation = few_shot(dataset, config.shots, config.seed)
-    return Prepared(method, clip, dataset, hashes, list(shots), list(validation))
+    shots, few = few_shot(dataset, config.shots, config.seed)
+    selection = validation(dataset, selects_on, config.shots, config.seed)
+    return Prepared(
+        method, clip, dataset, hashes, list(shots), list(few), list(selection)
+    )
+
+
+def require_validation(dataset, method):
+    """Refuses data without the validation images that a published protocol needs."""
+    if not dataset.val:
+        raise UserError(
+            f"protocol=as_published: {method} selects on validation images, and data set "
+            f"{dataset.name!r} has none; add a validation split, or let it choose inside "
+            "the shots (--config.protocol=inside_shots)"
+        )
 
 
 def hyper_parameters(config) -> dict:
@@ -82,6 +99,14 @@ def encode_shots(prepared: Prepared, config) -> Features:
 def encode_test(prepared: Prepared, config) -> Features:
     """Frozen outputs of the test images' centre crops."""
     return _encode(prepared, config, prepared.dataset.test, Views(), "test images")
+
+
+def encode_selection(prepared: Prepared, config) -> Features | None:
+    """Frozen outputs of the images that the protocol selects on, if there are any."""
+    if not prepared.selection:
+        return None
+    items = prepared.selection
+    return _encode(prepared, config, items, Views(), "validation images")
 
 
 def _encode(prepared, config, items, views, what):

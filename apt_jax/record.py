@@ -6,6 +6,7 @@ import json
 from apt_jax import config as configuration
 from apt_jax.files import digest
 from apt_jax.methods.base import Recipe
+from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
 
 
@@ -61,7 +62,19 @@ def split_of(prepared) -> dict:
     }
     splits["few_shot_train"] = [item.path for item in prepared.shots]
     splits["few_shot_val"] = [item.path for item in prepared.validation]
+    splits["selected_on"] = [item.path for item in prepared.selection]
     return splits
+
+
+def selected_by(prepared, protocol: str) -> str:
+    """What chose the method's hyper-parameters, in words."""
+    method = prepared.method
+    if protocol == "as_published":
+        return method.selected_as_published
+    labels = [item.label for item in prepared.shots]
+    if method.selected_by == CROSS_VALIDATED and folds(labels) is None:
+        return "default: one shot of a class leaves nothing to hold out"
+    return method.selected_by
 
 
 def card(config, prepared, split, by_hand) -> dict:
@@ -95,7 +108,12 @@ def card(config, prepared, split, by_hand) -> dict:
         },
         method=config.method.to_dict(),
         train=config.train.to_dict(),
-        selected_by=prepared.method.selected_by,
+        protocol={
+            "name": config.protocol,
+            "validation_images": len(prepared.selection),
+            "validation_sha256": digest(split["selected_on"]),
+        },
+        selected_by=selected_by(prepared, config.protocol),
         set_by_hand=by_hand,
         seed=config.seed,
         shots=config.shots,

@@ -20,6 +20,13 @@ from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
 
+# What a published protocol selects on, in words; see `Method.validation`.
+VALIDATION = {
+    "few_shot": "min(K, 4) images a class",
+    "as_many": "as many images a class as shots",
+    "whole": "all of it",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -63,6 +70,22 @@ class Method:
         """Whether a key changes the logits: some dropout is active."""
         return False
 
+    @property
+    def validation(self) -> str:
+        """What its paper selects hyper-parameters on: "none" or a key of `VALIDATION`.
+
+        With `protocol=as_published` these images come as `task.val`; what they chose by
+        default is chosen otherwise (`selected_by`).
+        """
+        return "none"
+
+    @property
+    def selected_as_published(self) -> str:
+        """`selected_by` under `protocol=as_published`."""
+        if self.validation == "none":
+            return self.selected_by
+        return f"validation split: {VALIDATION[self.validation]}"
+
     def check(self, task: Task) -> None:
         """Raises `UserError` if the method cannot work on this task."""
 
@@ -90,11 +113,16 @@ class Method:
         """The published recipe; None for methods that `fit` at once."""
         return None
 
+    def after_epoch(self, params: Params, task: Task, last: bool) -> Params:
+        """The parameters to go on with: for methods that look back over their epochs."""
+        del task, last
+        return params
+
     def parts(self, params: Params) -> tuple[Params, Params]:
         """What is trained of the parameters, and the `constants` among them."""
         if not self.constants:
             return params, {}
-        constants = {name: params[name] for name in self.constants}
+        constants = {name: params[name] for name in self.constants if name in params}
         return {k: v for k, v in params.items() if k not in constants}, constants
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:

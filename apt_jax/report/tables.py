@@ -27,6 +27,12 @@ def results_table(evaluations: list[dict]) -> str:
     return render(columns, rows)
 
 
+def protocol_line(card: dict) -> str:
+    """What chose the hyper-parameters of a run, from its protocol card."""
+    name = card["protocol"]["name"].replace("_", " ")
+    return f"protocol: {name}; hyper-parameters: {card['selected_by']}"
+
+
 def predictions_table(rows: list[dict]) -> str:
     """Rows of `predict` as a table."""
     columns = ("image", "class", "confidence", "entropy", "mutual information")

@@ -69,6 +69,8 @@ def train(
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
+        last = epoch + 1 == recipe.epochs
+        state = state._replace(params=method.after_epoch(state.params, task, last))
         losses = np.asarray(losses)
         _require_finite(losses, epoch * steps, recipe)
         report = EpochReport(
