@@ -72,6 +72,10 @@ RULES = {
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
+    "data.classes": (
+        lambda x: x in ("all", "base", "new"),
+        "'all', 'base' or 'new'",
+    ),
     "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
     "clip.checkpoint": (bool, "a hub name, a folder, or 'tiny'"),
     "clip.dtype": (
@@ -310,6 +314,8 @@ def from_json(text: str) -> ConfigDict:
 def run_name(config) -> str:
     """The name of a run's default directory."""
     name = config.data.name or Path(config.data.root).name or config.data.source
+    if config.data.classes != "all":
+        name = f"{name}-{config.data.classes}"
     return f"{name}-{config.method.name}-{config.shots}shot-seed{config.seed}"
 
 

@@ -19,7 +19,9 @@ from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
+from apt_jax.metrics import base_to_new
 from apt_jax.preparation import (
+    encode_new,
     encode_selection,
     encode_shots,
     encode_test,
@@ -31,7 +33,11 @@ from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
 from apt_jax.report.protocol import device
-from apt_jax.report.tables import protocol_line, results_table
+from apt_jax.report.tables import (
+    base_to_new_table,
+    protocol_line,
+    results_table,
+)
 from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
@@ -52,11 +58,12 @@ def _run(asked, workdir):
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     prepared.method.check(task)
+    new_task = task_of_new(prepared)
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
     selection = encode_selection(prepared, asked)
-    test = encode_test(prepared, asked)
+    test, new_test = encode_test(prepared, asked), encode_new(prepared, asked)
     with_shots = task.replace(**training_images(prepared, shots, selection))
     recipe = chosen_recipe(prepared.method.recipe(with_shots), asked.train)
     config = resolved(asked, prepared, recipe)
@@ -64,16 +71,20 @@ def _run(asked, workdir):
 
     params = adapt(workdir, config, prepared, with_shots, recipe)
     labels = [item.label for item in dataset.test]
-    evaluations = judge(config, prepared.method, params, task, test, labels)
+    part = config.data.classes
+    evaluations = judge(config, prepared.method, params, task, test, labels, part)
+    of_new = judge_new(config, prepared, params, new_task, new_test)
     cost = {
         "trainable_parameters": count(prepared.method.parts(params)[0]),
         "encode_seconds": sum(
-            features.seconds for features in (shots, selection, test) if features
+            features.seconds
+            for features in (shots, selection, test, new_test)
+            if features is not None
         ),
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
-    publish(workdir, dataset, evaluations, cost)
+    publish(workdir, prepared, evaluations, of_new, cost)
 
 
 def training_images(prepared, shots, selection) -> dict:
@@ -99,13 +110,13 @@ def evaluate_again(folder, overrides) -> dict:
     config.eval.update(overrides)
     prepared = prepare(config)
     require_same_images(workdir, prepared)
-    test = encode_test(prepared, config)
+    test, new_test = encode_test(prepared, config), encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
-    evaluations = judge(
-        config, restored.method, restored.params, restored.task, test, labels
-    )
-    cost |= cost_of_testing(restored.clip, restored.method, evaluations[-1])
-    publish(workdir, prepared.dataset, evaluations, cost)
+    method, params, part = restored.method, restored.params, config.data.classes
+    evaluations = judge(config, method, params, restored.task, test, labels, part)
+    of_new = judge_new(config, prepared, params, task_of_new(prepared), new_test)
+    cost |= cost_of_testing(restored.clip, method, evaluations[-1])
+    publish(workdir, prepared, evaluations, of_new, cost)
     return show(workdir)
 
 
@@ -145,9 +156,9 @@ def adapt(workdir, config, prepared, task, recipe):
             return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
 
 
-def judge(config, method, params, task, test, labels) -> list:
+def judge(config, method, params, task, test, labels, classes="all") -> list:
     """The rows of the report: zero-shot CLIP, the method, the method's samples."""
-    common = {"bins": config.eval.bins}
+    common = {"bins": config.eval.bins, "classes": classes}
     rows = [("zero_shot", make("zero_shot"), {}, {})]
     if config.method.name != "zero_shot":
         rows.append(("deterministic", method, params, {}))
@@ -160,22 +171,50 @@ def judge(config, method, params, task, test, labels) -> list:
     ]
 
 
-def publish(workdir, dataset, evaluations, cost):
+def task_of_new(prepared):
+    """The task of the classes met only after training; None if there are none.
+
+    Raises:
+        UserError: if the method cannot work on it.
+    """
+    if prepared.new is None:
+        return None
+    task = make_task(prepared.clip, prepared.new.classes, prepared.new.templates)
+    prepared.method.check(task)
+    return task
+
+
+def judge_new(config, prepared, params, task, test) -> list:
+    """The rows of the classes met only after training; the parameters are as they were."""
+    if task is None:
+        return []
+    labels = labels_of(prepared.new.test)
+    return judge(config, prepared.method, params, task, test, labels, "new")
+
+
+def publish(workdir, prepared, evaluations, of_new, cost):
     """Writes what the run found; results.json last, since it marks the run finished."""
-    prediction = evaluations[-1].prediction
-    write_predictions(workdir.predictions, dataset.test, dataset.classes, prediction)
-    write_figures(workdir.figures, evaluations, workdir.read_metrics())
-    rows = [evaluation.row for evaluation in evaluations]
-    protocol = workdir.read("protocol.json")
-    workdir.write(
-        "results.json", {"protocol": protocol, "evaluations": rows, "cost": cost}
-    )
+    for dataset, judged, path in (
+        (prepared.dataset, evaluations, workdir.predictions),
+        (prepared.new, of_new, workdir.new_predictions),
+    ):
+        if judged:
+            last = judged[-1].prediction
+            write_predictions(path, dataset.test, dataset.classes, last)
+    write_figures(workdir.figures, evaluations, workdir.read_metrics(), of_new)
+    rows = [evaluation.row for evaluation in (*evaluations, *of_new)]
+    results = {"protocol": workdir.read("protocol.json"), "evaluations": rows}
+    if compared := base_to_new(rows):
+        results["base_to_new"] = compared
+    workdir.write("results.json", results | {"cost": cost})
 
 
 def show(workdir) -> dict:
     """Prints what a finished run found and what to do with it; returns its results."""
     results = workdir.read("results.json")
     print(results_table(results["evaluations"]))
+    if "base_to_new" in results:
+        print(base_to_new_table(results["base_to_new"]))
     print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     print(

@@ -6,6 +6,7 @@ import sys
 from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import scan
@@ -29,33 +30,55 @@ class Prepared:
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
     selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
+    new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
 
 
 def prepare(config) -> Prepared:
     """Loads and checks everything, cheap things first; raises `UserError`."""
     method = make(config.method.name, **hyper_parameters(config))
+    part = config.data.classes
     selects_on = method.validation if config.protocol == "as_published" else "none"
-    dataset = data.load(config.data, seed=config.seed)
+    whole = data.load(config.data, seed=config.seed)
+    dataset, _ = parts(whole, part, method)
+    notes = data.check(dataset, config.shots)
     if selects_on != "none":
         require_validation(dataset, config.method.name)
-    notes = data.check(dataset, config.shots)
     clip = checkpoint.load(
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
-    require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
-    dataset, hashes = scan(
-        dataset,
+    require_whole_prompts(clip.tokenizer, whole.classes, whole.templates)
+    whole, hashes = scan(
+        whole,
         on_error=config.data.on_error,
         known_good_file=known_good_file(config.features.cache_dir),
     )
+    dataset, new = parts(whole, part, method)
     notes = data.check(dataset, config.shots)  # again: broken images may be gone
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    shots, few = few_shot(dataset, config.shots, config.seed)
-    selection = validation(dataset, selects_on, config.shots, config.seed)
-    return Prepared(
-        method, clip, dataset, hashes, list(shots), list(few), list(selection)
-    )
+    # Drawn from all classes, whichever are kept: so do CoOp and its followers.
+    shots, few = few_shot(whole, config.shots, config.seed)
+    selection = validation(whole, selects_on, config.shots, config.seed)
+    labels = labels_of(part, len(whole.classes))
+    drawn = [list(items_of(items, labels)) for items in (shots, few, selection)]
+    return Prepared(method, clip, dataset, hashes, *drawn, new)
+
+
+def parts(whole, part: str, method) -> tuple[Dataset, Dataset | None]:
+    """What a run adapts to, and the new classes that it meets only afterwards, if any.
+
+    Raises:
+        UserError: if the new classes could not be judged.
+    """
+    if part == "all":
+        return whole, None
+    base, new = base_and_new(whole)
+    if part == "new":
+        return new, None
+    if not method.names_new_classes:
+        return base, None
+    data.check(dataclasses.replace(new, name=f"{new.name}, new classes"), 0)
+    return base, new
 
 
 def require_validation(dataset, method):
@@ -99,6 +122,14 @@ def encode_shots(prepared: Prepared, config) -> Features:
 def encode_test(prepared: Prepared, config) -> Features:
     """Frozen outputs of the test images' centre crops."""
     return _encode(prepared, config, prepared.dataset.test, Views(), "test images")
+
+
+def encode_new(prepared: Prepared, config) -> Features | None:
+    """Frozen outputs of the new classes' test images, if there are new classes."""
+    if prepared.new is None:
+        return None
+    of_new = dataclasses.replace(prepared, dataset=prepared.new)
+    return _encode(of_new, config, prepared.new.test, Views(), "new test images")
 
 
 def encode_selection(prepared: Prepared, config) -> Features | None:

@@ -49,17 +49,26 @@ def describe(workdir, config, prepared, by_hand):
     split = split_of(prepared)
     workdir.write("config.json", json.loads(configuration.to_json(config)))
     workdir.write("classes.json", list(prepared.dataset.classes))
+    if prepared.new is not None:
+        workdir.write("new_classes.json", list(prepared.new.classes))
     workdir.write("split.json", split)
     workdir.write("protocol.json", card(config, prepared, split, by_hand))
 
 
 def split_of(prepared) -> dict:
-    """Every image of every split with label and content hash; and which were drawn."""
+    """Every image of every split with label and content hash; and which were drawn.
+
+    `new_test`, if there, are the test images of `new_classes.json`.
+    """
     dataset, hashes = prepared.dataset, prepared.hashes
     splits = {
         name: [[item.path, item.label, hashes[item.path]] for item in items]
         for name, items in dataset.splits.items()
     }
+    if prepared.new is not None:
+        splits["new_test"] = [
+            [item.path, item.label, hashes[item.path]] for item in prepared.new.test
+        ]
     splits["few_shot_train"] = [item.path for item in prepared.shots]
     splits["few_shot_val"] = [item.path for item in prepared.validation]
     splits["selected_on"] = [item.path for item in prepared.selection]
@@ -84,9 +93,15 @@ def card(config, prepared, split, by_hand) -> dict:
         data={
             "name": dataset.name,
             "source": config.data.source,
-            "split_sha256": digest([split[name] for name in dataset.splits]),
+            "classes": config.data.classes,
+            "split_sha256": digest(
+                [split[name] for name in (*dataset.splits, "new_test") if name in split]
+            ),
             "few_shot_sha256": digest([split["few_shot_train"], split["few_shot_val"]]),
             "classes_sha256": digest(list(dataset.classes)),
+            "new_classes_sha256": (
+                digest(list(prepared.new.classes)) if prepared.new else None
+            ),
             "templates": list(dataset.templates),
             "templates_sha256": digest(list(dataset.templates)),
         },

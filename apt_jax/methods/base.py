@@ -63,6 +63,8 @@ class Method:
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
+    # Whether its parameters serve any class name, also of classes met after training.
+    names_new_classes: ClassVar[bool] = False
     constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
 
     @property

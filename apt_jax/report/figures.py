@@ -8,11 +8,16 @@ from apt_jax.report.tables import LABELS
 INK, BLUE, ORANGE, GREY = "#222222", "#3465a4", "#ce5c00", "#bbbbbb"
 
 
-def write_figures(folder, evaluations, metrics):
-    """Writes `training.png` (if anything was trained) and `reliability.png`."""
+def write_figures(folder, evaluations, metrics, of_new=()):
+    """Writes `training.png` (if anything was trained) and `reliability.png`.
+
+    And `reliability_new.png`, where there are evaluations of new classes.
+    """
     if metrics:
         write_bytes(folder / "training.png", _png(training_curve(metrics)))
     write_bytes(folder / "reliability.png", _png(reliability_diagram(evaluations)))
+    if of_new:
+        write_bytes(folder / "reliability_new.png", _png(reliability_diagram(of_new)))
 
 
 def training_curve(metrics: list[dict]):
