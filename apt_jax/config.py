@@ -97,6 +97,14 @@ RULES = {
         "'coop', 'cosine', 'cosine_by_step' or 'constant'",
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
+    "study.split": (
+        lambda x: x in ("train", "val", "test"),
+        "'train', 'val' or 'test'",
+    ),
+    "study.per_class": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "study.permutations": (lambda x: x >= 1, "at least 1"),
+    "study.levels": (lambda x: x >= 2, "at least 2"),
+    "study.seeds": (lambda x: x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),
     "eval.bins": (lambda x: x >= 1, "at least 1"),
 }

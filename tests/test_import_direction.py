@@ -30,6 +30,7 @@ ROOMS = [
     "record",
     "restore",
     "experiment",
+    "studies",
     "predict",
 ]
 LIGHT = [
@@ -41,6 +42,8 @@ LIGHT = [
     "config",
     "metrics",
     "data",
+    "studies.controlled",
+    "studies.variance",
     "workdir",
 ]
 
