@@ -4,7 +4,7 @@ from apt_jax.files import write_bytes
 from apt_jax.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png_of
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
-HARDEST = 4  # classes named in the figure
+HARDEST = 3  # classes that are named
 WORDS = {
     "pseudo_f": "pseudo-F",
     "p": "p",
@@ -66,14 +66,9 @@ def hardest(found) -> list[str]:
 
 def classes_figure(found: dict):
     """F of the dimensions; and of each class its spread against the nearest other."""
-    import numpy as np
-
     figure, (left, right) = new_figure(1, 2, (8.2, 3.6))
-    f = np.array([np.nan if x is None else x for x in found["f_by_dimension"]])
-    f = f[np.isfinite(f) & (f > 0)]
-    if len(f):
-        left.hist(f, bins=np.geomspace(f.min(), f.max() * 1.001, 30), color=BLUE)
-        left.set_xscale("log")
+    left.hist([f for f in found["f_by_dimension"] if f is not None], 30, color=BLUE)
+    left.set_xlim(left=0)
     if found["pseudo_f"] is not None:
         left.axvline(found["pseudo_f"], color=ORANGE)
         left.text(
@@ -91,7 +86,7 @@ def classes_figure(found: dict):
     left.set_title(title, color=INK, size=9.5)
 
     intra, nearest = found["intra_by_group"], found["nearest_by_group"]
-    most = 1.05 * max(*intra, *nearest)
+    most = 1.1 * max(intra)
     right.plot([0, most], [0, most], color=GREY, linewidth=1, zorder=0)
     right.plot(nearest, intra, "o", color=BLUE, markersize=4, alpha=0.7)
     share = [a / b if b else float("inf") for a, b in zip(intra, nearest, strict=True)]
@@ -104,7 +99,7 @@ def classes_figure(found: dict):
             size=7,
             color=INK,
         )
-    right.set_xlim(0, most)
+    right.set_xlim(left=0)
     right.set_ylim(0, most)
     right.set_xlabel("squared distance to the nearest other class")
     right.set_ylabel("spread of the class")

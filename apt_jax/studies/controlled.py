@@ -59,7 +59,7 @@ def run(settings, folder) -> dict:
             if not (workdir.folder / name).exists():
                 found = run_cell(cell_settings(settings, level, seed))
                 origin = {"device": device(), "commit": commit()}
-                workdir.write(name, {"level": level, "seed": seed} | found | origin)
+                workdir.write(name, found | origin | {"level": level, "seed": seed})
             advance()
     found = [
         workdir.read(f"cells/variance-{level:g}-seed-{seed}.json")
