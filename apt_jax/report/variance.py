@@ -103,7 +103,7 @@ def classes_figure(found: dict):
     right.set_ylim(0, most)
     right.set_xlabel("squared distance to the nearest other class")
     right.set_ylabel("spread of the class")
-    right.set_title("Above the line classes run together", color=INK, size=9.5)
+    right.set_title("Above the line a class is wider than its gap", color=INK, size=9.5)
     return figure
 
 
