@@ -5,13 +5,15 @@ from apt_jax.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png_of
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
 HARDEST = 3  # classes that are named
-WORDS = {
-    "pseudo_f": "pseudo-F",
-    "p": "p",
-    "r2_adjusted": "R², adjusted",
-    "intra_over_inter": "intra / inter",
-    "fisher": "Fisher ratio",
-    "dispersion_f": "F of dispersion",
+# Each statistic in words, its digits after the point, and what "None" means: without
+# spread ratios are infinite, and its equality no question.
+STATISTICS = {
+    "pseudo_f": ("pseudo-F", 1, "∞"),
+    "p": ("p", 3, ""),
+    "r2_adjusted": ("R², adjusted", 2, ""),
+    "intra_over_inter": ("intra / inter", 2, ""),
+    "fisher": ("Fisher ratio", 1, "∞"),
+    "dispersion_f": ("F of dispersion", 1, "–"),
 }
 
 
@@ -33,7 +35,7 @@ def analysis_markdown(found: dict) -> str:
         ("inter", number(found["inter"])),
         ("intra / inter", number(found["intra_over_inter"])),
         ("Fisher ratio", number(found["fisher"])),
-        ("F of dispersion", number(found["dispersion_f"])),
+        ("F of dispersion", number(found["dispersion_f"], "–")),
     ]
     quantiles = found["f_quantiles"].items()
     rows.append(
@@ -143,11 +145,14 @@ def controlled_markdown(summary: dict) -> str:
     spreads = [
         (
             f"{at['level']:g}",
-            *(mean_sd(value, 1, 3) for value in at["variance"].values()),
+            *(
+                mean_sd(value, 1, *STATISTICS[name][1:])
+                for name, value in at["variance"].items()
+            ),
         )
         for at in levels
     ]
-    words = [WORDS[name] for name in levels[0]["variance"]]
+    words = [STATISTICS[name][0] for name in levels[0]["variance"]]
     intro = (
         f"{summary['shots']} shots, {summary['seeds']} seeds, {summary['test_images']} "
         f"test images; mean ± sd (ddof 0). {', '.join(summary['devices'])}; commit "
@@ -191,7 +196,9 @@ def controlled_figure(summary: dict):
     )
     for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
         values = [level["variance"][name]["mean"] for level in levels]
-        axes[2].plot(at, values, "o-", color=colour, markersize=4, label=WORDS[name])
+        axes[2].plot(
+            at, values, "o-", color=colour, markersize=4, label=STATISTICS[name][0]
+        )
     axes[2].set_ylim(bottom=0)
     axes[2].set_xlabel("data.variance")
     axes[2].legend(frameon=False, fontsize=8)
@@ -208,12 +215,15 @@ def table(heads, rows) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def number(value) -> str:
-    return "∞" if value is None else f"{value:.3g}"
+def number(value, otherwise="∞") -> str:
+    return otherwise if value is None else f"{value:.3g}"
 
 
-def mean_sd(of_seeds, scale, digits) -> str:
+def mean_sd(of_seeds, scale, digits, otherwise="") -> str:
     if of_seeds["mean"] is None:
-        return "∞"
-    mean, deviation = (scale * of_seeds[name] for name in ("mean", "sd"))
+        return otherwise
+    # Added to 0, what rounds to nothing has no sign.
+    mean, deviation = (
+        round(scale * of_seeds[name], digits) + 0.0 for name in ("mean", "sd")
+    )
     return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

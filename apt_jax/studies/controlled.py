@@ -53,12 +53,12 @@ def run(settings, folder) -> dict:
         for level in range(settings.study.levels)
         for seed in range(1, settings.study.seeds + 1)
     ]
+    origin = {"device": device(), "commit": commit()}  # of the code now in memory
     with progress(len(cells), "study", "cells") as advance:
         for level, seed in cells:
             name = f"cells/variance-{level:g}-seed-{seed}.json"
             if not (workdir.folder / name).exists():
                 found = run_cell(cell_settings(settings, level, seed))
-                origin = {"device": device(), "commit": commit()}
                 workdir.write(name, found | origin | {"level": level, "seed": seed})
             advance()
     found = [
