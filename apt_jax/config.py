@@ -20,6 +20,9 @@ from apt_jax.errors import UserError
 COMMON = {
     "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
     "shots": 16,  # labelled images a class; 0 = all
+    # Where a paper searches on validation images: "inside_shots" chooses by
+    # cross-validation on the shots instead, "as_published" does as the paper did.
+    "protocol": "inside_shots",
     "clip": {"checkpoint": "", "revision": None, "dtype": "auto"},
     "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
     # Random views of each training image (0 = its centre crop), each a crop of at least
@@ -71,9 +74,17 @@ SCHEDULES = (  # those of training.schedules, which imports jax
 RULES = {
     "seed": (lambda x: x >= 0, "at least 0"),
     "shots": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "protocol": (
+        lambda x: x in ("inside_shots", "as_published"),
+        "'inside_shots' or 'as_published'",
+    ),
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
+    "data.classes": (
+        lambda x: x in ("all", "base", "new"),
+        "'all', 'base' or 'new'",
+    ),
     "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
     "clip.checkpoint": (bool, "a hub name, a folder, an .npz, or 'tiny'"),
     "clip.dtype": (
@@ -96,6 +107,14 @@ RULES = {
     ),
     "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
     "method.members": (lambda x: x >= 1, "at least 1"),
+    "study.split": (
+        lambda x: x in ("train", "val", "test"),
+        "'train', 'val' or 'test'",
+    ),
+    "study.per_class": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "study.permutations": (lambda x: x >= 1, "at least 1"),
+    "study.levels": (lambda x: x >= 2, "at least 2"),
+    "study.seeds": (lambda x: x >= 1, "at least 1"),
     "eval.samples": (lambda x: x >= 1, "at least 1"),
     "eval.bins": (lambda x: x >= 1, "at least 1"),
 }
@@ -313,6 +332,8 @@ def from_json(text: str) -> ConfigDict:
 def run_name(config) -> str:
     """The name of a run's default directory."""
     name = config.data.name or Path(config.data.root).name or config.data.source
+    if config.data.classes != "all":
+        name = f"{name}-{config.data.classes}"
     return f"{name}-{config.method.name}-{config.shots}shot-seed{config.seed}"
 
 
@@ -349,9 +370,9 @@ def take_apart(arguments, names) -> _Given:
 
 HELP = {"-h", "--help"}
 WHAT_NONE_MEANS = {
-    "method.alpha": "chosen inside the shots",
-    "method.beta": "chosen inside the shots",
-    "method.strength": "chosen inside the shots",
+    "method.alpha": "chosen as the protocol says",
+    "method.beta": "chosen as the protocol says",
+    "method.strength": "chosen as the protocol says",
     "clip.revision": "the pinned commit, or the newest",
     "train.checkpoint_every": "ten times a run",
 }

@@ -34,16 +34,27 @@ class Evaluation:
     scores: Scores
     prediction: Prediction  # of all n images, NumPy arrays
     seconds_per_image: float  # the method's passes, compilation and tower apart
+    classes: str = "all"  # of `data.base_new.PARTS`
 
     @property
     def row(self) -> dict:
         """The entry of results.json."""
         named = {"name": self.name, "samples": self.samples, "split": "test"}
-        return {**named, **self.scores.summary()}
+        return {**named, "classes": self.classes, **self.scores.summary()}
 
 
 def evaluate(
-    name, method, params, task, features, labels, *, key=None, samples=None, bins=15
+    name,
+    method,
+    params,
+    task,
+    features,
+    labels,
+    *,
+    key=None,
+    samples=None,
+    bins=15,
+    classes="all",
 ) -> Evaluation:
     """Predicts every image of `features` (first view) and scores it against `labels`.
 
@@ -75,6 +86,7 @@ def evaluate(
         functools.reduce(Scores.merge, scores),
         jax.tree.map(lambda *rows: np.concatenate(rows), *parts),
         seconds / len(labels),
+        classes,
     )
 
 

@@ -10,20 +10,35 @@ publish   predictions, figures, results.json; then the table
 import resource
 import sys
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
+from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make, require_fit
 from apt_jax.methods.task import make_task
-from apt_jax.preparation import encode_shots, encode_test, prepare, with_embeddings
+from apt_jax.metrics import base_to_new
+from apt_jax.preparation import (
+    encode_new,
+    encode_selection,
+    encode_shots,
+    encode_test,
+    prepare,
+    with_embeddings,
+)
 from apt_jax.progress import progress
 from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
 from apt_jax.report.protocol import device
-from apt_jax.report.tables import results_table
+from apt_jax.report.tables import (
+    base_to_new_table,
+    protocol_line,
+    results_table,
+)
 from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
@@ -45,30 +60,50 @@ def _run(asked, workdir):
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     require_fit(prepared.method, task)
-    labels = jnp.asarray([item.label for item in prepared.shots], jnp.int32)
-    labelled = task.replace(shot_labels=labels)
+    new_task = task_of_new(prepared)
+    labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
     recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
     require_members(prepared.method, recipe)
     workdir.settle(asked)
 
     shots = encode_shots(prepared, asked)
+    selection = encode_selection(prepared, asked)
     test = with_embeddings(encode_test(prepared, asked), prepared, asked)
-    with_shots = labelled.replace(
-        shots={name: jnp.asarray(array) for name, array in shots.stored.items()},
-    )
+    new_test = encode_new(prepared, asked)
+    with_shots = task.replace(**training_images(prepared, shots, selection))
     config = resolved(asked, prepared, recipe)
     describe(workdir, config, prepared, set_by_hand(asked))
 
     params = adapt(workdir, config, prepared, with_shots, recipe)
     labels = [item.label for item in dataset.test]
-    evaluations = judge(config, prepared.method, params, task, test, labels)
+    part = config.data.classes
+    evaluations = judge(config, prepared.method, params, task, test, labels, part)
+    of_new = judge_new(config, prepared, params, new_task, new_test)
     cost = {
         "trainable_parameters": count(prepared.method.parts(params)[0]),
-        "encode_seconds": shots.seconds + test.seconds,
+        "encode_seconds": sum(
+            features.seconds
+            for features in (shots, selection, test, new_test)
+            if features is not None
+        ),
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
-    publish(workdir, dataset, evaluations, cost)
+    publish(workdir, prepared, evaluations, of_new, cost)
+
+
+def training_images(prepared, shots, selection) -> dict:
+    """The fields of a task that only training sees: shots, and what selects."""
+    fields = {"shots": shots.stored, "shot_labels": labels_of(prepared.shots)}
+    if selection is not None:
+        fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
+    on_device = jax.tree.map(jnp.asarray, fields)
+    return on_device | {"dataset": known_name(prepared.dataset.name)}
+
+
+def labels_of(items):
+    """[n] int32 labels."""
+    return np.array([item.label for item in items], np.int32)
 
 
 def evaluate_again(folder, overrides) -> dict:
@@ -81,12 +116,13 @@ def evaluate_again(folder, overrides) -> dict:
     prepared = prepare(config)
     require_same_images(workdir, prepared)
     test = with_embeddings(encode_test(prepared, config), prepared, config)
+    new_test = encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
-    evaluations = judge(
-        config, restored.method, restored.params, restored.task, test, labels
-    )
-    cost |= cost_of_testing(restored.clip, restored.method, evaluations[-1])
-    publish(workdir, prepared.dataset, evaluations, cost)
+    method, params, part = restored.method, restored.params, config.data.classes
+    evaluations = judge(config, method, params, restored.task, test, labels, part)
+    of_new = judge_new(config, prepared, params, task_of_new(prepared), new_test)
+    cost |= cost_of_testing(restored.clip, method, evaluations[-1])
+    publish(workdir, prepared, evaluations, of_new, cost)
     return show(workdir)
 
 
@@ -127,14 +163,16 @@ def adapt(workdir, config, prepared, task, recipe):
             return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
 
 
-def judge(config, method, params, task, test, labels, *, zero_shot=None) -> list:
+def judge(
+    config, method, params, task, test, labels, classes="all", *, zero_shot=None
+) -> list:
     """The rows of the report: zero-shot CLIP, the method, the method's samples.
 
     Of a method with several members, their mean stands for the method. `zero_shot` is
     its evaluation if another run on the same images has it already; a backbone without
     text has no such row.
     """
-    common = {"bins": config.eval.bins}
+    common = {"bins": config.eval.bins, "classes": classes}
     rows = []
     if zero_shot is None and task.text is not None:
         rows.append(("zero_shot", make("zero_shot"), {}, {}))
@@ -151,22 +189,51 @@ def judge(config, method, params, task, test, labels, *, zero_shot=None) -> list
     return [zero_shot, *evaluations] if zero_shot else evaluations
 
 
-def publish(workdir, dataset, evaluations, cost):
+def task_of_new(prepared):
+    """The task of the classes met only after training; None if there are none.
+
+    Raises:
+        UserError: if the method cannot work on it.
+    """
+    if prepared.new is None:
+        return None
+    task = make_task(prepared.clip, prepared.new.classes, prepared.new.templates)
+    require_fit(prepared.method, task)
+    return task
+
+
+def judge_new(config, prepared, params, task, test) -> list:
+    """The rows of the classes met only after training; the parameters are as they were."""
+    if task is None:
+        return []
+    labels = labels_of(prepared.new.test)
+    return judge(config, prepared.method, params, task, test, labels, "new")
+
+
+def publish(workdir, prepared, evaluations, of_new, cost):
     """Writes what the run found; results.json last, since it marks the run finished."""
-    prediction = evaluations[-1].prediction
-    write_predictions(workdir.predictions, dataset.test, dataset.classes, prediction)
-    write_figures(workdir.figures, evaluations, workdir.read_metrics())
-    rows = [evaluation.row for evaluation in evaluations]
-    protocol = workdir.read("protocol.json")
-    workdir.write(
-        "results.json", {"protocol": protocol, "evaluations": rows, "cost": cost}
-    )
+    for dataset, judged, path in (
+        (prepared.dataset, evaluations, workdir.predictions),
+        (prepared.new, of_new, workdir.new_predictions),
+    ):
+        if judged:
+            last = judged[-1].prediction
+            write_predictions(path, dataset.test, dataset.classes, last)
+    write_figures(workdir.figures, evaluations, workdir.read_metrics(), of_new)
+    rows = [evaluation.row for evaluation in (*evaluations, *of_new)]
+    results = {"protocol": workdir.read("protocol.json"), "evaluations": rows}
+    if compared := base_to_new(rows):
+        results["base_to_new"] = compared
+    workdir.write("results.json", results | {"cost": cost})
 
 
 def show(workdir) -> dict:
     """Prints what a finished run found and what to do with it; returns its results."""
     results = workdir.read("results.json")
     print(results_table(results["evaluations"]))
+    if "base_to_new" in results:
+        print(base_to_new_table(results["base_to_new"]))
+    print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     print(
         f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER\n"

@@ -6,8 +6,9 @@ import sys
 from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.few_shot import few_shot
+from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
@@ -28,6 +29,9 @@ class Prepared:
     hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
+    selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
+    whole: Dataset  # of all classes, from which shots are drawn
+    new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
 
 
 def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
@@ -37,21 +41,71 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     remembers what it read.
     """
     method = make(config.method.name, **hyper_parameters(config))
-    dataset = data.load(config.data, seed=config.seed)
+    whole = data.load(config.data, seed=config.seed)
+    dataset, _ = parts(whole, config.data.classes, method)
     notes = data.check(dataset, config.shots)
+    if selects_on(config, method) != "none":
+        require_validation(dataset, config.method.name)
     clip = clip or load_clip(config)
     if clip.tokenizer is not None:
-        require_whole_prompts(clip.tokenizer, dataset.classes, dataset.templates)
-    dataset, hashes = scan(
-        dataset,
+        require_whole_prompts(clip.tokenizer, whole.classes, whole.templates)
+    whole, hashes = scan(
+        whole,
         on_error=config.data.on_error,
         known_good_file=known_good_file(config.features.cache_dir),
     )
-    notes = data.check(dataset, config.shots)  # again: broken images may be gone
+    prepared = drawn(config, method, clip, whole, hashes)
+    notes = data.check(prepared.dataset, config.shots)  # broken images may be gone
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    shots, validation = few_shot(dataset, config.shots, config.seed)
-    return Prepared(method, clip, dataset, hashes, list(shots), list(validation))
+    return prepared
+
+
+def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
+    """What a run works with, of a data set and a CLIP that are known to be sound."""
+    part = config.data.classes
+    dataset, new = parts(whole, part, method)
+    if clip.tokenizer is None:
+        new = None  # nothing could name them
+    # Drawn from all classes, whichever are kept: so do CoOp and its followers.
+    shots, few = few_shot(whole, config.shots, config.seed)
+    kind = selects_on(config, method)
+    selection = validation(whole, kind, config.shots, config.seed)
+    labels = labels_of(part, len(whole.classes))
+    kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
+    return Prepared(method, clip, dataset, hashes, *kept, whole, new)
+
+
+def selects_on(config, method) -> str:
+    """Which validation images the protocol lets a method select on; mostly "none"."""
+    return method.validation if config.protocol == "as_published" else "none"
+
+
+def parts(whole, part: str, method) -> tuple[Dataset, Dataset | None]:
+    """What a run adapts to, and the new classes that it meets only afterwards, if any.
+
+    Raises:
+        UserError: if the new classes could not be judged.
+    """
+    if part == "all":
+        return whole, None
+    base, new = base_and_new(whole)
+    if part == "new":
+        return new, None
+    if not method.names_new_classes:
+        return base, None
+    data.check(dataclasses.replace(new, name=f"{new.name}, new classes"), 0)
+    return base, new
+
+
+def require_validation(dataset, method):
+    """Refuses data without the validation images that a published protocol needs."""
+    if not dataset.val:
+        raise UserError(
+            f"protocol=as_published: {method} selects on validation images, and data set "
+            f"{dataset.name!r} has none; add a validation split, or let it choose inside "
+            "the shots (--config.protocol=inside_shots)"
+        )
 
 
 def load_clip(config) -> Clip:
@@ -108,6 +162,22 @@ def with_embeddings(test: Features, prepared: Prepared, config) -> Features:
         stored={**test.stored, **embedded.stored},
         seconds=test.seconds + embedded.seconds,
     )
+
+
+def encode_new(prepared: Prepared, config) -> Features | None:
+    """Frozen outputs of the new classes' test images, if there are new classes."""
+    if prepared.new is None:
+        return None
+    of_new = dataclasses.replace(prepared, dataset=prepared.new)
+    return with_embeddings(encode_test(of_new, config), of_new, config)
+
+
+def encode_selection(prepared: Prepared, config) -> Features | None:
+    """Frozen outputs of the images that the protocol selects on, if there are any."""
+    if not prepared.selection:
+        return None
+    items = prepared.selection
+    return _encode(prepared, config, items, Views(), "validation images")
 
 
 def _encode(prepared, config, items, views, what, inputs=None):

@@ -6,6 +6,7 @@ import json
 from apt_jax import config as configuration
 from apt_jax.files import digest
 from apt_jax.methods.base import Recipe
+from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
 
 
@@ -54,20 +55,41 @@ def describe(workdir, config, prepared, by_hand):
     split = split_of(prepared)
     workdir.write("config.json", json.loads(configuration.to_json(config)))
     workdir.write("classes.json", list(prepared.dataset.classes))
+    if prepared.new is not None:
+        workdir.write("new_classes.json", list(prepared.new.classes))
     workdir.write("split.json", split)
     workdir.write("protocol.json", card(config, prepared, split, by_hand))
 
 
 def split_of(prepared) -> dict:
-    """Every image of every split with label and content hash; and which were drawn."""
+    """Every image of every split with label and content hash; and which were drawn.
+
+    `new_test`, if there, are the test images of `new_classes.json`.
+    """
     dataset, hashes = prepared.dataset, prepared.hashes
     splits = {
         name: [[item.path, item.label, hashes[item.path]] for item in items]
         for name, items in dataset.splits.items()
     }
+    if prepared.new is not None:
+        splits["new_test"] = [
+            [item.path, item.label, hashes[item.path]] for item in prepared.new.test
+        ]
     splits["few_shot_train"] = [item.path for item in prepared.shots]
     splits["few_shot_val"] = [item.path for item in prepared.validation]
+    splits["selected_on"] = [item.path for item in prepared.selection]
     return splits
+
+
+def selected_by(prepared, protocol: str) -> str:
+    """What chose the method's hyper-parameters, in words."""
+    method = prepared.method
+    if protocol == "as_published":
+        return method.selected_as_published
+    labels = [item.label for item in prepared.shots]
+    if method.selected_by == CROSS_VALIDATED and folds(labels) is None:
+        return "default: one shot of a class leaves nothing to hold out"
+    return method.selected_by
 
 
 def card(config, prepared, split, by_hand) -> dict:
@@ -77,9 +99,15 @@ def card(config, prepared, split, by_hand) -> dict:
         data={
             "name": dataset.name,
             "source": config.data.source,
-            "split_sha256": digest([split[name] for name in dataset.splits]),
+            "classes": config.data.classes,
+            "split_sha256": digest(
+                [split[name] for name in (*dataset.splits, "new_test") if name in split]
+            ),
             "few_shot_sha256": digest([split["few_shot_train"], split["few_shot_val"]]),
             "classes_sha256": digest(list(dataset.classes)),
+            "new_classes_sha256": (
+                digest(list(prepared.new.classes)) if prepared.new else None
+            ),
             "templates": list(dataset.templates),
             "templates_sha256": digest(list(dataset.templates)),
         },
@@ -101,7 +129,12 @@ def card(config, prepared, split, by_hand) -> dict:
         },
         method=config.method.to_dict(),
         train=config.train.to_dict(),
-        selected_by=prepared.method.selected_by,
+        protocol={
+            "name": config.protocol,
+            "validation_images": len(prepared.selection),
+            "validation_sha256": digest(split["selected_on"]),
+        },
+        selected_by=selected_by(prepared, config.protocol),
         set_by_hand=by_hand,
         seed=config.seed,
         shots=config.shots,

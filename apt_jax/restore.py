@@ -71,8 +71,12 @@ def belongs_to(config, clip, classes) -> dict:
 
 def require_same_images(workdir: Workdir, prepared):
     """Refuses to judge a run on images that are not those it was made with."""
-    then = {path: sha for path, _, sha in workdir.read("split.json")["test"]}
-    now = {item.path: prepared.hashes[item.path] for item in prepared.dataset.test}
+    split = workdir.read("split.json")
+    listed = split["test"] + split.get("new_test", [])
+    then = {path: sha for path, _, sha in listed}
+    of_new = prepared.new.test if prepared.new else ()
+    tested = (*prepared.dataset.test, *of_new)
+    now = {item.path: prepared.hashes[item.path] for item in tested}
     changed = sorted(path for path in then | now if then.get(path) != now.get(path))
     if changed:
         raise UserError(

@@ -24,6 +24,7 @@ class Workdir:
         self.metrics = self.folder / "metrics.jsonl"
         self.figures = self.folder / "figures"
         self.predictions = self.folder / "predictions.csv"
+        self.new_predictions = self.folder / "predictions_new.csv"
 
     @property
     def finished(self) -> bool:

@@ -30,6 +30,7 @@ ROOMS = [
     "record",
     "restore",
     "experiment",
+    "studies",
     "predict",
     "grid",
 ]
@@ -42,6 +43,8 @@ LIGHT = [
     "config",
     "metrics",
     "data",
+    "studies.controlled",
+    "studies.variance",
     "workdir",
 ]
 

@@ -12,7 +12,7 @@ from toy import CLASSES, toy_clip
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.errors import UserError
 from apt_jax.methods import CoCoOp, CoOp, MaPLe, PromptSRC, prompt_src
-from apt_jax.methods.base import Recipe, unit
+from apt_jax.methods.base import Method, Recipe, unit
 from apt_jax.methods.task import make_task
 from apt_jax.training import loop
 
@@ -174,7 +174,7 @@ def test_what_is_kept_is_the_average_over_epochs():
 
     with_average = after_every_epoch(method)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PromptSRC, "epoch_weights", lambda self, recipe: None)
+        patch.setattr(PromptSRC, "after_epoch", Method.after_epoch)
         loop.run_epoch.clear_cache()
         alone = after_every_epoch(method)
     loop.run_epoch.clear_cache()

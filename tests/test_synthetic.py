@@ -7,6 +7,7 @@ import pytest
 
 from apt_jax import data
 from apt_jax.data import synthetic
+from apt_jax.data.base_new import base_and_new
 from apt_jax.data.synthetic import captions
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import PHRASES, VARIANTS, describe
@@ -46,6 +47,13 @@ def test_every_two_variants_look_different_in_the_studio():
 
 def test_without_variance_all_pictures_of_a_variant_are_one():
     assert np.array_equal(shot(VARIANTS[0], 0), shot(VARIANTS[0], 1))
+
+
+def test_a_picture_shows_what_its_path_says_in_each_half_of_the_classes():
+    whole = load(size=16)
+    _, new = base_and_new(whole)
+    pictures = {item.path: whole.read(item) for item in whole.test}
+    assert all(new.read(item) == pictures[item.path] for item in new.test[::25])
 
 
 def test_the_knob_moves_pictures_apart():

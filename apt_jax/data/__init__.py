@@ -31,6 +31,7 @@ DEFAULTS = {
     "root": "",  # the folder of the images
     "name": "",  # chooses the templates; by default the folder's name
     "split_file": "",  # of source "coop"
+    "classes": "all",  # or "base", "new": half of the classes (data.base_new)
     "templates": (),  # prompts with {} for the class name; by default the data set's
     "on_error": "stop",  # or "skip": drop unreadable images and say how many
 }

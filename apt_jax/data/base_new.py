@@ -9,22 +9,35 @@ import math
 
 from apt_jax.data.dataset import Dataset, Item
 
+PARTS = ("all", "base", "new")
+
 
 def base_and_new(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """Both halves as data sets of their own, labels counted from 0 in each."""
-    count = len(dataset.classes)
+    return tuple(_only(dataset, part) for part in ("base", "new"))
+
+
+def labels_of(part: str, count: int) -> range:
+    """The labels of one of `PARTS` of `count` classes."""
     middle = math.ceil(count / 2)
-    return _only(dataset, range(middle)), _only(dataset, range(middle, count))
+    return {
+        "all": range(count),
+        "base": range(middle),
+        "new": range(middle, count),
+    }[part]
 
 
-def _only(dataset, labels):
-    splits = {
-        split: tuple(
-            Item(item.path, item.label - labels.start)
-            for item in items
-            if item.label in labels
-        )
-        for split, items in dataset.splits.items()
-    }
+def items_of(items, labels: range) -> tuple[Item, ...]:
+    """The items with these labels, in order, counted from 0."""
+    return tuple(
+        Item(item.path, item.label - labels.start)
+        for item in items
+        if item.label in labels
+    )
+
+
+def _only(dataset, part):
+    labels = labels_of(part, len(dataset.classes))
+    splits = {split: items_of(items, labels) for split, items in dataset.splits.items()}
     classes = tuple(dataset.classes[label] for label in labels)
     return dataclasses.replace(dataset, classes=classes, **splits)

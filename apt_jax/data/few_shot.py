@@ -11,7 +11,7 @@ import random
 MAX_VALIDATION = 4
 
 
-def few_shot(dataset, shots: int, seed: int):
+def few_shot(dataset, shots: int, seed: int, most_validation: int = MAX_VALIDATION):
     """The labelled images of a task: (train items, validation items).
 
     `shots` = 0 takes every image of both splits.
@@ -20,8 +20,22 @@ def few_shot(dataset, shots: int, seed: int):
         return dataset.train, dataset.val
     generator = random.Random(seed)
     train = draw(dataset.train, shots, generator)
-    val = draw(dataset.val, min(shots, MAX_VALIDATION), generator)
+    val = draw(dataset.val, min(shots, most_validation), generator)
     return train, val
+
+
+def validation(dataset, kind: str, shots: int, seed: int) -> tuple:
+    """The validation images that a published protocol selects on.
+
+    `kind` is "none", "few_shot" (CoOp's, drawn as above), "as_many" (LP++'s: as many of a
+    class as shots, from the same stream) or "whole" (the split).
+    """
+    if kind == "none":
+        return ()
+    if kind == "whole":
+        return dataset.val
+    most = {"few_shot": MAX_VALIDATION, "as_many": shots}[kind]
+    return few_shot(dataset, shots, seed, most)[1]
 
 
 def draw(items, count: int, generator: random.Random) -> tuple:

@@ -22,6 +22,7 @@ from apt_jax.methods import make
 from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import (
     Prepared,
+    drawn,
     encode_shots,
     encode_test,
     hyper_parameters,
@@ -38,10 +39,8 @@ class Shared:
     def prepared(self, cell: Cell) -> Prepared:
         """What a run of the cell works with."""
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
-        shots, validation = few_shot(of_seed.dataset, cell.shots, cell.seed)
-        return dataclasses.replace(
-            of_seed, method=method_of(cell), shots=shots, validation=validation
-        )
+        sound = (of_seed.clip, of_seed.whole, of_seed.hashes)
+        return drawn(cell.config, method_of(cell), *sound)
 
     def task(self, prepared: Prepared) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
@@ -136,13 +135,13 @@ class Shared:
     def _encode_shots(self, cell, reader):
         prepared = self.prepared(cell)
         counts = sorted({other.shots for other in self._cells})
-        drawn = {}
+        items = {}
         for count in counts:
-            shots, _ = few_shot(prepared.dataset, count, cell.seed)
-            drawn |= {item.path: item for item in shots}
-        items = list(drawn.values())
-        of_all = dataclasses.replace(prepared, method=reader, shots=items)
-        place = {path: row for row, path in enumerate(drawn)}
+            shots, _ = few_shot(prepared.whole, count, cell.seed)
+            items |= {item.path: item for item in shots}
+        shots = list(items.values())
+        of_all = dataclasses.replace(prepared, method=reader, shots=shots)
+        place = {path: row for row, path in enumerate(items)}
         return encode_shots(of_all, cell.config), place
 
     def _reader(self, cell, own, views=False):

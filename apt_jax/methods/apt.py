@@ -85,6 +85,7 @@ class APT(Method):
     temperature: str = "frozen"  # frozen | trained
 
     inputs: ClassVar[str] = "tokens"
+    names_new_classes: ClassVar[bool] = True
     selected_by: ClassVar[str] = (
         "validation split"  # of other data sets: docs/results.md
     )

@@ -20,6 +20,13 @@ from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
 
+# What a published protocol selects on, in words; see `Method.validation`.
+VALIDATION = {
+    "few_shot": "min(K, 4) images a class",
+    "as_many": "as many images a class as shots",
+    "whole": "all of it",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -60,6 +67,8 @@ class Method:
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
+    # Whether its parameters serve any class name, also of classes met after training.
+    names_new_classes: ClassVar[bool] = False
     constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
     needs_text: ClassVar[bool] = True  # a plain ViT has none; see methods.require_fit
 
@@ -72,6 +81,22 @@ class Method:
     def stochastic_classes(self) -> bool:
         """Whether a key changes what `classes` gives; else samples share it."""
         return False
+
+    @property
+    def validation(self) -> str:
+        """What its paper selects hyper-parameters on: "none" or a key of `VALIDATION`.
+
+        With `protocol=as_published` these images come as `task.val`; what they chose by
+        default is chosen otherwise (`selected_by`).
+        """
+        return "none"
+
+    @property
+    def selected_as_published(self) -> str:
+        """`selected_by` under `protocol=as_published`."""
+        if self.validation == "none":
+            return self.selected_by
+        return f"validation split: {VALIDATION[self.validation]}"
 
     def check(self, task: Task) -> None:
         """Raises `UserError` if the method cannot work on this task."""
@@ -100,16 +125,20 @@ class Method:
         """The published recipe; None for methods that `fit` at once."""
         return None
 
+    def after_epoch(self, params: Params, task: Task, epoch, recipe) -> Params:
+        """The parameters to go on with: for methods that look back over their epochs.
+
+        `epoch` counts from 0, and is traced. What they remember are `constants`.
+        """
+        del task, epoch, recipe
+        return params
+
     def parts(self, params: Params) -> tuple[Params, Params]:
         """What is trained of the parameters, and the `constants` among them."""
         if not self.constants:
             return params, {}
-        constants = {name: params[name] for name in self.constants}
+        constants = {name: params[name] for name in self.constants if name in params}
         return {k: v for k, v in params.items() if k not in constants}, constants
-
-    def epoch_weights(self, recipe: Recipe) -> tuple[float, ...] | None:
-        """[E] weights, of sum 1, of the epochs in what is kept; None keeps the last."""
-        return None
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
         """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""

@@ -26,6 +26,7 @@ class CLIPAdapter(Method):
     drop_hidden: float = 0.0
 
     inputs: ClassVar[str] = "embedding"
+    names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):
         require_rates(drop_hidden=self.drop_hidden)

@@ -42,6 +42,7 @@ class CLIPLoRA(Method):
     drop_branch: float = 0.25
 
     inputs: ClassVar[str] = "pixels"
+    names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):
         require_rates(drop_branch=self.drop_branch)

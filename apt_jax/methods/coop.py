@@ -52,6 +52,10 @@ class CoOp(Method):
             raise UserError("method.context_length must be at least 1")
 
     @property
+    def names_new_classes(self):
+        return not self.class_specific
+
+    @property
     def stochastic(self):
         return self.drop_context > 0
 

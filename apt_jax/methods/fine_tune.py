@@ -31,6 +31,10 @@ class FineTune(Method):
     def needs_text(self):
         return self.head == "text"
 
+    @property
+    def names_new_classes(self):
+        return self.head != "linear"
+
     def __post_init__(self):
         require_head(self.head)
 

@@ -39,6 +39,7 @@ class MaPLe(Method):
     depth: int = 9  # J, of at most as many blocks as the shallower tower has
 
     inputs: ClassVar[str] = "pixels"
+    names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):
         if not 1 <= self.prompts <= len(WORDS.split()):

@@ -50,7 +50,8 @@ class PromptSRC(Method):
     average_spread: float = 0.6  # s / E
 
     inputs: ClassVar[str] = "pixels"
-    constants: ClassVar[tuple[str, ...]] = ("teacher",)
+    names_new_classes: ClassVar[bool] = True
+    constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
 
     def __post_init__(self):
         if not 1 <= self.prompts <= len(WORDS.split()):
@@ -88,7 +89,12 @@ class PromptSRC(Method):
         }
         if texts:
             params["text"] = SPREAD * jax.random.normal(of_text, (texts, *first.shape))
-        return params
+        average = jax.tree.map(jnp.zeros_like, self.trained(params))
+        return params | {"average": average}
+
+    def trained(self, params):
+        """The prompts alone."""
+        return {name: params[name] for name in params.keys() - set(self.constants)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features with prompts."""
@@ -119,7 +125,21 @@ class PromptSRC(Method):
     def recipe(self, task):
         return Recipe(learning_rate=2.5e-3, epochs=50, batch_size=4)
 
-    def epoch_weights(self, recipe):
+    def after_epoch(self, params, task, epoch, recipe):
+        weight = jnp.asarray(self.epoch_weights(recipe))[epoch]
+        average = jax.tree.map(
+            lambda a, theta: a + weight * theta,
+            params["average"],
+            self.trained(params),
+        )
+        last = epoch + 1 == recipe.epochs
+        kept = jax.tree.map(
+            lambda a, theta: jnp.where(last, a, theta), average, self.trained(params)
+        )
+        return {**params, **kept, "average": average}
+
+    def epoch_weights(self, recipe) -> tuple[float, ...]:
+        """[E] weights w_e."""
         m, s = self.average_at * recipe.epochs, self.average_spread * recipe.epochs
         w = [
             math.exp(-((e - m) ** 2) / (2 * s**2)) for e in range(1, recipe.epochs + 1)

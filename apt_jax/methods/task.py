@@ -24,8 +24,10 @@ class Task:
 
     `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
     of each image; they and `shot_labels` are None once training is over. Of S runs that
-    train together (`training.loop`) both have a leading axis [S]. With a plain ViT, which
-    reads no text, all that comes from text is None, and the logit scale 1.
+    train together (`training.loop`) both have a leading axis [S]. `val` and `val_labels`
+    are there while training if the protocol is `as_published` and the paper selects on
+    validation images: their centre crops, [m, 1, ...]. With a plain ViT, which reads no
+    text, all that comes from text is None, and the logit scale 1.
     """
 
     text: Array | None  # [K, D] unit-norm text feature of each class
@@ -38,10 +40,14 @@ class Task:
     clip: Any = None  # the backbone's parameters
     shots: Any = None
     shot_labels: Array | None = None  # [n] int32
+    val: Any = None
+    val_labels: Array | None = None  # [m] int32
     module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.ViT
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
     tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
     names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())  # [K]
+    # The name in `data.templates`, beside `val`: some papers search by data set.
+    dataset: str = flax.struct.field(pytree_node=False, default="")
 
     @property
     def num_classes(self) -> int:
@@ -66,6 +72,10 @@ class Task:
             shots=jax.tree.map(lambda array: array[rows], self.shots),
             shot_labels=self.shot_labels[rows],
         )
+
+    def validation(self) -> "Task":
+        """The same task with the validation images in the place of the shots."""
+        return self.replace(shots=self.val, shot_labels=self.val_labels)
 
     @property
     def shots_per_class(self) -> int:

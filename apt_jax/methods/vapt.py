@@ -52,6 +52,10 @@ class VAPT(Method):
     def needs_text(self):
         return self.head == "text"
 
+    @property
+    def names_new_classes(self):
+        return self.head != "linear"
+
     def __post_init__(self):
         require_rates(
             drop_prompt=self.drop_prompt,

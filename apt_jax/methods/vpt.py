@@ -63,6 +63,10 @@ class VPT(Method):
     def needs_text(self):
         return self.head == "text"
 
+    @property
+    def names_new_classes(self):
+        return self.head != "linear"
+
     def __post_init__(self):
         require_rates(drop_prompt=self.drop_prompt)
         require_head(self.head)

@@ -17,6 +17,7 @@ from apt_jax.methods.base import Method, unit
 @dataclasses.dataclass(frozen=True)
 class ZeroShot(Method):
     inputs: ClassVar[str] = "embedding"
+    names_new_classes: ClassVar[bool] = True
 
     def fit(self, key, task):
         del key, task  # nothing is trained

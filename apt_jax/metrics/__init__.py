@@ -1,5 +1,6 @@
 """Arrays in, numbers out; knows nothing of CLIP. NumPy in float64, on the host."""
 
+from apt_jax.metrics.base_new import base_to_new, harmonic_mean
 from apt_jax.metrics.calibration import (
     Bins,
     bin_by_confidence,
@@ -11,7 +12,9 @@ from apt_jax.metrics.scores import Scores
 __all__ = [
     "Bins",
     "Scores",
+    "base_to_new",
     "bin_by_confidence",
     "entropy",
     "expected_calibration_error",
+    "harmonic_mean",
 ]

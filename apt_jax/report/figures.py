@@ -16,16 +16,21 @@ COLOURS = (
 MARKERS = ("o", "s", "^", "D")
 
 
-def write_figures(folder, evaluations, metrics):
-    """Writes `training.png` (if anything was trained) and `reliability.png`."""
+def write_figures(folder, evaluations, metrics, of_new=()):
+    """Writes `training.png` (if anything was trained) and `reliability.png`.
+
+    And `reliability_new.png`, where there are evaluations of new classes.
+    """
     if metrics:
-        write_bytes(folder / "training.png", _png(training_curve(metrics)))
-    write_bytes(folder / "reliability.png", _png(reliability_diagram(evaluations)))
+        write_bytes(folder / "training.png", png_of(training_curve(metrics)))
+    write_bytes(folder / "reliability.png", png_of(reliability_diagram(evaluations)))
+    if of_new:
+        write_bytes(folder / "reliability_new.png", png_of(reliability_diagram(of_new)))
 
 
 def training_curve(metrics: list[dict]):
     """Loss and accuracy over epochs, from the lines of metrics.jsonl."""
-    figure, (above, below) = _figure(2, 1, (5.2, 4.6), sharex=True)
+    figure, (above, below) = new_figure(2, 1, (5.2, 4.6), sharex=True)
     epochs = [line["epoch"] for line in metrics]
     above.plot(epochs, [line["loss"] for line in metrics], color=BLUE)
     above.set_ylabel("loss (nats)")
@@ -45,7 +50,7 @@ def reliability_diagram(evaluations):
     claims more than it keeps. Empty bins are not drawn.
     """
     size = (3.1 * len(evaluations) + 0.6, 4.2)
-    figure, axes = _figure(
+    figure, axes = new_figure(
         2, len(evaluations), size, sharex=True, sharey="row", height_ratios=(3, 1)
     )
     axes = axes.reshape(2, len(evaluations))
@@ -83,7 +88,7 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
         unit: figures are shown times this.
         reference: the name that is drawn as a grey, broken line.
     """
-    figure, axis = _figure(1, 1, (7.2, max(4.0, 0.24 * len(curves) + 0.6)))
+    figure, axis = new_figure(1, 1, (7.2, max(4.0, 0.24 * len(curves) + 0.6)))
     counts = sorted(
         {shots for found, *_ in curves.values() for shots in found}, key=_many
     )
@@ -155,10 +160,10 @@ def _many(shots):
 
 def write_figure(path, figure):
     """Writes a figure as PNG."""
-    write_bytes(path, _png(figure))
+    write_bytes(path, png_of(figure))
 
 
-def _figure(rows, columns, size, **options):
+def new_figure(rows, columns, size, **options):
     """A figure of the object interface: no global state, no display."""
     from matplotlib.figure import Figure
 
@@ -174,7 +179,7 @@ def _figure(rows, columns, size, **options):
     return figure, axes
 
 
-def _png(figure) -> bytes:
+def png_of(figure) -> bytes:
     data = io.BytesIO()
     # Without the software stamp, equal figures are equal files.
     figure.savefig(data, format="png", metadata={"Software": None})

@@ -28,6 +28,31 @@ def results_table(evaluations: list[dict]) -> str:
     return render(columns, rows)
 
 
+def base_to_new_table(rows: dict[str, dict]) -> str:
+    """The entry `base_to_new` of results.json as a table."""
+    columns = ("accuracy", "base", "new", "harmonic mean")
+    listed = [
+        (
+            LABELS.get(name, name),
+            *(
+                "-" if figure is None else f"{100 * figure:.1f} %"
+                for figure in figures.values()
+            ),
+        )
+        for name, figures in rows.items()
+    ]
+    table = render(columns, listed)
+    if any(figures["new"] is None for figures in rows.values()):
+        table += "\nnew classes: none, this method's parameters belong to classes"
+    return table
+
+
+def protocol_line(card: dict) -> str:
+    """What chose the hyper-parameters of a run, from its protocol card."""
+    name = card["protocol"]["name"].replace("_", " ")
+    return f"protocol: {name}; hyper-parameters: {card['selected_by']}"
+
+
 def predictions_table(rows: list[dict]) -> str:
     """Rows of `predict` as a table."""
     columns = ("image", "class", "confidence", "entropy", "mutual information")
@@ -63,4 +88,6 @@ def render(columns, rows) -> str:
 
 def _label(row):
     label = LABELS.get(row["name"], row["name"])
-    return label if row["samples"] is None else f"{label}, T = {row['samples']}"
+    if row["samples"] is not None:
+        label += f", T = {row['samples']}"
+    return label if row["classes"] == "all" else f"{label}, {row['classes']} classes"

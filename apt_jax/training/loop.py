@@ -36,7 +36,6 @@ class State(NamedTuple):
     params: Any  # what is trained
     opt_state: Any  # its momentum and the count of steps
     epoch: Any  # [] int32, epochs done, one number for all
-    average: Any = ()  # of the parameters over epochs, for methods that keep one
 
 
 class EpochReport(NamedTuple):
@@ -59,9 +58,7 @@ def start(method: Method, task, recipe: Recipe, key) -> State:
     params = jax.tree.map(jnp.array, params)
     optimizer = make_optimizer(recipe, steps_per_epoch=1)  # not part of its state
     trained, _ = method.parts(params)
-    averages = method.epoch_weights(recipe) is not None
-    average = jax.tree.map(jnp.zeros_like, trained) if averages else ()
-    return State(params, optimizer.init(trained), jnp.int32(0), average)
+    return State(params, optimizer.init(trained), jnp.int32(0))
 
 
 def stack(states: list[State]) -> State:
@@ -201,22 +198,9 @@ def _epoch(method, recipe, state, task, key):
         losses = jnp.append(losses, of_last[0])
         accuracies = jnp.append(accuracies, of_last[1])
     trained, opt_state = carry
-    trained, average = _averaged(method, recipe, state, trained)
-    after = State(_whole(trained, constants), opt_state, state.epoch + 1, average)
-    return after, losses, accuracies
-
-
-def _averaged(method, recipe, state, trained):
-    """What is trained and its average over epochs; in the last epoch they are the same."""
-    weights = method.epoch_weights(recipe)
-    if weights is None:
-        return trained, ()
-    weight, last = jnp.asarray(weights)[state.epoch], len(weights) - 1
-    average = jax.tree.map(lambda a, x: a + weight * x, state.average, trained)
-    kept = jax.tree.map(
-        lambda a, x: jnp.where(state.epoch == last, a, x), average, trained
-    )
-    return kept, average
+    params = _whole(trained, constants)
+    params = method.after_epoch(params, task, state.epoch, recipe)
+    return State(params, opt_state, state.epoch + 1), losses, accuracies
 
 
 def _fold_in(key, value):

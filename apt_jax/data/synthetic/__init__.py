@@ -24,6 +24,7 @@ DEFAULTS = {
 }
 NAME = "synthetic"
 SPLITS = ("train", "val", "test")
+NAMES = tuple(variant.name for variant in VARIANTS)
 # Sequences of chance that other uses of the generator must not touch: the small CLIP of
 # the package was trained on pictures of another one (clip.pretrain).
 FEW_SHOT_STREAM = 0
@@ -41,7 +42,7 @@ def load(config, seed: int) -> Dataset:
     }
     return Dataset(
         name=config.name or NAME,
-        classes=tuple(variant.name for variant in VARIANTS),
+        classes=NAMES,
         **splits,
         templates=templates_of(NAME, config.templates),
         read=functools.partial(
@@ -51,11 +52,11 @@ def load(config, seed: int) -> Dataset:
 
 
 def draw(item: Item, *, seed: int, variance: float, size: int) -> bytes:
-    """The PNG file of one picture."""
-    split, _, file = item.path.split("/")
-    number = int(file.removesuffix(".png"))
-    chance = [FEW_SHOT_STREAM, seed, SPLITS.index(split), item.label, number]
-    pixels = render(VARIANTS[item.label], np.random.default_rng(chance), variance, size)
+    """The PNG file of one picture: what its path says, whatever labels are counted from."""
+    split, name, file = item.path.split("/")
+    which, number = NAMES.index(name), int(file.removesuffix(".png"))
+    chance = [FEW_SHOT_STREAM, seed, SPLITS.index(split), which, number]
+    pixels = render(VARIANTS[which], np.random.default_rng(chance), variance, size)
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, format="png")
     return data.getvalue()

@@ -1,0 +1,229 @@
+"""The analysis of variance in words and pictures; and what a method gains along it."""
+
+from apt_jax.files import write_bytes
+from apt_jax.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png_of
+
+COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
+HARDEST = 3  # classes that are named
+# Each statistic in words, its digits after the point, and what "None" means: without
+# spread ratios are infinite, and its equality no question.
+STATISTICS = {
+    "pseudo_f": ("pseudo-F", 1, "∞"),
+    "p": ("p", 3, ""),
+    "r2_adjusted": ("R², adjusted", 2, ""),
+    "intra_over_inter": ("intra / inter", 2, ""),
+    "fisher": ("Fisher ratio", 1, "∞"),
+    "dispersion_f": ("F of dispersion", 1, "–"),
+}
+
+
+def write_figure(path, figure):
+    write_bytes(path, png_of(figure))
+
+
+# -- one data set -----------------------------------------------------------------------
+
+
+def analysis_markdown(found: dict) -> str:
+    """The figures of variance.json as a table."""
+    rows = [
+        ("images, classes", f"{found['examples']}, {found['groups']}"),
+        ("pseudo-F", number(found["pseudo_f"])),
+        ("p", f"{found['p']:.4f} ({found['permutations']} permutations)"),
+        ("R², adjusted", number(found["r2_adjusted"])),
+        ("intra", number(found["intra"])),
+        ("inter", number(found["inter"])),
+        ("intra / inter", number(found["intra_over_inter"])),
+        ("Fisher ratio", number(found["fisher"])),
+        ("F of dispersion", number(found["dispersion_f"], "–")),
+    ]
+    quantiles = found["f_quantiles"].items()
+    rows.append(
+        (
+            f"F by dimension ({found['dimensions']}), quantiles",
+            ", ".join(f"{float(q):.0%}: {number(f)}" for q, f in quantiles),
+        )
+    )
+    rows.append(("closest classes (own spread / distance)", ", ".join(hardest(found))))
+    title = f"{found['data']}, {found['split']} split, {found['backbone']}"
+    return table((title, ""), rows)
+
+
+def hardest(found) -> list[str]:
+    """The classes whose spread is largest against the distance to the nearest other."""
+    share = [
+        (intra / nearest if nearest else float("inf"), name)
+        for intra, nearest, name in zip(
+            found["intra_by_group"],
+            found["nearest_by_group"],
+            found["classes"],
+            strict=True,
+        )
+    ]
+    return [
+        f"{name} {number(of_class)}"
+        for of_class, name in sorted(share, reverse=True)[:HARDEST]
+    ]
+
+
+def classes_figure(found: dict):
+    """F of the dimensions; and of each class its spread against the nearest other."""
+    figure, (left, right) = new_figure(1, 2, (8.2, 3.6))
+    left.hist([f for f in found["f_by_dimension"] if f is not None], 30, color=BLUE)
+    left.set_xlim(left=0)
+    if found["pseudo_f"] is not None:
+        left.axvline(found["pseudo_f"], color=ORANGE)
+        left.text(
+            found["pseudo_f"],
+            0.97,
+            " pseudo-F",
+            transform=left.get_xaxis_transform(),
+            color=ORANGE,
+            size=8,
+            va="top",
+        )
+    left.set_xlabel("F of a dimension")
+    left.set_ylabel("dimensions")
+    title = f"{found['data']}: {found['examples']} images, {found['groups']} classes"
+    left.set_title(title, color=INK, size=9.5)
+
+    intra, nearest = found["intra_by_group"], found["nearest_by_group"]
+    most = 1.1 * max(intra)
+    right.plot([0, most], [0, most], color=GREY, linewidth=1, zorder=0)
+    right.plot(nearest, intra, "o", color=BLUE, markersize=4, alpha=0.7)
+    share = [a / b if b else float("inf") for a, b in zip(intra, nearest, strict=True)]
+    for row in sorted(range(len(share)), key=share.__getitem__)[-HARDEST:]:
+        right.annotate(
+            found["classes"][row],
+            (nearest[row], intra[row]),
+            xytext=(4, 2),
+            textcoords="offset points",
+            size=7,
+            color=INK,
+        )
+    right.set_xlim(left=0)
+    right.set_ylim(0, most)
+    right.set_xlabel("squared distance to the nearest other class")
+    right.set_ylabel("spread of the class")
+    right.set_title("Above the line a class is wider than its gap", color=INK, size=9.5)
+    return figure
+
+
+# -- the knob ---------------------------------------------------------------------------
+
+
+def controlled_markdown(summary: dict) -> str:
+    """Three tables of controlled.json: figures, gains, analysis of variance."""
+    levels = summary["levels"]
+    methods, rivals = levels[0]["methods"], levels[0]["gains"]
+    heads = [f"{name} {words}" for name in methods for words in ("acc., %", "NLL")]
+    figures = [
+        (
+            f"{at['level']:g}",
+            *(
+                mean_sd(of_method[figure], *unit)
+                for of_method in at["methods"].values()
+                for figure, unit in (("accuracy", (100, 1)), ("nll", (1, 3)))
+            ),
+        )
+        for at in levels
+    ]
+    over = [
+        f"over {rival}, {words}" for rival in rivals for words in ("points", "nats")
+    ]
+    gains = [
+        (
+            f"{at['level']:g}",
+            *(
+                mean_sd(gain[figure], *unit)
+                for gain in at["gains"].values()
+                for figure, unit in (("accuracy", (100, 1)), ("nll", (1, 3)))
+            ),
+        )
+        for at in levels
+    ]
+    spreads = [
+        (
+            f"{at['level']:g}",
+            *(
+                mean_sd(value, 1, *STATISTICS[name][1:])
+                for name, value in at["variance"].items()
+            ),
+        )
+        for at in levels
+    ]
+    words = [STATISTICS[name][0] for name in levels[0]["variance"]]
+    intro = (
+        f"{summary['shots']} shots, {summary['seeds']} seeds, {summary['test_images']} "
+        f"test images; mean ± sd (ddof 0). {', '.join(summary['devices'])}; commit "
+        f"{', '.join(commit[:12] for commit in summary['commits'])}."
+    )
+    return "\n\n".join(
+        (
+            intro,
+            table(("variance", *heads), figures),
+            f"Gains of {summary['method']}, above 0 it is better:",
+            table(("variance", *over), gains),
+            table(("variance", *words), spreads),
+        )
+    )
+
+
+def controlled_figure(summary: dict):
+    """Gains over each rival along the knob, with bands over seeds; and the variance."""
+    figure, axes = new_figure(1, 3, (10.2, 3.3))
+    levels = summary["levels"]
+    at = [level["level"] for level in levels]
+    for axis, name, scale, unit in (
+        (axes[0], "accuracy", 100, "accuracy gained (points)"),
+        (axes[1], "nll", 1, "NLL gained (nats)"),
+    ):
+        axis.axhline(0, color=GREY, linewidth=1)
+        for colour, rival in zip(COLOURS, levels[0]["gains"], strict=False):
+            gains = [level["gains"][rival][name] for level in levels]
+            mean = [scale * gain["mean"] for gain in gains]
+            low = [scale * (gain["mean"] - gain["sd"]) for gain in gains]
+            high = [scale * (gain["mean"] + gain["sd"]) for gain in gains]
+            axis.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
+            axis.plot(at, mean, "o-", color=colour, markersize=4, label=f"over {rival}")
+        axis.set_ylabel(unit)
+        axis.set_xlabel("data.variance")
+        axis.legend(frameon=False, fontsize=8)
+    axes[0].set_title(
+        f"{summary['method']}, {summary['shots']} shots, {summary['seeds']} seeds",
+        color=INK,
+        size=9.5,
+    )
+    for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
+        values = [level["variance"][name]["mean"] for level in levels]
+        axes[2].plot(
+            at, values, "o-", color=colour, markersize=4, label=STATISTICS[name][0]
+        )
+    axes[2].set_ylim(bottom=0)
+    axes[2].set_xlabel("data.variance")
+    axes[2].legend(frameon=False, fontsize=8)
+    axes[2].set_title("Test embeddings", color=INK, size=9.5)
+    return figure
+
+
+# -- numbers ----------------------------------------------------------------------------
+
+
+def table(heads, rows) -> str:
+    """A table in Markdown."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value, otherwise="∞") -> str:
+    return otherwise if value is None else f"{value:.3g}"
+
+
+def mean_sd(of_seeds, scale, digits, otherwise="") -> str:
+    if of_seeds["mean"] is None:
+        return otherwise
+    # Added to 0, what rounds to nothing has no sign.
+    mean, deviation = (
+        round(scale * of_seeds[name], digits) + 0.0 for name in ("mean", "sd")
+    )
+    return f"{mean:.{digits}f} ± {deviation:.{digits}f}"

@@ -1,0 +1,242 @@
+"""What adaptive prompts gain as the classes spread: one knob turned, all else equal.
+
+    python -m apt_jax.studies.controlled --config configs/studies/controlled_variance.py
+        [--workdir DIR]
+
+The paper of APT says that it pays where variance within classes is large. On the drawn
+aircraft `data.variance` sets that alone. At each of `study.levels` levels from 0 to 1 and
+each of `study.seeds` seeds: zero-shot CLIP, every method of `study.rivals` and the
+configured method, trained on the same shots and judged on the same test images, and the
+analysis of variance of those images' embeddings.
+
+A cell is a file in cells/, written when it is done, and is not computed again. At the end:
+controlled.json, controlled.md and figures/controlled.png.
+"""
+
+import statistics
+import sys
+
+from apt_jax import command, config
+from apt_jax.workdir import Workdir
+
+STATISTICS = (
+    "pseudo_f",
+    "p",
+    "r2_adjusted",
+    "intra_over_inter",
+    "fisher",
+    "dispersion_f",
+)
+
+
+def main(argv):
+    if config.wants_help(argv):
+        print(config.help_text(__doc__, argv))
+        return
+    settings, folder = config.read(argv)
+    run(settings, folder or f"runs/controlled-{config.run_name(settings)}")
+
+
+def run(settings, folder) -> dict:
+    """Runs what is missing of the study in `folder`; returns its summary."""
+    from apt_jax.files import write_text
+    from apt_jax.progress import progress
+    from apt_jax.report import variance as report
+    from apt_jax.report.protocol import commit, device
+
+    require_knob(settings)
+    workdir = Workdir(folder)
+    workdir.claim(settings)
+    workdir.settle(settings)
+    cells = [
+        (level / (settings.study.levels - 1), seed)
+        for level in range(settings.study.levels)
+        for seed in range(1, settings.study.seeds + 1)
+    ]
+    origin = {"device": device(), "commit": commit()}  # of the code now in memory
+    with progress(len(cells), "study", "cells") as advance:
+        for level, seed in cells:
+            name = f"cells/variance-{level:g}-seed-{seed}.json"
+            if not (workdir.folder / name).exists():
+                found = run_cell(cell_settings(settings, level, seed))
+                workdir.write(name, found | origin | {"level": level, "seed": seed})
+            advance()
+    found = [
+        workdir.read(f"cells/variance-{level:g}-seed-{seed}.json")
+        for level, seed in cells
+    ]
+    summary = summarise(found, settings)
+    workdir.write("controlled.json", summary)
+    text = report.controlled_markdown(summary)
+    write_text(workdir.folder / "controlled.md", text)
+    figure = workdir.figures / "controlled.png"
+    report.write_figure(figure, report.controlled_figure(summary))
+    print(f"{text}\ntables and figure: {workdir.folder}")
+    return summary
+
+
+def require_knob(settings):
+    """Refuses data without the knob, and a method compared with itself."""
+    from apt_jax.errors import UserError
+
+    if "variance" not in settings.data:
+        raise UserError(
+            f"data.source={settings.data.source} has no data.variance to turn; use "
+            "--config.data.source=synthetic"
+        )
+    if settings.method.name in (*settings.study.rivals, "zero_shot"):
+        raise UserError(
+            f"method.name={settings.method.name} is compared with itself; leave it out "
+            "of --config.study.rivals, or choose another method"
+        )
+
+
+def cell_settings(settings, level, seed):
+    """The configuration of one cell."""
+    cell = config.from_json(config.to_json(settings))
+    cell.data.variance, cell.seed = float(level), seed
+    return cell
+
+
+def run_cell(settings) -> dict:
+    """Rows of results.json by method, and the analysis of the test images."""
+    from apt_jax.experiment import labels_of, training_images
+    from apt_jax.methods import make
+    from apt_jax.methods.task import make_task
+    from apt_jax.preparation import prepare
+    from apt_jax.studies.variance import analyse
+
+    prepared = prepare(settings)
+    dataset = prepared.dataset
+    methods = {name: make(name) for name in ("zero_shot", *settings.study.rivals)}
+    methods[settings.method.name] = prepared.method
+    task = make_task(prepared.clip, dataset.classes, dataset.templates)
+    for method in methods.values():
+        method.check(task)
+    encoded, labels = encode_once(prepared, settings, methods), labels_of(dataset.test)
+    rows = {}
+    for name, method in methods.items():
+        shots, test = encoded[method.inputs]
+        with_shots = task.replace(**training_images(prepared, shots, None))
+        params = trained(method, with_shots, settings)
+        rows[name] = judged(settings, method, params, task, test, labels)
+    _, test = encoded["embedding"]
+    embedding, permutations = (
+        test.stored["embedding"][:, 0],
+        settings.study.permutations,
+    )
+    found = analyse(embedding, labels, permutations, settings.seed)
+    return {"rows": rows, "variance": found}
+
+
+def encode_once(prepared, settings, methods) -> dict:
+    """Features of (shots, test images) by what a method reads of an image."""
+    import dataclasses
+
+    from apt_jax.preparation import encode_shots, encode_test
+
+    reader = {method.inputs: method for method in methods.values()}
+    if "tokens" in reader:  # the embedding is kept beside the patches
+        reader["embedding"] = reader["tokens"]
+    found = {}
+    for inputs in sorted(reader, key=lambda inputs: inputs == "embedding"):
+        if inputs == "embedding" and "tokens" in found:
+            found[inputs] = found["tokens"]
+        else:
+            of_kind = dataclasses.replace(prepared, method=reader[inputs])
+            found[inputs] = (
+                encode_shots(of_kind, settings),
+                encode_test(of_kind, settings),
+            )
+    return found
+
+
+def trained(method, task, settings):
+    """The method's parameters after its recipe, or what `train` sets in its place."""
+    from apt_jax.record import chosen_recipe
+    from apt_jax.restore import seed_key
+    from apt_jax.training import loop
+
+    key, recipe = seed_key(settings.seed, "train"), method.recipe(task)
+    if recipe is None:
+        return loop.fit(method, task, key)[0].params
+    recipe = chosen_recipe(recipe, settings.train)
+    return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
+
+
+def judged(settings, method, params, task, test, labels) -> list[dict]:
+    """Rows of results.json: one pass, and samples if the method draws any."""
+    from apt_jax.evaluation import evaluate
+    from apt_jax.restore import seed_key
+
+    rows = [("deterministic", {})]
+    if method.stochastic:
+        key = seed_key(settings.seed, "judge")
+        rows.append(("mc_dropout", {"key": key, "samples": settings.eval.samples}))
+    return [
+        evaluate(
+            name, method, params, task, test, labels, bins=settings.eval.bins, **chance
+        ).row
+        for name, chance in rows
+    ]
+
+
+def summarise(cells, settings) -> dict:
+    """Means and deviations over seeds, level by level.
+
+    A gain is the method's accuracy less the rival's, and the rival's NLL less the
+    method's: above 0 the method is better. Where a method samples, its samples count.
+    """
+    method, rivals = settings.method.name, ("zero_shot", *settings.study.rivals)
+    levels = []
+    for level in sorted({cell["level"] for cell in cells}):
+        at = [cell for cell in cells if cell["level"] == level]
+
+        def figures(name, figure, at=at):
+            return [cell["rows"][name][-1][figure] for cell in at]
+
+        def gain(rival, figure, figures=figures):
+            ours, theirs = figures(method, figure), figures(rival, figure)
+            sign = -1 if figure == "nll" else 1
+            return [sign * (a - b) for a, b in zip(ours, theirs, strict=True)]
+
+        both = ("accuracy", "nll")
+        levels.append(
+            {
+                "level": level,
+                "methods": {
+                    name: {figure: spread(figures(name, figure)) for figure in both}
+                    for name in (*rivals, method)
+                },
+                "gains": {
+                    rival: {figure: spread(gain(rival, figure)) for figure in both}
+                    for rival in rivals
+                },
+                "variance": {
+                    name: spread([cell["variance"][name] for cell in at])
+                    for name in STATISTICS
+                },
+            }
+        )
+    return {
+        "method": method,
+        "shots": settings.shots,
+        "seeds": settings.study.seeds,
+        "test_images": cells[0]["variance"]["examples"],
+        "permutations": settings.study.permutations,
+        "commits": sorted({cell["commit"] or "unknown" for cell in cells}),
+        "devices": sorted({cell["device"] for cell in cells}),
+        "levels": levels,
+    }
+
+
+def spread(values) -> dict:
+    """Mean and standard deviation (ddof 0) over seeds; None where a value is not finite."""
+    if any(value is None for value in values):
+        return {"mean": None, "sd": None, "by_seed": values}
+    mean, deviation = statistics.fmean(values), statistics.pstdev(values)
+    return {"mean": mean, "sd": deviation, "by_seed": values}
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

@@ -1,0 +1,30 @@
+"""What adaptive prompts gain over static ones as the variance within classes grows.
+
+    python -m apt_jax.studies.controlled --config configs/studies/controlled_variance.py
+
+The drawn aircraft at five strengths of pose, light, livery and background, four labelled
+images a class, three seeds: under ten minutes on two CPU cores (docs/results.md has what
+came out). Recipes are the methods' own; fields of `train` change them for all.
+"""
+
+from ml_collections import ConfigDict
+
+from apt_jax import config
+
+
+def get_config(arg=None):
+    c = config.default(method="apt", source="synthetic")
+    c.clip.checkpoint = "tiny"
+    c.clip.dtype = "float32"
+    c.shots = 4
+    c.augment.area = 0.5  # of a picture this small, a crop of 8 % shows nothing
+    c.data.train_images, c.data.val_images = 8, 1  # no more than the shots need
+    c.study = ConfigDict(
+        {
+            "levels": 5,  # of data.variance, from 0 to 1
+            "seeds": 3,
+            "rivals": ("coop",),  # beside zero-shot CLIP
+            "permutations": 999,
+        }
+    )
+    return c
