@@ -3,8 +3,8 @@
     python -m apt_jax.studies.controlled --config configs/studies/controlled_variance.py
 
 The drawn aircraft at five strengths of pose, light, livery and background, four labelled
-images a class, three seeds: under ten minutes on two CPU cores (docs/results.md has what
-came out). Recipes are the methods' own; fields of `train` change them for all.
+images a class, three seeds: twelve minutes of one CPU core (docs/results.md has what came
+out). Recipes are the methods' own; fields of `train` change them for all.
 """
 
 from ml_collections import ConfigDict
