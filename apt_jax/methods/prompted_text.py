@@ -20,17 +20,23 @@ def word_embeddings(task, ids):
 def insert_context(task, context, position):
     """[K, L, W] embeddings of the prompts around every class name, and [K] their ends.
 
-    `context` is [M, W], or [K, M, W] for each class apart. Prompts that are longer than L
-    lose their end: methods refuse such tasks (`check`).
+    L is the length of the longest: behind a prompt's end no token is read (attention
+    looks back only), and a whole context length would be three times the work.
+
+    `context` is [M, W], or [K, M, W] for each class apart. Prompts that are longer than
+    CLIP can read lose their end: methods refuse such tasks (`check`).
     """
     words = word_embeddings(task, task.name_ids)
     context = jnp.broadcast_to(context, (len(words), *context.shape[-2:]))
     count = context.shape[1]
     before = BEFORE[position](count)
+    length = words.shape[1]
+    if task.longest_name:
+        length = min(length, task.longest_name + count)
 
     def of_class(words, context, eos):
         name = eos - 2  # tokens, without start, full stop and end
-        place = jnp.arange(len(words))
+        place = jnp.arange(length)
         first = (place >= 1) & (place <= before)
         second = (place > before + name) & (place <= count + name)
         of_word = place - jnp.where(

@@ -40,6 +40,9 @@ class Task:
     module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.CLIP
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
     tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
+    # Tokens of the longest "NAME.", start and end among them; 0 = not known. A number and
+    # no array, since lengths of sequences are part of a compiled program.
+    longest_name: int = flax.struct.field(pytree_node=False, default=0)
 
     @property
     def num_classes(self) -> int:
@@ -90,6 +93,7 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
         prompt_eos=jnp.asarray(eos).reshape(shape),
         name_ids=jnp.asarray(name_ids),
         name_eos=jnp.asarray(name_eos),
+        longest_name=int(np.max(name_eos)) + 1,
         clip=clip.params,
         module=clip.module,
         pixels=clip.pixels,
