@@ -51,6 +51,23 @@ def test_a_context_of_known_words_spells_the_prompt(position, spelled):
         np.testing.assert_array_equal(found[row, : end + 1], expected[: end + 1])
 
 
+def test_prompts_end_where_the_longest_ends_and_their_features_are_those_of_whole_ones():
+    here = task()
+    context, eos = words("a photo of a")
+    prompts, ends = insert_context(here, context[1:eos], "end")
+    assert prompts.shape[1] == int(ends.max()) + 1
+    assert here.prompt_ids.shape[-1] == int(here.prompt_eos.max()) + 1
+    room = here.tokenizer.context_length - prompts.shape[1]
+    whole = jnp.pad(prompts, ((0, 0), (0, room), (0, 0)), constant_values=1.0)
+    assert room > 0
+    np.testing.assert_allclose(
+        text_features(here, prompts, ends),
+        text_features(here, whole, ends),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
 def test_a_context_for_each_class_goes_to_that_class():
     generator = np.random.default_rng(0)
     width = words("a")[0].shape[-1]

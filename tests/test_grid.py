@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy import photo_folder, toy_folder
 
-from apt_jax import experiment
+from apt_jax import experiment, preparation
 from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.grid import shared, study, work
@@ -126,6 +126,18 @@ def test_every_image_is_encoded_once_for_all_cells(finished, encoded):
     assert encoded == {"encode_shots": 2, "encode_test": 1}
 
 
+def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
+    cells = planned(config_file, "--config.shots=1,2", "--config.seeds=1")
+    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    for cell in cells:
+        prepared = of_all.prepared(cell)
+        task = of_all.with_shots(cell, prepared)
+        alone = preparation.encode_shots(prepared, cell.config)
+        for name, array in task.shots.items():
+            np.testing.assert_allclose(array, alone.stored[name], atol=1e-6)
+        assert task.shot_labels.tolist() == [item.label for item in prepared.shots]
+
+
 @pytest.mark.parametrize("method", ["task_res", "small_apt"])
 def test_a_cell_has_the_numbers_of_a_run_of_its_configuration(
     finished, config_file, method, tmp_path
@@ -191,25 +203,24 @@ def test_a_failed_cell_is_reported_and_the_others_are_done(config_file, tmp_path
     assert "- colours, small_apt, 2 shots, seed 2: method.heads=3 does not" in report
 
 
+@pytest.mark.parametrize("where", ["train", "judged"])
 def test_of_seeds_that_fail_together_only_the_one_at_fault_fails(
-    config_file, tmp_path, monkeypatch, capsys
+    config_file, tmp_path, monkeypatch, capsys, where
 ):
-    train = work.loop.train
-
-    def failing(method, task, recipe, state, key, **options):
-        if key.ndim or np.array_equal(
-            work.jax.random.key_data(key),
-            work.jax.random.key_data(work.seed_key(2, "train")),
-        ):
+    def failing(*arguments):
+        runs = arguments[0] if where == "train" else [arguments[1]]
+        if 2 in [one.cell.seed for one in runs]:
             raise ZeroDivisionError("a bug")
-        return train(method, task, recipe, state, key, **options)
+        return whole(*arguments)
 
-    monkeypatch.setattr(work.loop, "train", failing)
+    whole, written = getattr(work, where), {"write": 0}
+    monkeypatch.setattr(work, where, failing)
+    monkeypatch.setattr(Cells, "write", counting(written, "write", Cells.write))
     with pytest.raises(ZeroDivisionError):
         start(config_file, tmp_path / "grid", "--config.methods=task_res")
-    said = capsys.readouterr().err
-    assert "Traceback" in said
-    assert len(contents(tmp_path / "grid")) == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert [path.stem for path in contents(tmp_path / "grid")] == ["2shot-seed1"]
+    assert written == {"write": 1}
     report = (tmp_path / "grid/grid.md").read_text()
     assert "- colours, task_res, 2 shots, seed 2: ZeroDivisionError: a bug" in report
 

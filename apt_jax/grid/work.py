@@ -126,14 +126,14 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
 
     Cells that fail together are tried again alone, so that a failure is of its cell.
     """
-    group = [cell for cell in group if not store.finished(cell)]
     try:
         runs = [ready(shared, cell) for cell in group]
         for one, trained in zip(runs, train(runs), strict=True):
             store.write(one.cell, *judged(shared, one, trained))
     except Exception as error:  # whatever it is, other cells can go on
         if len(group) > 1:
-            alone = [finish(shared, [cell], store) for cell in group]
+            left = [cell for cell in group if not store.finished(cell)]
+            alone = [finish(shared, [cell], store) for cell in left]
             return {cell: why for failed in alone for cell, why in failed.items()}
         if not isinstance(error, UserError):
             traceback.print_exc()
