@@ -15,6 +15,7 @@ from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
 from apt_jax.preparation import prepare
+from apt_jax.report.tables import base_to_new_table
 from apt_jax.restore import require_same_images
 from apt_jax.workdir import Workdir
 
@@ -152,15 +153,16 @@ def test_another_image_among_the_new_ones_is_noticed(finished, photos, tmp_path)
         require_same_images(Workdir(finished), prepare(settings(mine, "apt")))
 
 
-def test_a_method_of_fixed_classes_reports_the_base_and_says_so(
-    photos, tmp_path, capsys
-):
-    results = experiment.run(settings(photos, "gda"), tmp_path / "run")
-    assert [row["classes"] for row in results["evaluations"]] == ["base", "base"]
-    assert results["base_to_new"]["deterministic"]["harmonic"] is None
-    assert results["protocol"]["data"]["new_classes_sha256"] is None
-    assert not (tmp_path / "run/new_classes.json").exists()
-    assert "this method's parameters belong to classes" in capsys.readouterr().out
+def test_a_method_of_fixed_classes_reports_the_base_and_says_so(photos):
+    prepared = prepare(settings(photos, "gda"))
+    assert prepared.dataset.classes == NAMES[:3]
+    assert prepared.new is None
+    assert experiment.task_of_new(prepared) is None
+    assert experiment.judge_new(None, prepared, {}, None, None) == []
+    rows = [{"name": "deterministic", "classes": "base", "accuracy": 0.5}]
+    table = base_to_new_table(base_to_new(rows))
+    assert "50.0 %" in table
+    assert "this method's parameters belong to classes" in table
 
 
 def test_too_few_new_classes_are_refused_before_work(photos, tmp_path, monkeypatch):

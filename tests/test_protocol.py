@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,7 @@ from apt_jax.methods.gda import ALPHAS
 from apt_jax.methods.linear_probe import halving_search
 from apt_jax.methods.lp_plus_plus import EPOCHS
 from apt_jax.methods.tip_adapter import PUBLISHED
+from apt_jax.record import selected_by
 from apt_jax.training import loop
 
 
@@ -287,7 +289,10 @@ def test_without_validation_images_a_protocol_that_needs_them_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_one_shot_leaves_nothing_to_select_on_and_the_card_says_so(photos, tmp_path):
-    results = experiment.run(settings(photos, shots=1), tmp_path / "run")
-    assert results["protocol"]["selected_by"].startswith("default: one shot of a class")
-    assert results["protocol"]["protocol"]["validation_images"] == 0
+@pytest.mark.parametrize("shots", [1, 2])
+def test_one_shot_leaves_nothing_to_select_on_and_the_card_says_so(shots):
+    drawn = [Item(f"{label}/{n}", label) for label in range(3) for n in range(shots)]
+    prepared = SimpleNamespace(method=make("gda"), shots=drawn)
+    found = selected_by(prepared, "inside_shots")
+    assert found.startswith("default: one shot" if shots == 1 else "cross-validated")
+    assert selected_by(prepared, "as_published").startswith("validation split")
