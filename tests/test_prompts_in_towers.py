@@ -47,6 +47,9 @@ def test_a_meta_net_that_says_nothing_makes_cocoop_coop():
     )
     said = CoCoOp().logits(params, task(), None, image)
     assert (said != coop.logits(context, task(), classes, image)).any()
+    # The meta-net reads the direction of the embedding, not its length.
+    longer = CoCoOp().logits(params, task(), None, 3 * image)
+    np.testing.assert_allclose(longer, said, rtol=1e-4)
 
 
 def test_the_meta_net_starts_as_torch_has_it_and_trains_image_by_image():
@@ -83,9 +86,19 @@ def test_an_image_prompt_hangs_on_the_text_prompt_and_coupling_of_its_block_alon
         np.testing.assert_array_equal(after[1 - block], before[1 - block])
 
 
-def test_the_couplings_of_deeper_blocks_start_alike():
-    F = trained_start = init(MaPLe())["F"]
-    assert (trained_start[:1] == F).all()
+def test_deeper_prompts_change_the_class_texts_too():
+    for method, name in ((MaPLe(), "P"), (PromptSRC(teacher="task"), "text")):
+        params = init(method)
+        texts = [
+            jax.tree.leaves(method.classes(p, task()))[0]
+            for p in (params, params | {name: params[name] + 0.5})
+        ]
+        assert (texts[0] != texts[1]).any(), name
+
+
+def test_deeper_blocks_start_with_a_coupling_that_is_not_the_first_ones():
+    params = init(MaPLe())
+    assert (params["F"][0] != params["F_0"]).any()
 
 
 def test_text_prompts_take_the_places_behind_the_start_token_of_their_block():

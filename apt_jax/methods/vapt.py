@@ -145,7 +145,7 @@ class VAPT(Method):
 
     def recipe(self, task):
         return Recipe(
-            learning_rate=0.25,  # 1.0 for batches of 256
+            learning_rate=1.25,  # 5.0 for batches of 256
             epochs=100,
             batch_size=64,
             drop_last=False,
