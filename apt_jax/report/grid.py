@@ -220,8 +220,9 @@ COSTS_MEAN = (
     "Medians over seeds. Train seconds: of one seed, its share if seeds trained together, "
     "compilation apart but for methods that fit at once. Test ms an image: the frozen "
     "tower and the method with all its samples. Peak memory: the largest compiled program "
-    "of the cell (an epoch of all seeds that train together, or a test batch), with "
-    "frozen weights, arguments and temporaries; not that of the process."
+    "of the cell (an epoch of all seeds that train together, or a test batch; of methods "
+    "that fit at once, the test batch alone), with frozen weights, arguments and "
+    "temporaries; not that of the process."
 )
 
 
