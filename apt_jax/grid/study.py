@@ -33,7 +33,13 @@ from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.errors import UserError
 
-LISTS = {"methods": str, "datasets": str, "shots": int, "seeds": int}
+
+def count_or_share(text: str):
+    """4 or 0.1, as the field `shots` of a run."""
+    return float(text) if "." in text else int(text)
+
+
+LISTS = {"methods": str, "datasets": str, "shots": count_or_share, "seeds": int}
 TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
@@ -46,7 +52,7 @@ class Cell:
 
     dataset: str
     method: str  # its name in the study
-    shots: int
+    shots: float  # a number a class or a share, as in a run
     seed: int
     config: Any = dataclasses.field(compare=False)
 
@@ -112,7 +118,8 @@ def _listed(field, text):
         parts = [LISTS[field](part.strip()) for part in text.split(",") if part.strip()]
     except ValueError:
         raise UserError(
-            f"--config.{field}={text}: expected whole numbers with commas, such as 1,4"
+            f"--config.{field}={text}: expected whole numbers with commas, such as 1,4; "
+            "of shots also shares of all images, such as 0.1"
         ) from None
     return tuple(dict.fromkeys(parts))
 

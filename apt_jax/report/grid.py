@@ -376,6 +376,9 @@ def spread(values) -> float:
 
 
 def spell(shots) -> str:
+    """A number of shots in words: 0 is all of them, below 1 a share of all."""
+    if 0 < shots < 1:
+        return f"{100 * shots:g} % of images"
     return "all shots" if shots == 0 else "1 shot" if shots == 1 else f"{shots} shots"
 
 

@@ -8,8 +8,8 @@ each has a table of differences from its first name, over the same seeds. The fi
 of test images, so choose nothing by them. Other data sets: `sets`, as in photos.py.
 
 `coop_drop_30` loses 30 % of its context vectors in each sample: static prompts that keep
-Monte-Carlo dropout. `task_res` is static where APT adapts: on the text features. Rates are in
-percent; `attn`, `out`, `token` and `query` are the places of APT's dropout, one at a time
+Monte-Carlo dropout. `task_res` is static where APT adapts, on the text features. Rates are
+in percent; `attn`, `out`, `token` and `query` are places of APT's dropout, one at a time
 (`attn` at 50 % is the default).
 """
 
