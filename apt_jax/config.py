@@ -11,15 +11,17 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import numbers
 from pathlib import Path
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 from apt_jax.errors import UserError
 
 COMMON = {
     "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
-    "shots": 16,  # labelled images a class; 0 = all
+    # Labelled images a class; 0 = all; below 1 that share of all (data.few_shot).
+    "shots": 16,
     # Where a paper searches on validation images: "inside_shots" chooses by
     # cross-validation on the shots instead, "as_published" does as the paper did.
     "protocol": "inside_shots",
@@ -73,7 +75,10 @@ SCHEDULES = (  # those of training.schedules, which imports jax
 # What a field must satisfy, and how to say so.
 RULES = {
     "seed": (lambda x: x >= 0, "at least 0"),
-    "shots": (lambda x: x >= 0, "at least 0 (0 = all)"),
+    "shots": (
+        lambda x: 0 < x < 1 or (x >= 0 and isinstance(x, int)),
+        "a whole number (0 = all), or a share of all images below 1",
+    ),
     "protocol": (
         lambda x: x in ("inside_shots", "as_published"),
         "'inside_shots' or 'as_published'",
@@ -122,7 +127,8 @@ RULES = {
 
 def default(method: str = "apt", source: str = "folder") -> ConfigDict:
     """All fields with their defaults, for one method and one data source."""
-    config = ConfigDict(COMMON)
+    either = FieldReference(COMMON["shots"], field_type=numbers.Real)
+    config = ConfigDict(COMMON | {"shots": either})
     config.data = ConfigDict(data_fields(source))
     config.method = ConfigDict(method_fields(method))
     return config
@@ -264,6 +270,8 @@ def parse(field: str, text: str, current):
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
+    if field == "shots" and type(value) in (int, float):
+        return value
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:

@@ -73,7 +73,8 @@ def test_another_source_brings_its_own_fields():
         ("--config.shotz=3", "did you mean shots"),
         ("--config.method.hedas=3", r"did you mean method\.heads"),
         ("--config.shots=many", "expected int, such as"),
-        ("--config.shots=1.5", "expected int"),
+        ("--config.shots=1.5", "shots=1.5 must be a whole number"),
+        ("--config.shots=1.0", "or a share of all images below 1"),
         ("--config.method.residual=1", "expected bool"),
         ("--config.data=x", "unknown field"),
         ("--confg=x", "did you mean --config"),
@@ -118,6 +119,22 @@ def test_a_file_gets_its_argument(tmp_path):
         "    return c\n"
     )
     assert read(path=f"{path}:7").shots == 7
+
+
+def test_shots_are_a_number_or_a_share_in_a_file_as_on_the_command_line(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from apt_jax import config\n"
+        "def get_config(arg=None):\n"
+        "    c = config.default()\n"
+        "    c.clip.checkpoint, c.shots = 'tiny', 0.1\n"
+        "    return c\n"
+    )
+    assert read(path=str(path)).shots == 0.1
+    assert read("--config.shots=0.5", path=str(path)).shots == 0.5
+    number = read("--config.shots=4", path=str(path)).shots
+    assert (number, type(number)) == (4, int)
+    assert config.run_name(read("--config.shots=0.5")).endswith("-0.5shot-seed1")
 
 
 def test_json_and_back_is_the_same_configuration():

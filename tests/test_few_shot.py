@@ -1,6 +1,8 @@
 """The few-shot lists are CoOp's, to the last index."""
 
+import collections
 import hashlib
+import itertools
 import json
 import random
 
@@ -67,6 +69,38 @@ def test_a_class_with_too_few_images_gives_all_and_draws_nothing():
 def test_no_shots_means_all_images():
     dataset = dataset_of(items(0, 3), items(0, 7, "val"))
     assert few_shot(dataset, 0, seed=1) == (dataset.train, dataset.val)
+
+
+def test_shares_of_a_seed_are_nested_and_of_every_class_alike():
+    dataset = dataset_of([i for label in range(3) for i in items(label, 8)])
+    shares = [set(few_shot(dataset, s, seed=1)[0]) for s in (0.1, 0.3, 0.5, 0.9)]
+    assert [len(found) for found in shares] == [2, 7, 12, 22]
+    assert all(one < more for one, more in itertools.pairwise(shares))
+    for found in shares:
+        counts = collections.Counter(item.label for item in found)
+        counts = [counts[label] for label in range(3)]
+        assert max(counts) - min(counts) <= 1
+
+
+def test_a_share_is_drawn_by_the_seed_and_of_large_classes_takes_more():
+    dataset = dataset_of([*items(0, 40), *items(1, 8)], items(1, 10, "val"))
+    drawn = [few_shot(dataset, 0.25, seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    train, val = drawn[0]
+    counts = collections.Counter(item.label for item in train)
+    assert sum(counts.values()) == 12
+    assert abs(counts[0] - 10) <= 1
+    assert len(val) == 2
+
+
+def test_a_share_has_an_image_at_least_and_classes_without_one_keep_their_labels():
+    dataset = dataset_of([i for label in range(24) for i in items(label, 4)])
+    train, val = few_shot(dataset, 0.05, seed=1)
+    assert len(train) == 5
+    assert set(train) < set(dataset.train)  # labels count all 24 classes
+    assert max(item.label for item in train) >= 5
+    assert val == ()
+    assert len(few_shot(dataset, 0.001, seed=1)[0]) == 1
 
 
 def test_base_takes_the_middle_class_and_new_counts_from_zero():

@@ -312,6 +312,30 @@ def test_a_variant_with_a_field_that_no_run_has_is_refused():
         study.variant_of(c, "x")
 
 
+def test_every_cell_of_the_ablation_is_a_method_and_every_question_has_its_cells(
+    request,
+):
+    path = request.config.rootpath / "configs/studies/ablation.py"
+    cells, groups = planned(path), study.load(str(path)).groups.to_dict()
+    methods = {shared.method_of(cell) for cell in cells if cell.seed == 1}
+    assert len(cells) == 3 * len(methods)  # no variant repeats another
+    assert {name for names in groups.values() for name in names} == {
+        cell.method for cell in cells
+    }
+    assert {names[0] for names in groups.values()} == {"apt"}
+
+
+def test_a_group_of_unknown_methods_is_refused(config_file, tmp_path):
+    changed = config_file.read_text().replace(
+        "    return c",
+        "    c.groups = {'heads': ('small_apt', 'task_ress')}\n    return c",
+    )
+    path = tmp_path / "study.py"
+    path.write_text(changed)
+    with pytest.raises(UserError, match=r"'task_ress'; did you mean task_res\?"):
+        planned(path)
+
+
 @pytest.mark.parametrize("name", ["few_shot", "photos"])
 def test_the_studies_of_the_repository_are_sound(request, name):
     cells = planned(request.config.rootpath / f"configs/studies/{name}.py")

@@ -95,6 +95,22 @@ def test_a_report_shows_means_differences_and_ties(tmp_path):
     assert "61.5 ± 0.5" in printed
 
 
+def test_a_group_is_compared_with_its_first_method(tmp_path):
+    groups = {
+        "A question": ("luck", "sure"),
+        "Of absent methods": ("lost", "sure"),
+        "Of one": ("luck", "lost"),
+    }
+    grid.write_report(tmp_path, cells(), {}, "a command", groups)
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "luck", "### A question")[2::2] == ["", "", ""]
+    sure = row_of(text, "sure", "### A question")
+    assert sure[1] == "61.5 ± 0.5"
+    assert sure[2].startswith("+6.5 ± ")
+    assert sure[4] == "**-0.490 ± 0.025**"
+    assert "### Of" not in text
+
+
 def test_one_seed_has_no_spread_and_no_verdict(tmp_path):
     one = [c for c in cells() if c["seed"] == 0]
     grid.write_report(tmp_path, one, {}, "a command")

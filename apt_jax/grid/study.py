@@ -5,6 +5,7 @@
 | `methods`, `datasets`, `shots`, `seeds` | tuples; a cell for each of their combinations |
 | `sets.NAME` | `data.*` fields of the data set NAME; relative paths are below `data.root` |
 | `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
+| `groups.TITLE` | names in `methods`; the report compares them with the first |
 | all others | as in a run (`config.COMMON`); they reach every cell |
 
 A name in `methods` is a method with its defaults unless `variants` says more, so one method
@@ -32,7 +33,14 @@ from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.errors import UserError
 
-LISTS = {"methods": str, "datasets": str, "shots": int, "seeds": int}
+
+def count_or_share(text: str):
+    """4 or 0.1, as the field `shots` of a run."""
+    return float(text) if "." in text else int(text)
+
+
+LISTS = {"methods": str, "datasets": str, "shots": count_or_share, "seeds": int}
+TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
 PATHS = ("root", "split_file")
@@ -44,7 +52,7 @@ class Cell:
 
     dataset: str
     method: str  # its name in the study
-    shots: int
+    shots: float  # a number a class or a share, as in a run
     seed: int
     config: Any = dataclasses.field(compare=False)
 
@@ -57,7 +65,8 @@ def default() -> ConfigDict:
     common = {k: v for k, v in configuration.COMMON.items() if k not in OF_A_RUN}
     of_all = {k: v for k, v in data.DEFAULTS.items() if k not in OF_A_SET}
     lists = {"methods": (), "datasets": (), "shots": (1, 4, 16), "seeds": (1, 2, 3)}
-    return ConfigDict(lists | common | {"data": of_all, "sets": {}, "variants": {}})
+    of_study = {"sets": {}, "variants": {}, "groups": {}}
+    return ConfigDict(lists | common | {"data": of_all} | of_study)
 
 
 def read(arguments: list[str]) -> tuple[ConfigDict, str]:
@@ -83,7 +92,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str]:
 def load(path: str, fields=()) -> ConfigDict:
     """The study of a file, narrowed by those of `fields` that do, all its fields spelt."""
     study = configuration.load(path)
-    if missing := [name for name in (*LISTS, "sets", "variants") if name not in study]:
+    if missing := [name for name in (*LISTS, *TABLES) if name not in study]:
         raise UserError(
             f"{path} is no study: it has no {', '.join(missing)}; start it from "
             "apt_jax.grid.study.default(), or run it with train.py"
@@ -95,6 +104,8 @@ def load(path: str, fields=()) -> ConfigDict:
         raise UserError(
             f"nothing to run: {', '.join(empty)} is empty; name at least one"
         )
+    for name in {name for title in study.groups for name in study.groups[title]}:
+        _require_known("method", name, method_names(study))
     with study.unlocked():
         study.sets = {name: set_of(study, name) for name in study.datasets}
         study.variants = {name: variant_of(study, name) for name in study.methods}
@@ -107,7 +118,8 @@ def _listed(field, text):
         parts = [LISTS[field](part.strip()) for part in text.split(",") if part.strip()]
     except ValueError:
         raise UserError(
-            f"--config.{field}={text}: expected whole numbers with commas, such as 1,4"
+            f"--config.{field}={text}: expected whole numbers with commas, such as 1,4; "
+            "of shots also shares of all images, such as 0.1"
         ) from None
     return tuple(dict.fromkeys(parts))
 
@@ -121,11 +133,18 @@ def set_of(study, name: str) -> dict:
     return fields | {"name": name} | given
 
 
+def method_names(study) -> list[str]:
+    """What may stand in `methods`."""
+    from apt_jax.methods import METHODS  # imports jax
+
+    return [*METHODS, *study.variants]
+
+
 def variant_of(study, name: str) -> dict:
     """What a name in `methods` sets: all of `method.*`, and pieces of other parts."""
     from apt_jax.methods import METHODS  # imports jax
 
-    _require_known("method", name, [*METHODS, *study.variants])
+    _require_known("method", name, method_names(study))
     given = study.variants[name].to_dict() if name in study.variants else {}
     common = configuration.COMMON
     parts = [part for part in common if isinstance(common[part], dict)]

@@ -79,7 +79,8 @@ def run(study, folder, arguments=()):
     done = [store.read(cell) for cell in planned if store.finished(cell)]
     failed = {str(cell): message_of(error) for cell, error in failures.items()}
     command = shlex.join(["python", "-m", "apt_jax.grid", *arguments])
-    print(write_report(store.folder, done, failed, command))
+    groups = study.groups.to_dict()
+    print(write_report(store.folder, done, failed, command, groups))
     if failures:
         raise_failures(failures, store.folder)
 

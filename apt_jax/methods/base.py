@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
+from apt_jax.errors import UserError
 from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
@@ -161,6 +163,16 @@ def batch_logits(method, params, task, images, *, key=None) -> Array:
         return method.logits(params, task, classes, image, key=key)
 
     return jax.vmap(one_image)(images, keys)
+
+
+def require_every_class(task: Task) -> None:
+    """Refuses shots that leave classes out, for methods that read all of them."""
+    missing = set(range(task.num_classes)) - set(np.asarray(task.shot_labels).tolist())
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {task.num_classes} classes have no labelled image, and "
+            "this method needs one of each; raise --config.shots"
+        )
 
 
 def torch_linear(key, shape) -> Array:

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import Method, unit
+from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import CROSS_VALIDATED, chosen, summed_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
@@ -41,6 +41,7 @@ class GDA(Method):
 
     def fit(self, key, task):
         del key  # nothing random
+        require_every_class(task)
         weights, bias = gaussian(task)
         alpha = self.alpha
         if alpha is None:

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import optax
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import Method, unit
+from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, summed_errors
 
 EPOCHS, ALPHA_EVERY = 300, 10
@@ -53,6 +53,7 @@ class LPPlusPlus(Method):
             )
 
     def fit(self, key, task):
+        require_every_class(task)
         epochs = self.epochs or chosen_epochs(key, task)
         return descend(start(jax.random.clone(key), task), task, epochs)
 

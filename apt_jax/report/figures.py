@@ -83,7 +83,8 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
     What lies far from all others leaves the picture, and its name says where it is.
 
     Args:
-        curves: {name: (shots, means, deviations)}; 0 shots are all there are.
+        curves: {name: (shots, means, deviations)}; 0 shots are all there are, below 1 a
+            share of them.
         label: of the vertical axis.
         unit: figures are shown times this.
         reference: the name that is drawn as a grey, broken line.
@@ -110,9 +111,10 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
     axis.set_ylim(
         *_limits(axis, [unit * m for _, means, _ in curves.values() for m in means])
     )
-    axis.set_xticks(range(len(counts)), [str(count or "all") for count in counts])
+    axis.set_xticks(range(len(counts)), list(map(_tick, counts)))
     axis.set_xlim(-0.04 * len(counts), len(counts) - 1 + 0.04 * len(counts))
-    axis.set_xlabel("labelled images a class")
+    shares = all(count < 1 for count in counts)
+    axis.set_xlabel("share of the images" if shares else "labelled images a class")
     axis.set_ylabel(label)
     axis.set_title(title, color=INK, size=9.5)
     _name_ends(axis, ends)
@@ -156,6 +158,10 @@ def _name_ends(axis, ends):
 
 def _many(shots):
     return shots or float("inf")
+
+
+def _tick(shots):
+    return f"{100 * shots:g} %" if 0 < shots < 1 else str(shots or "all")
 
 
 def write_figure(path, figure):

@@ -53,7 +53,11 @@ BASE = "zero_shot"
 
 
 def write_report(
-    folder, cells: list[dict], failed: dict[str, str], command: str
+    folder,
+    cells: list[dict],
+    failed: dict[str, str],
+    command: str,
+    groups: dict[str, tuple] | None = None,
 ) -> str:
     """Writes grid.csv, grid.md and figures/; returns a table for the terminal.
 
@@ -61,6 +65,8 @@ def write_report(
         cells: the contents of finished cells.
         failed: what each failed cell said, by its name.
         command: the command line that made them.
+        groups: methods that one question is asked of, by its title; the first of them is
+            what the others are compared with.
     """
     folder = Path(folder)
     write_text(folder / "grid.csv", csv_of(cells))
@@ -68,7 +74,7 @@ def write_report(
         name: Table([cell for cell in cells if cell["dataset"] == name])
         for name in dict.fromkeys(cell["dataset"] for cell in cells)
     }
-    sections = [section_of(name, table) for name, table in sets.items()]
+    sections = [section_of(name, table, groups or {}) for name, table in sets.items()]
     parts = [heading(cells, failed, command), *sections, failures_of(failed)]
     write_text(folder / "grid.md", "\n".join(filter(None, parts)))
     for name, table in sets.items():
@@ -188,19 +194,16 @@ def heading(cells, failed, command) -> str:
     return "\n".join(["# Grid", "", *lines, "", reading, ""])
 
 
-def section_of(name, table) -> str:
+def section_of(name, table, groups) -> str:
     """All tables of one data set."""
-    parts = [f"## {name}", ""]
+    parts = [f"## {name}", "", *groups_of(table, groups)]
     for figure, (title, *_) in SHOWN.items():
         picture = f"![{title} over shots](figures/{name}-{figure}.png)"
         parts += [f"### {title}", "", means_table(table, figure), "", picture, ""]
     parts += [
         "### Compared over seeds",
         "",
-        f"Mean paired difference over the seeds ± half of its {100 * LEVEL:.0f} % interval "
-        "(Student's t, not corrected for the number of comparisons); a tie is a "
-        "difference whose interval holds 0, bold is one whose does not. Accuracy in "
-        "points, NLL in nats.",
+        DIFFERENCES,
         "",
     ]
     for shots in table.shots:
@@ -215,6 +218,13 @@ def section_of(name, table) -> str:
     ]
     return "\n".join(parts)
 
+
+DIFFERENCES = (
+    f"Mean paired difference over the seeds ± half of its {100 * LEVEL:.0f} % interval "
+    "(Student's t, not corrected for the number of comparisons); a tie is a "
+    "difference whose interval holds 0, bold is one whose does not. Accuracy and ECE in "
+    "points, NLL in nats."
+)
 
 COSTS_MEAN = (
     "Medians over seeds. Train seconds: of one seed, its share if seeds trained together, "
@@ -241,6 +251,41 @@ def means_rows(table, figure):
         ]
         for label in table.ordered(figure)
     ]
+
+
+def groups_of(table, groups) -> list[str]:
+    """The tables of the groups that have a first and another, in the order of the cells."""
+    here = {
+        title: [name for name in names if name in table.methods]
+        for title, names in groups.items()
+        if names[0] in table.methods
+    }
+    place = lambda title: table.methods.index(here[title][1])  # noqa: E731
+    parts = []
+    for title in sorted((t for t in here if len(here[t]) > 1), key=place):
+        parts += [f"### {title}", ""]
+        for shots in table.shots:
+            of_shots = group_table(table, shots, here[title])
+            parts += [f"{spell(shots)}:", "", of_shots, ""]
+    return [*parts, DIFFERENCES, ""] if parts else []
+
+
+def group_table(table, shots, members) -> str:
+    """Each method of a group, in their order, and its difference from the first."""
+    first, columns = members[0], [""]
+    for title, *_ in SHOWN.values():
+        columns += [title, f"− {first}"]
+    rows = []
+    for label in members:
+        row = [label]
+        for figure, (_, unit, digits, _) in SHOWN.items():
+            row.append(
+                mean_of(table.values(label, shots, figure).values(), unit, digits)
+            )
+            differs = label != first
+            row.append(against(table, shots, figure, label, first) if differs else "")
+        rows.append(row)
+    return markdown(columns, rows)
 
 
 def comparison(table, shots) -> str:
@@ -332,6 +377,9 @@ def spread(values) -> float:
 
 
 def spell(shots) -> str:
+    """A number of shots in words: 0 is all of them, below 1 a share of all."""
+    if 0 < shots < 1:
+        return f"{100 * shots:g} % of images"
     return "all shots" if shots == 0 else "1 shot" if shots == 1 else f"{shots} shots"
 
 
