@@ -9,8 +9,9 @@ and logits as CLIP's, whose class texts are computed anew in every step. Without
 the change is W + gamma B A, made once for all images (`clip.adapt`). Dropout takes
 entries of the branch's input, for every matrix, token and image apart.
 
-500 steps for each shot of a class, rounded up to whole epochs. The authors prompt every
-data set with "a photo of a {}."; here prompts are the task's (`data.templates`).
+It trains for `steps` steps for each shot of a class, 500 as published, rounded up to whole
+epochs. The authors prompt every data set with "a photo of a {}."; here prompts are the
+task's (`data.templates`).
 """
 
 import dataclasses
@@ -30,7 +31,6 @@ from apt_jax.methods.visual_prompts import embedding
 
 TOWERS = {"both": ("image", "text"), "image": ("image",), "text": ("text",)}
 MATRICES = {"q": "query", "k": "key", "v": "value", "o": "out"}
-STEPS = 500  # for each shot of a class
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,14 +40,15 @@ class CLIPLoRA(Method):
     matrices: str = "qkv"  # of q, k, v and o (the output's)
     towers: str = "both"  # both | image | text
     drop_branch: float = 0.25
+    steps: int = 500  # of training, for each shot of a class
 
     inputs: ClassVar[str] = "pixels"
     names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):
         require_rates(drop_branch=self.drop_branch)
-        if self.rank < 1:
-            raise UserError("method.rank must be at least 1")
+        if self.rank < 1 or self.steps < 1:
+            raise UserError("method.rank and method.steps must be at least 1")
         if self.towers not in TOWERS:
             raise UserError(f"method.towers={self.towers!r}: choose of {list(TOWERS)}")
         if not self.matrices or set(self.matrices) - MATRICES.keys():
@@ -145,5 +146,5 @@ class CLIPLoRA(Method):
             schedule="floor_cosine_by_step",
         )
         steps = steps_of(task.num_shots, recipe)
-        epochs = math.ceil(STEPS * task.shots_per_class / steps)
+        epochs = math.ceil(self.steps * task.shots_per_class / steps)
         return dataclasses.replace(recipe, epochs=epochs)
