@@ -7,44 +7,24 @@ lowest learning rate of their grid; they search it on validation.
 """
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.base import Recipe
 from apt_jax.methods.visual_prompts import (
+    WithHead,
     embedding,
     head_logits,
     init_head,
-    require_head,
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class FineTune(Method):
-    head: str = "auto"  # text | linear; auto is the text where there is one
-
-    inputs: ClassVar[str] = "pixels"
-
-    @property
-    def needs_text(self):
-        return self.head == "text"
-
-    @property
-    def names_new_classes(self):
-        return self.head != "linear"
-
-    def __post_init__(self):
-        require_head(self.head)
-
+class FineTune(WithHead):
     def init(self, key, task):
         image = jax.tree.map(lambda x: x.astype(jnp.float32), task.clip["image"])
         return {"image": image, **init_head(key, task, self.head)}
-
-    def classes(self, params, task, *, key=None):
-        """None: the head reads the task's class texts, or its own weights."""
-        return None
 
     def logits(self, params, task, classes, image, *, key=None):
         tuned = task.replace(clip=task.clip | {"image": params["image"]})

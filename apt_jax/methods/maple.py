@@ -19,18 +19,17 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, Recipe, torch_linear, unit
 from apt_jax.methods.prompted_text import (
     SPREAD,
+    WORDS,
     first_context,
     insert_context,
+    require_prompts,
     require_room,
     text_features,
 )
 from apt_jax.methods.visual_prompts import embedding
-
-WORDS = "a photo of a"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +41,7 @@ class MaPLe(Method):
     names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):
-        if not 1 <= self.prompts <= len(WORDS.split()):
-            raise UserError(
-                f"method.prompts={self.prompts}: they start at words of {WORDS!r}; "
-                f"choose 1 to {len(WORDS.split())}"
-            )
-        if self.depth < 1:
-            raise UserError("method.depth must be at least 1")
+        require_prompts(self.prompts, self.depth)
 
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))

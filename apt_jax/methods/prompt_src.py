@@ -28,15 +28,16 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, Recipe, unit
 from apt_jax.methods.prompted_text import (
     SPREAD,
+    WORDS,
     first_context,
     insert_context,
+    require_prompts,
     require_room,
     text_features,
     word_embeddings,
 )
 from apt_jax.methods.visual_prompts import embedding
 
-WORDS = "a photo of a"
 TEACHERS = ("ensemble", "task")
 TEXT_WEIGHT, IMAGE_WEIGHT = 25.0, 10.0
 
@@ -54,13 +55,7 @@ class PromptSRC(Method):
     constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
 
     def __post_init__(self):
-        if not 1 <= self.prompts <= len(WORDS.split()):
-            raise UserError(
-                f"method.prompts={self.prompts}: they start at words of {WORDS!r}; "
-                f"choose 1 to {len(WORDS.split())}"
-            )
-        if self.depth < 1:
-            raise UserError("method.depth must be at least 1")
+        require_prompts(self.prompts, self.depth)
         if self.teacher not in TEACHERS:
             raise UserError(f"method.teacher={self.teacher!r}: choose of {TEACHERS}")
         if not self.average_spread > 0:

@@ -17,19 +17,18 @@ each task, are chosen as VPT's (configs/studies/visual_prompts.py).
 """
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import Method, Recipe, torch_linear
+from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.visual_prompts import (
+    WithHead,
     embedding,
     head_logits,
     init_head,
-    require_head,
     xavier,
 )
 
@@ -37,24 +36,13 @@ EPSILON = 1e-5  # of the norm before the kernel
 
 
 @dataclasses.dataclass(frozen=True)
-class VAPT(Method):
+class VAPT(WithHead):
     prompts: int = 10  # Np, in each block
     kernel: int = 2  # K
     rank: int = 8  # r
-    head: str = "auto"  # text | linear; auto is the text where there is one
     drop_prompt: float = 0.1  # entries of block 0's prompts
     drop_channel: float = 0.1  # whole channels of F
     drop_hidden: float = 0.1  # units between W1 and W2
-
-    inputs: ClassVar[str] = "pixels"
-
-    @property
-    def needs_text(self):
-        return self.head == "text"
-
-    @property
-    def names_new_classes(self):
-        return self.head != "linear"
 
     def __post_init__(self):
         require_rates(
@@ -62,7 +50,7 @@ class VAPT(Method):
             drop_channel=self.drop_channel,
             drop_hidden=self.drop_hidden,
         )
-        require_head(self.head)
+        super().__post_init__()
         if min(self.prompts, self.kernel, self.rank) < 1:
             raise UserError(
                 "method.prompts, method.kernel and method.rank must be at least 1"
@@ -98,10 +86,6 @@ class VAPT(Method):
             "W2": torch_linear(keys[3], (self.rank, width)),
             **init_head(keys[4], task, self.head),
         }
-
-    def classes(self, params, task, *, key=None):
-        """None: the head reads the task's class texts, or its own weights."""
-        return None
 
     def logits(self, params, task, classes, image, *, key=None):
         blocks = len(params["adaptive"]["A"])

@@ -1,4 +1,4 @@
-"""What methods with visual prompts share: prompts in the image tower, and the head.
+"""What methods with the image tower in the loop share: its prompts, and the head.
 
 A tower without text (a plain ViT) has a linear head, as VPT and VAPT had; CLIP's own
 head is the class texts:
@@ -7,16 +7,43 @@ head is the class texts:
     linear   logit_c = f w_c + b_c,   w ~ N(0, 2 / K),  b = -log 99  (VPT's start)
 """
 
+import dataclasses
 import math
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import unit
+from apt_jax.methods.base import Method, unit
 
 HEADS = ("auto", "text", "linear")  # auto: the text where there is one
 FIRST_BIAS = -math.log(99)
+
+
+@dataclasses.dataclass(frozen=True)
+class WithHead(Method):
+    """The base of methods that read pixels and end in either head."""
+
+    head: str = "auto"  # text | linear; auto is the text where there is one
+
+    inputs: ClassVar[str] = "pixels"
+
+    def __post_init__(self):
+        if self.head not in HEADS:
+            raise UserError(f"method.head={self.head!r}: choose of {list(HEADS)}")
+
+    @property
+    def needs_text(self):
+        return self.head == "text"
+
+    @property
+    def names_new_classes(self):
+        return self.head != "linear"
+
+    def classes(self, params, task, *, key=None):
+        """None: the head reads the task's class texts, or its own weights."""
+        return None
 
 
 def embedding(task, pixels, prompts, placement):
@@ -37,12 +64,6 @@ def xavier(key, shape, vision):
     """VPT's start: the Xavier bound of the patch embedding, 0.0625 for a B/16."""
     bound = (6 / (3 * vision.patch_size**2 + vision.hidden_size)) ** 0.5
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
-
-
-def require_head(head):
-    """Refuses names of heads that there are not."""
-    if head not in HEADS:
-        raise UserError(f"method.head={head!r}: choose of {list(HEADS)}")
 
 
 def has_linear_head(task, head) -> bool:

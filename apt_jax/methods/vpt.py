@@ -18,18 +18,17 @@ learning rate here is one of its grid.
 """
 
 import dataclasses
-from typing import ClassVar
 
 import jax
 
 from apt_jax.errors import UserError
-from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.base import Recipe
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.visual_prompts import (
+    WithHead,
     embedding,
     head_logits,
     init_head,
-    require_head,
     xavier,
 )
 
@@ -50,26 +49,15 @@ RECIPES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class VPT(Method):
+class VPT(WithHead):
     prompts: int = 8  # Np, in each block
     depth: int = 12  # blocks with prompts of their own, of at most all
     form: str = "clip"  # clip | original
-    head: str = "auto"  # text | linear; auto is the text where there is one
     drop_prompt: float = 0.0  # entries of the prompts, for each image apart
-
-    inputs: ClassVar[str] = "pixels"
-
-    @property
-    def needs_text(self):
-        return self.head == "text"
-
-    @property
-    def names_new_classes(self):
-        return self.head != "linear"
 
     def __post_init__(self):
         require_rates(drop_prompt=self.drop_prompt)
-        require_head(self.head)
+        super().__post_init__()
         if self.form not in RECIPES:
             raise UserError(f"method.form={self.form!r}: choose one of {list(RECIPES)}")
         if self.prompts < 1 or self.depth < 1:
@@ -89,10 +77,6 @@ class VPT(Method):
         else:
             prompts = xavier(of_prompts, shape, vision)
         return {"prompts": prompts, **init_head(of_head, task, self.head)}
-
-    def classes(self, params, task, *, key=None):
-        """None: the head reads the task's class texts, or its own weights."""
-        return None
 
     def logits(self, params, task, classes, image, *, key=None):
         prompts = dropout(params["prompts"], self.drop_prompt, key)
