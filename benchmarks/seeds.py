@@ -7,8 +7,8 @@ The classes are the quickstart's, the tower the small CLIP of the package; featu
 made up, since their values cost nothing. One by one, each seed is a call of the same
 compiled epoch. Times are medians over epochs of seeds together and one by one in turns,
 in one process; the first epoch, which compiles, is told apart. On a CPU the seeds of a
-program take turns; with --at-once they are a `vmap` there as they are elsewhere. ratio =
-one by one over together: above 1 together is faster.
+program take turns; with --at-once they are a `vmap` there as they are elsewhere.
+ratio = one by one over together: above 1 together is faster.
 """
 
 import argparse
