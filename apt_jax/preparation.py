@@ -9,6 +9,7 @@ from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
+from apt_jax.data.listing import listed
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
@@ -56,9 +57,20 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     )
     prepared = drawn(config, method, clip, whole, hashes)
     notes = data.check(prepared.dataset, config.shots)  # broken images may be gone
-    for note in notes:
+    for note in (*notes, *_left_out(prepared)):
         print(f"note: {note}", file=sys.stderr)
     return prepared
+
+
+def _left_out(prepared):
+    """What to say of a share of the images that leaves classes without any."""
+    classes, labels = prepared.dataset.classes, {item.label for item in prepared.shots}
+    missing = [repr(name) for at, name in enumerate(classes) if at not in labels]
+    if missing:
+        yield (
+            f"of {len(classes)} classes {len(missing)} have no labelled image "
+            f"({listed(missing)}); they stay among those to tell apart"
+        )
 
 
 def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:

@@ -1,7 +1,7 @@
 """What every method adds to zero-shot CLIP when it judges: time and memory, by classes.
 
     python -m benchmarks.overhead [--backbone tiny] [--classes 10 100] [--samples 30]
-        [--methods apt coop] [--batch 8] [--shots 4] [--runs 7]
+        [--methods apt coop] [--batch 8] [--shots 4] [--runs 21]
 
 An image is a program from its pixels to its probabilities: the frozen tower and the
 method behind it, in one deterministic pass and, where the method has dropout, in the mean
@@ -64,7 +64,7 @@ def main():
     parser.add_argument("--samples", type=int, default=30)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--shots", type=int, default=4, help="of those who fit at once")
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--runs", type=int, default=21)
     options = parser.parse_args()
     print(heading(options))
     clip = load("tiny") if options.backbone == "tiny" else random_b16()
@@ -79,7 +79,11 @@ def table(clip, classes, options) -> str:
         made_up_task(clip, classes, options.shots),
         pixels(clip, options.batch),
     )
-    found = {name: programs(name, task, batch, options.samples) for name in names}
+    made = {name: VARIANTS.get(name) or make(name) for name in names}
+    found = {
+        name: programs(method, task, batch, options.samples)
+        for name, method in made.items()
+    }
     jobs = {
         (name, kind): program.run
         for name, of_method in found.items()
@@ -118,9 +122,8 @@ def row(name, found, seconds, batch) -> list[str]:
     ]
 
 
-def programs(name, task, batch, samples) -> dict[str, Program]:
+def programs(method, task, batch, samples) -> dict[str, Program]:
     """`one` pass, `sampled` if the method has dropout, and `classes`, all compiled."""
-    method = VARIANTS[name] if name in VARIANTS else make(name)
     require_fit(method, task)
     fits = method.recipe(task) is None
     params = (method.fit if fits else method.init)(jax.random.key(0), task)

@@ -74,3 +74,12 @@ def test_one_shot_in_one_view_is_refused():
     with pytest.raises(UserError, match=r"raise --config\.augment\.views"):
         GDA().fit(KEY, small_shots(count=K, views=1))
     assert jnp.isfinite(gaussian(small_shots(count=K, views=2))[0]).all()
+
+
+def test_a_class_without_a_shot_is_refused():
+    task = small_shots(views=2)
+    without = task.take(np.asarray(task.shot_labels) != 3)
+    with pytest.raises(
+        UserError, match=r"1 of 5 classes have no labelled image.*shots"
+    ):
+        GDA().fit(jax.random.key(0), without)

@@ -336,6 +336,19 @@ def test_a_group_of_unknown_methods_is_refused(config_file, tmp_path):
         planned(path)
 
 
+def test_shares_of_the_images_are_cells_like_numbers_of_shots(request, tmp_path):
+    path = request.config.rootpath / "configs/studies/low_data.py"
+    cells = planned(path)
+    assert [cell.shots for cell in cells[:15:3]] == [0.01, 0.1, 0.3, 0.5, 0]
+    assert {cell.config.shots for cell in cells} == {cell.shots for cell in cells}
+    assert Cells(tmp_path).path(cells[0]).name == "0.01shot-seed1.json"
+    narrowed = planned(path, "--config.shots=0.2,4", "--config.methods=vapt_linear")
+    assert [cell.config.shots for cell in narrowed] == [0.2, 0.2, 0.2, 4, 4, 4]
+    assert narrowed[0].config.method.head == "linear"
+    with pytest.raises(UserError, match="share of all images below 1"):
+        planned(path, "--config.shots=1.5")
+
+
 @pytest.mark.parametrize("name", ["few_shot", "photos"])
 def test_the_studies_of_the_repository_are_sound(request, name):
     cells = planned(request.config.rootpath / f"configs/studies/{name}.py")

@@ -159,3 +159,23 @@ def test_a_line_that_is_far_out_leaves_the_picture_and_its_name_says_where():
     assert np.diff(heights).min() > 0  # names do not lie on each other
     ticks = [label.get_text() for label in axis.get_xticklabels()]
     assert ticks == ["1", "4", "all"]
+
+
+def test_few_lines_are_shown_from_end_to_end_also_over_shares():
+    shares = [0.01, 0.1, 0.3, 0.5, 0]
+    curves = {
+        "falls": (shares, [0.04, 0.83, 0.88, 0.88, 0.9], [0.0] * 5),
+        "stays": (shares, [0.8, 0.88, 0.9, 0.91, 0.92], [0.0] * 5),
+    }
+    axis = figures.over_shots(curves, "toys", "Accuracy, %", unit=100).axes[0]
+    assert axis.get_ylim()[0] < 4
+    ticks = [label.get_text() for label in axis.get_xticklabels()]
+    assert ticks == ["1 %", "10 %", "30 %", "50 %", "all"]
+    assert axis.get_xlabel() == "share of the images"
+
+
+def test_shares_stand_before_shots_in_tables(tmp_path):
+    several = [cell for shots in (0, 4, 0.3, 0.01) for cell in cells(shots)]
+    grid.write_report(tmp_path, several, {}, "a command")
+    heading = row_of((tmp_path / "grid.md").read_text(), "", "### Accuracy")
+    assert heading[1:] == ["1 % of images", "30 % of images", "4 shots", "all shots"]

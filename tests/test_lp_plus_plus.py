@@ -115,3 +115,10 @@ def test_the_number_of_epochs_is_chosen_inside_the_shots():
 def test_more_epochs_than_the_paper_has_are_refused():
     with pytest.raises(UserError, match=r"method\.epochs=301 must be 1 to 300"):
         LPPlusPlus(epochs=301)
+
+
+def test_a_class_without_a_shot_is_refused():
+    task = small_shots(views=1)
+    without = task.take(np.asarray(task.shot_labels) != 3)
+    with pytest.raises(UserError, match="1 of 5 classes have no labelled image"):
+        LPPlusPlus().fit(key(), without)

@@ -14,6 +14,7 @@ COLOURS = (
     *("#00838f", "#c2185b", "#555753", "#827717"),
 )
 MARKERS = ("o", "s", "^", "D")
+FEW = 6  # lines, of which all are shown from end to end
 
 
 def write_figures(folder, evaluations, metrics, of_new=()):
@@ -80,7 +81,8 @@ def reliability_diagram(evaluations):
 def over_shots(curves, title, label, *, unit=1.0, reference=None):
     """A line a method over the shots a class, its name at the line's end.
 
-    What lies far from all others leaves the picture, and its name says where it is.
+    Where there are many, what lies far from all others leaves the picture, and its name
+    says where it is.
 
     Args:
         curves: {name: (shots, means, deviations)}; 0 shots are all there are, below 1 a
@@ -108,9 +110,9 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
         low, high = ([m + sign * s for m, s in zip(y, spread)] for sign in (-1, 1))
         axis.vlines(x, low, high, color=colour, alpha=0.35, linewidth=1)
         ends.append((x[-1], y[-1], name, colour))
-    axis.set_ylim(
-        *_limits(axis, [unit * m for _, means, _ in curves.values() for m in means])
-    )
+    if len(curves) > FEW:
+        values = [unit * m for _, means, _ in curves.values() for m in means]
+        axis.set_ylim(*_limits(axis, values))
     axis.set_xticks(range(len(counts)), list(map(_tick, counts)))
     axis.set_xlim(-0.04 * len(counts), len(counts) - 1 + 0.04 * len(counts))
     shares = all(count < 1 for count in counts)

@@ -8,8 +8,8 @@ CLIP. A share is drawn class by class, and those of a seed are nested (data.few_
 1 %, 8 images, 16 classes see none. `sets` says how many training images there are
 (--config.sets.synthetic.train_images=100), `shots` which shares: 0 is all.
 
-Published recipes but for the epochs, 20 in place of 100 at every share, and 10 samples in
-place of 30: under 15 minutes on two quiet CPU cores. With fewer images 20 epochs are fewer
+Published recipes but for the epochs, 15 in place of 100 at every share, and 10 samples in
+place of 30: under 15 minutes on two quiet CPU cores. With fewer images 15 epochs are fewer
 steps, as in the paper. The class texts are the head. With the papers' linear head
 (--config.methods=vpt_linear,vapt_linear) a class without an image is never named.
 """
@@ -42,7 +42,7 @@ def get_config(arg=None):
     c.datasets = ("synthetic",)
     c.sets = {"synthetic": {"source": "synthetic", "train_images": 32}}
     c.shots, c.seeds = (0.01, 0.1, 0.3, 0.5, 0), (1, 2, 3)
-    c.train.epochs = 20
+    c.train.epochs = 15
     c.eval.samples = 10
     c.clip.checkpoint = "tiny"
     c.clip.dtype = "float32"
