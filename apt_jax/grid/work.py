@@ -18,7 +18,7 @@ import jax
 
 from apt_jax.errors import UserError
 from apt_jax.evaluation import batches, class_sides, predict_batch
-from apt_jax.experiment import judge
+from apt_jax.experiment import judge, labels_of
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.shared import Shared
 from apt_jax.grid.study import Cell, cells
@@ -51,6 +51,12 @@ class Run:
     @property
     def method(self):
         return self.prepared.method
+
+    @property
+    def selects_on(self) -> tuple:
+        """Contents of the images that the protocol selects on; mostly none."""
+        hashes = self.prepared.hashes
+        return tuple(hashes[item.path] for item in self.prepared.selection)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,19 +150,31 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
 def ready(shared, cell) -> Run:
     """The cell with its shots; raises `UserError` if its method cannot do the task."""
     prepared = shared.prepared(cell)
-    require_fit(prepared.method, shared.task(prepared))
+    for part, _ in judged_parts(cell, prepared):
+        require_fit(part.method, shared.task(part))
     task = shared.with_shots(cell, prepared)
     recipe = chosen_recipe(prepared.method.recipe(task), cell.config.train)
     require_members(prepared.method, recipe)
     return Run(cell, prepared, task, recipe)
 
 
+def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
+    """What a trained run is judged on: its classes, then those it meets afterwards."""
+    parts = [(prepared, cell.config.data.classes)]
+    if prepared.new is not None:
+        parts.append((dataclasses.replace(prepared, dataset=prepared.new), "new"))
+    return parts
+
+
 def train(runs: list[Run]) -> list[Trained]:
-    """Trains runs that differ in seed and shots only, together if they can."""
+    """Trains runs that differ in seed and shots only, together if they can.
+
+    Together they have one set of images to select on: where each has its own, alone.
+    """
     first = runs[0]
     if first.recipe is None:
         return [fit(one) for one in runs]
-    alike = len({(one.task.num_shots, one.recipe) for one in runs}) == 1
+    alike = len({(one.task.num_shots, one.recipe, one.selects_on) for one in runs}) == 1
     cached = first.method.inputs != "pixels"
     # The members of an ensemble train together already.
     if len(runs) > 1 and alike and cached and first.method.members == 1:
@@ -207,14 +225,11 @@ def timed(one: Run, task, state, key) -> Trained:
 def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
+    evaluations, *of_new = [
+        judged_part(shared, one, trained.params, *part)
+        for part in judged_parts(cell, prepared)
+    ]
     test, task = shared.test(cell, prepared), shared.task(prepared)
-    labels = [item.label for item in prepared.dataset.test]
-
-    def evaluate(zero_shot):
-        of_cell = (cell.config, method, trained.params, task, test, labels)
-        return judge(*of_cell, zero_shot=zero_shot)
-
-    evaluations = shared.judged(cell, prepared, evaluate)
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(cell.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
@@ -227,7 +242,20 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
         "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
         "peak_memory_mb": peak_megabytes(cell, method, trained, task, test),
     }
-    return protocol, [evaluation.row for evaluation in evaluations], cost
+    rows = [evaluation.row for evaluation in sum(of_new, evaluations)]
+    return protocol, rows, cost
+
+
+def judged_part(shared, one: Run, params, part: Prepared, classes: str) -> list:
+    """The evaluations of a run on one of its `judged_parts`."""
+    cell, test, task = one.cell, shared.test(one.cell, part), shared.task(part)
+    labels = labels_of(part.dataset.test)
+
+    def evaluate(zero_shot):
+        of_part = (cell.config, one.method, params, task, test, labels, classes)
+        return judge(*of_part, zero_shot=zero_shot)
+
+    return shared.judged(cell, part, evaluate)
 
 
 def peak_megabytes(cell, method, trained, task, test) -> float:
