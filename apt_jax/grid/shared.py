@@ -15,9 +15,11 @@ from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.base_new import items_of, labels_of
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
+from apt_jax.errors import UserError
 from apt_jax.experiment import training_images
 from apt_jax.features.encode import Features, seconds_per_image
 from apt_jax.features.stored import KINDS
+from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
 from apt_jax.methods import make
 from apt_jax.methods.task import Task, make_task
@@ -51,7 +53,16 @@ class Shared:
         prepared = drawn(cell.config, method_of(cell), *sound)
         if selects_on(cell.config, prepared.method) != "none":
             require_validation(prepared.dataset, cell.method)
+        if cell.needs_validation:
+            require_searchable(cell, prepared)
         return prepared
+
+    def refitted(self, cell: Cell, prepared: Prepared) -> Prepared:
+        """`prepared` as it trains once all is chosen: see `search_refit`."""
+        if cell.refit == "train":
+            return prepared
+        images = [*prepared.shots, *prepared.dataset.val]
+        return dataclasses.replace(prepared, shots=images)
 
     def task(self, prepared: Prepared) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
@@ -74,6 +85,23 @@ class Shared:
             )
         seen = training_images(prepared, shots, selection)
         return self.task(prepared).replace(**seen)
+
+    def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
+        """What the cell's search trains on, `task`, and judges on."""
+        clip, items = prepared.clip, prepared.dataset.val
+        of_val = dataclasses.replace(prepared, selection=list(items))
+        named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
+        return Material(
+            task,
+            self._crops(cell, of_val, items, encode_selection),
+            np.array([item.label for item in items]),
+            {
+                "backbone": [clip.sha256, clip.dtype],
+                "classes": list(prepared.dataset.classes),
+                "train": named(prepared.shots),
+                "validation": named(items),
+            },
+        )
 
     def test(self, cell: Cell, prepared: Prepared) -> Features:
         """Frozen outputs of the test images: what the method reads, and embeddings.
@@ -157,6 +185,8 @@ class Shared:
         for count in counts:
             shots, _ = few_shot(prepared.whole, count, cell.seed)
             items |= {item.path: item for item in items_of(shots, labels)}
+        if cell.refit != "train":
+            items |= {item.path: item for item in prepared.dataset.val}
         shots = list(items.values())
         of_all = dataclasses.replace(prepared, method=reader, shots=shots)
         place = {path: row for row, path in enumerate(items)}
@@ -176,6 +206,23 @@ class Shared:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
+
+
+def require_searchable(cell, prepared):
+    """Refuses a search without images to choose on, or that is not kept apart."""
+    if not prepared.dataset.val:
+        leave_out = [f"--config.search.{field}=" for field in cell.candidates]
+        leave_out += ["--config.search_refit=train"] * (cell.refit != "train")
+        raise UserError(
+            f"the search chooses on validation images, and data set "
+            f"{prepared.dataset.name!r} has none; add a validation split, or leave the "
+            f"search out: {' '.join(leave_out)}"
+        )
+    if cell.refit != "train" and prepared.selection:
+        raise UserError(
+            f"protocol=as_published: {cell.method} selects on the validation images that "
+            "search_refit=train+val trains on; choose --config.search_refit=train"
+        )
 
 
 def method_of(cell: Cell):

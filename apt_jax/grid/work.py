@@ -2,6 +2,7 @@
 
 plan      every cell of the study; finished ones are found, changed ones refused
 prepare   every data set is read and checked before anything is trained
+search    where a study asks for it: hyper-parameters, on the validation split
 work      data set by data set: frozen outputs once, seeds of a method together
 publish   grid.csv, grid.md and figures from the files of the cells
 """
@@ -20,8 +21,9 @@ from apt_jax.errors import UserError
 from apt_jax.evaluation import batches, class_sides, predict_batch
 from apt_jax.experiment import judge, labels_of
 from apt_jax.grid.cells import Cells
+from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.shared import Shared
-from apt_jax.grid.study import Cell, cells
+from apt_jax.grid.study import Cell, cells, with_values
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
@@ -39,10 +41,12 @@ from apt_jax.uncertainty.ensemble import member_keys, require_members
 class Run:
     """A cell, ready to train."""
 
-    cell: Cell
+    cell: Cell  # its configuration with what a search chose
     prepared: Prepared
     task: Task  # with the shots
     recipe: Recipe | None
+    asked: Cell  # as the study has it
+    search: dict | None = None  # `grid.search.record_of`
 
     @property
     def key(self):
@@ -134,9 +138,9 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     """
     group = [cell for cell in group if not store.finished(cell)]
     try:
-        runs = [ready(shared, cell) for cell in group]
+        runs = [searched(shared, ready(shared, cell), store) for cell in group]
         for one, trained in zip(runs, train(runs), strict=True):
-            store.write(one.cell, *judged(shared, one, trained))
+            store.write(one.asked, *judged(shared, one, trained), one.search)
     except Exception as error:  # whatever it is, other cells can go on
         if len(group) > 1:
             alone = [finish(shared, [cell], store) for cell in group]
@@ -152,10 +156,38 @@ def ready(shared, cell) -> Run:
     prepared = shared.prepared(cell)
     for part, _ in judged_parts(cell, prepared):
         require_fit(part.method, shared.task(part))
+    return run_on(shared, cell, prepared, cell)
+
+
+def run_on(shared, cell, prepared, asked, search=None) -> Run:
+    """The run of a cell on the images of `prepared`."""
     task = shared.with_shots(cell, prepared)
     recipe = chosen_recipe(prepared.method.recipe(task), cell.config.train)
     require_members(prepared.method, recipe)
-    return Run(cell, prepared, task, recipe)
+    return Run(cell, prepared, task, recipe, asked, search)
+
+
+def searched(shared, one: Run, store) -> Run:
+    """The run with what its cell's search chooses, on what it trains on then.
+
+    A method without recipe has no `train.*` to choose.
+    """
+    asked, cell, record = one.cell, one.cell, None
+    if not asked.needs_validation:
+        return one
+    candidates = {
+        field: values
+        for field, values in asked.candidates.items()
+        if one.recipe is not None or not field.startswith("train.")
+    }
+    if candidates:
+        material = shared.material(asked, one.prepared, one.task)
+        trials = search(asked.config, candidates, material, store.trials(asked))
+        record = record_of(candidates, trials, material)
+        config = with_values(asked.config, record["chosen"])
+        cell = dataclasses.replace(asked, config=config)
+    prepared = shared.refitted(cell, shared.prepared(cell))
+    return run_on(shared, cell, prepared, asked, record)
 
 
 def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
@@ -174,7 +206,8 @@ def train(runs: list[Run]) -> list[Trained]:
     first = runs[0]
     if first.recipe is None:
         return [fit(one) for one in runs]
-    alike = len({(one.task.num_shots, one.recipe, one.selects_on) for one in runs}) == 1
+    of_all = lambda run: (run.method, run.recipe, run.task.num_shots, run.selects_on)  # noqa: E731
+    alike = len(set(map(of_all, runs))) == 1
     cached = first.method.inputs != "pixels"
     # The members of an ensemble train together already.
     if len(runs) > 1 and alike and cached and first.method.members == 1:
@@ -231,8 +264,12 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
     ]
     test, task = shared.test(cell, prepared), shared.task(prepared)
     config = resolved(cell.config, prepared, one.recipe)
-    by_hand = set_by_hand(cell.config)
+    by_hand = set_by_hand(one.asked.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
+    if one.search is not None:
+        protocol = on_card(protocol, one.search)
+    if cell.refit != "train":
+        protocol["protocol"]["trained_on"] = cell.refit
     tower = shared.tower_seconds(method)
     cost = {
         "trainable_parameters": count(method.parts(trained.params)[0]),

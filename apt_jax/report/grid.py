@@ -255,6 +255,8 @@ def section_of(name, table) -> str:
         hyper_parameters(table),
         "",
     ]
+    if any("search" in cell for cell in table.cells):
+        parts += ["### Chosen on validation", "", searched(table), "", SEARCH_MEANS, ""]
     return "\n".join(parts)
 
 
@@ -288,7 +290,9 @@ def base_to_new_tables(table) -> list[str]:
         "is that of each seed. All other tables and figures are of the base classes."
     )
     if fixed := [label for label in table.candidates if label not in naming]:
-        said += f" Parameters that belong to classes name no new ones: {', '.join(fixed)}."
+        said += (
+            f" Parameters that belong to classes name no new ones: {', '.join(fixed)}."
+        )
     return [*parts, said, ""]
 
 
@@ -302,6 +306,29 @@ def hyper_parameters(table) -> str:
         protocols = dict.fromkeys(protocol_of(card).replace("_", " ") for card in cards)
         rows.append([method, *map("; ".join, (protocols, chosen_by, by_hand))])
     return markdown(["", "protocol", "selected by", "set by hand"], rows)
+
+
+SEARCH_MEANS = (
+    "Top-1 accuracy on the validation split after the last epoch chooses, of equals the "
+    "smaller learning rate; no trial saw a test image. Trials that diverged are out. "
+    "Seconds are of all trials of the cell."
+)
+
+
+def searched(table) -> str:
+    """What the search chose for each cell."""
+    rows = []
+    for cell in table.cells:
+        if found := cell.get("search"):
+            lost = sum(trial["accuracy"] is None for trial in found["trials"])
+            trials = f"{len(found['trials'])}" + (f" ({lost} diverged)" if lost else "")
+            chosen = spell_fields(found["chosen"])
+            trained_on = cell["protocol"]["protocol"].get("trained_on", "train")
+            named = [cell["method"], spell(cell["shots"]), str(cell["seed"]), chosen]
+            figures = [f"{100 * found['accuracy']:.1f}", trials]
+            rows.append([*named, *figures, f"{found['seconds']:.1f}", trained_on])
+    columns = ["", "shots", "seed", "chosen", "validation accuracy, %", "trials"]
+    return markdown([*columns, "search, s", "then trained on"], rows)
 
 
 def spell_fields(values) -> str:
