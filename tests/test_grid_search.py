@@ -237,6 +237,24 @@ def test_one_candidate_is_set_and_none_is_no_search(photos):
     assert len(search.combinations_of(cell.candidates)) == 12
 
 
+def test_the_study_of_visual_prompts_has_the_grid_of_vpt(request):
+    path = f"{request.config.rootpath}/configs/studies/visual_prompts.py"
+    cells = study.cells(study.load(path))
+    assert {(c.method, c.shots, c.refit) for c in cells} == {
+        ("vpt", 0, "train+val"),
+        ("vapt", 0, "train+val"),
+    }
+    for cell in cells:
+        assert len(search.combinations_of(cell.candidates)) == 40
+        # 50 and 0.05 for batches of 256, here of 64.
+        rates = cell.candidates["train.learning_rate"]
+        assert (rates[0], rates[-1]) == (12.5, 0.0125)
+        assert cell.config.train.batch_size == 64
+    (larger, *_) = study.cells(study.load(f"{path}:128"))
+    assert larger.candidates["train.learning_rate"][0] == 25
+    assert larger.config.train.batch_size == 128
+
+
 @pytest.mark.parametrize(
     ("field", "text", "message"),
     [

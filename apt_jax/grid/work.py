@@ -173,13 +173,13 @@ def searched(shared, one: Run, store) -> Run:
     A method without recipe has no `train.*` to choose.
     """
     asked, cell, record = one.cell, one.cell, None
-    if not asked.needs_validation:
-        return one
     candidates = {
         field: values
         for field, values in asked.candidates.items()
         if one.recipe is not None or not field.startswith("train.")
     }
+    if not candidates and asked.refit == "train":
+        return one
     if candidates:
         material = shared.material(asked, one.prepared, one.task)
         trials = search(asked.config, candidates, material, store.trials(asked))
