@@ -162,15 +162,18 @@ def test_a_search_that_goes_on_trains_no_finished_trial_again(
     _, _, before = finished
     trained, accuracy = [], search.validation_accuracy
 
+    class Killed(BaseException):
+        pass
+
     def dying(config, material):
         if len(trained) == 4:
-            raise KeyboardInterrupt
+            raise Killed
         trained.append((config.train.learning_rate, config.train.weight_decay))
         return accuracy(config, material)
 
     with monkeypatch.context() as patch:
         patch.setattr(search, "validation_accuracy", dying)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Killed):
             work.run(settings(photos), tmp_path / "grid")
         assert not (tmp_path / "grid/cells").exists()
         del trained[:2]  # room for the two that are left
