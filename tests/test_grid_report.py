@@ -9,25 +9,34 @@ from scipy import stats
 from apt_jax.metrics.paired import paired_difference
 from apt_jax.report import figures, grid
 
-FIGURES = dict.fromkeys(grid.FIGURES, 0.1)
+FIGURES = dict.fromkeys(grid.FIGURES, 0.1) | {"samples": None}
 
 
-def cell(method, seed, *rows, shots=4):
-    """A finished cell; `rows` are (name, accuracy, nll), zero-shot's first."""
+def cell(method, seed, *rows, shots=4, classes="all"):
+    """A finished cell; `rows` are (name, accuracy, nll), zero-shot's first.
+
+    A fourth entry says of which classes, if not of the cell's.
+    """
     return {
         "dataset": "toys",
         "method": method,
         "shots": shots,
         "seed": seed,
         "evaluations": [
-            FIGURES | {"name": name, "samples": None, "accuracy": accuracy, "nll": nll}
-            for name, accuracy, nll in rows
+            FIGURES
+            | {"name": name, "accuracy": accuracy, "nll": nll}
+            | {"classes": part[0] if part else classes}
+            for name, accuracy, nll, *part in rows
         ],
         "protocol": {
             "backbone": {"name": "tiny", "dtype": "float32"},
             "device": "1 x cpu",
             "versions": {"jax": "0"},
             "commit": "abc",
+            "data": {"classes": classes},
+            "protocol": {"name": "inside_shots"},
+            "selected_by": "published recipe",
+            "set_by_hand": {"train.epochs": 3},
         },
         "cost": dict.fromkeys(grid.COSTS, 1.0),
     }
@@ -109,6 +118,53 @@ def test_a_group_is_compared_with_its_first_method(tmp_path):
     assert sure[2].startswith("+6.5 ± ")
     assert sure[4] == "**-0.490 ± 0.025**"
     assert "### Of" not in text
+
+
+def test_new_classes_have_a_table_of_their_own_and_are_in_no_other(tmp_path):
+    found = []
+    for seed, (base, new) in enumerate([(0.8, 0.4), (0.6, 0.6)]):
+        zero = ("zero_shot", 0.5, 1.0)
+        of_new = [("zero_shot", 0.3, 1.0, "new"), ("deterministic", new, 9.0, "new")]
+        rows = (zero, ("deterministic", base, 0.5))
+        found += [
+            cell("fixed", seed, zero, ("deterministic", 0.9, 0.5), classes="base"),
+            cell("open", seed, *rows, *of_new, classes="base"),
+        ]
+    grid.write_report(tmp_path, found, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    both = row_of(text, "open", "### Base to new")[1:]
+    # 2 b n / (b + n) of each seed: 0.5333 and 0.6.
+    assert both == ["70.0 ± 14.1", "50.0 ± 14.1", "56.7 ± 4.7"]
+    assert row_of(text, "fixed", "### Base to new")[1:] == ["90.0 ± 0.0", "–", "–"]
+    zero_shot = row_of(text, "zero_shot", "### Base to new")[1:]
+    assert zero_shot == ["50.0 ± 0.0", "30.0 ± 0.0", "37.5 ± 0.0"]
+    assert "belong to classes name no new ones: fixed." in text
+    assert row_of(text, "open", "### Accuracy")[1] == "70.0 ± 14.1"
+    assert row_of(text, "open", "### NLL")[1] == "0.500 ± 0.000"
+    assert "- classes: base" in text
+    with open(tmp_path / "grid.csv", newline="") as file:
+        parts = [row["classes"] for row in csv.DictReader(file)]
+    assert parts.count("new") == 4
+    assert parts.count("base") == 8
+
+
+def test_a_grid_of_the_new_classes_alone_is_an_ordinary_one(tmp_path):
+    found = [
+        cell("open", seed, ("zero_shot", 0.5, 1.0), ("x", 0.7, 1.0), classes="new")
+        for seed in range(2)
+    ]
+    grid.write_report(tmp_path, found, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "open", "### Accuracy")[1] == "70.0 ± 0.0"
+    assert "### Base to new" not in text
+
+
+def test_the_report_says_what_chose_the_hyper_parameters(tmp_path):
+    grid.write_report(tmp_path, cells(), {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    chosen = row_of(text, "sure", "### Hyper-parameters")[1:]
+    assert chosen == ["inside shots", "published recipe", "train.epochs=3"]
+    assert "- protocol: inside shots" in text
 
 
 def test_one_seed_has_no_spread_and_no_verdict(tmp_path):

@@ -3,7 +3,8 @@
     DIR/cells/<data set>/<method>/<shots>shot-seed<seed>.json
 
 holds the cell's names, the settings that it was asked for, its protocol card, its
-evaluations and its cost. A cell whose file is there is finished.
+evaluations and its cost, and what was searched for it. A cell whose file is there is
+finished. The trials of its search are files in DIR/search/, in folders of the same names.
 """
 
 import json
@@ -24,8 +25,14 @@ class Cells:
         self.folder = Path(folder)
 
     def path(self, cell: Cell) -> Path:
-        name = f"{cell.shots}shot-seed{cell.seed}.json"
-        return self.folder / "cells" / cell.dataset / cell.method / name
+        return self.folder / "cells" / f"{self._name(cell)}.json"
+
+    def trials(self, cell: Cell) -> Path:
+        """The folder of the cell's trials."""
+        return self.folder / "search" / self._name(cell)
+
+    def _name(self, cell):
+        return f"{cell.dataset}/{cell.method}/{cell.shots}shot-seed{cell.seed}"
 
     def finished(self, cell: Cell) -> bool:
         return self.path(cell).exists()
@@ -34,18 +41,20 @@ class Cells:
         """The content of a finished cell."""
         return json.loads(self.path(cell).read_text())
 
-    def write(self, cell: Cell, protocol: dict, evaluations: list, cost: dict):
-        """Finishes a cell."""
+    def write(self, cell: Cell, protocol, evaluations, cost, search=None):
+        """Finishes a cell; `search` is what `grid.search.record_of` says of it."""
         content = {
             "dataset": cell.dataset,
             "method": cell.method,
             "shots": cell.shots,
             "seed": cell.seed,
-            "asked": json.loads(configuration.to_json(cell.config)),
+            "asked": json.loads(configuration.to_json(cell.asked)),
             "protocol": protocol,
             "evaluations": evaluations,
             "cost": cost,
         }
+        if search is not None:
+            content["search"] = search
         write_json(self.path(cell), content)
 
     def claim(self, cells: list[Cell]):
@@ -60,6 +69,7 @@ class Cells:
             folder.is_dir()
             and any(folder.iterdir())
             and not (folder / "cells").is_dir()
+            and not (folder / "search").is_dir()
         ):
             raise UserError(
                 f"{folder} is not empty and holds no grid; choose another --workdir"
@@ -77,5 +87,5 @@ class Cells:
         if not self.finished(cell):
             return []
         asked = configuration.from_json(json.dumps(self.read(cell)["asked"]))
-        lines = configuration.differences(asked, cell.config)
+        lines = configuration.differences(asked, cell.asked)
         return [line for line in lines if not line.startswith(IGNORED)]

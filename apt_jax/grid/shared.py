@@ -8,25 +8,31 @@ them, and the tower runs over an image once.
 
 import dataclasses
 
-import jax.numpy as jnp
 import numpy as np
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.base_new import items_of, labels_of
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
+from apt_jax.errors import UserError
+from apt_jax.experiment import training_images
 from apt_jax.features.encode import Features, seconds_per_image
 from apt_jax.features.stored import KINDS
+from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
 from apt_jax.methods import make
 from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import (
     Prepared,
     drawn,
+    encode_selection,
     encode_shots,
     encode_test,
     hyper_parameters,
     prepare,
+    require_validation,
+    selects_on,
 )
 
 
@@ -37,10 +43,26 @@ class Shared:
         self._clip, self._cells, self._kept = clip, cells, {}
 
     def prepared(self, cell: Cell) -> Prepared:
-        """What a run of the cell works with."""
+        """What a run of the cell works with.
+
+        Raises:
+            UserError: if its protocol selects on validation images that there are not.
+        """
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
         sound = (of_seed.clip, of_seed.whole, of_seed.hashes)
-        return drawn(cell.config, method_of(cell), *sound)
+        prepared = drawn(cell.config, method_of(cell), *sound)
+        if selects_on(cell.config, prepared.method) != "none":
+            require_validation(prepared.dataset, cell.method)
+        if cell.needs_validation:
+            require_searchable(cell, prepared)
+        return prepared
+
+    def refitted(self, cell: Cell, prepared: Prepared) -> Prepared:
+        """`prepared` as it trains once all is chosen: see `search_refit`."""
+        if cell.refit == "train":
+            return prepared
+        images = [*prepared.shots, *prepared.dataset.val]
+        return dataclasses.replace(prepared, shots=images)
 
     def task(self, prepared: Prepared) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
@@ -49,16 +71,36 @@ class Shared:
         return self._once(("task", texts), lambda: make_task(self._clip, *texts))
 
     def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
-        """The task with the shots of the cell."""
+        """The task with all that training sees: the cell's shots, and what selects."""
         found, place = self._shots(cell)
         rows = np.array([place[item.path] for item in prepared.shots])
-        labels = [item.label for item in prepared.shots]
-        return self.task(prepared).replace(
-            shots={
-                name: jnp.asarray(found.stored[name][rows])
-                for name in KINDS[prepared.method.inputs]
+        kinds = KINDS[prepared.method.inputs]
+        shots = dataclasses.replace(
+            found, stored={name: found.stored[name][rows] for name in kinds}
+        )
+        selection = None
+        if prepared.selection:
+            selection = self._crops(
+                cell, prepared, prepared.selection, encode_selection
+            )
+        seen = training_images(prepared, shots, selection)
+        return self.task(prepared).replace(**seen)
+
+    def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
+        """What the cell's search trains on, `task`, and judges on."""
+        clip, items = prepared.clip, prepared.dataset.val
+        of_val = dataclasses.replace(prepared, selection=list(items))
+        named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
+        return Material(
+            task,
+            self._crops(cell, of_val, items, encode_selection),
+            np.array([item.label for item in items]),
+            {
+                "backbone": [clip.sha256, clip.dtype],
+                "classes": list(prepared.dataset.classes),
+                "train": named(prepared.shots),
+                "validation": named(items),
             },
-            shot_labels=jnp.asarray(labels, jnp.int32),
         )
 
     def test(self, cell: Cell, prepared: Prepared) -> Features:
@@ -66,21 +108,24 @@ class Shared:
 
         Zero-shot CLIP's row reads those; a backbone without text has none.
         """
-        own = self._test(cell, prepared, prepared.method)
+        own = self._test(cell, prepared)
         if "embedding" in own.stored or self._clip.tokenizer is None:
             return own
-        embedded = self._test(cell, prepared, make("zero_shot"))
+        zero_shot = dataclasses.replace(prepared, method=make("zero_shot"))
+        embedded = self._test(cell, zero_shot)
         return dataclasses.replace(own, stored={**own.stored, **embedded.stored})
 
-    def _test(self, cell, prepared, method):
+    def _test(self, cell, prepared):
+        return self._crops(cell, prepared, prepared.dataset.test, encode_test)
+
+    def _crops(self, cell, prepared, items, encode):
+        """Frozen outputs of the centre crops of `items`, which `encode` encodes."""
+        method = prepared.method
         reader = self._reader(cell, method)
-        items = prepared.dataset.test
         images = tuple(prepared.hashes[item.path] for item in items)
         found = self._once(
-            ("test", images, reader.inputs, reader.token_source),
-            lambda: encode_test(
-                dataclasses.replace(prepared, method=reader), cell.config
-            ),
+            ("crops", images, reader.inputs, reader.token_source),
+            lambda: encode(dataclasses.replace(prepared, method=reader), cell.config),
         )
         stored = {name: found.stored[name] for name in KINDS[method.inputs]}
         return dataclasses.replace(found, stored=stored)
@@ -88,7 +133,7 @@ class Shared:
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
         """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
         images = tuple(prepared.hashes[item.path] for item in prepared.dataset.test)
-        key = ("zero_shot", images, cell.config.eval.bins)
+        key = ("zero_shot", images, prepared.dataset.classes, cell.config.eval.bins)
         evaluations = evaluate(self._kept.get(key))
         if evaluations[0].name == "zero_shot":
             self._kept[key] = evaluations[0]
@@ -135,10 +180,13 @@ class Shared:
     def _encode_shots(self, cell, reader):
         prepared = self.prepared(cell)
         counts = sorted({other.shots for other in self._cells})
+        labels = labels_of(cell.config.data.classes, len(prepared.whole.classes))
         items = {}
         for count in counts:
             shots, _ = few_shot(prepared.whole, count, cell.seed)
-            items |= {item.path: item for item in shots}
+            items |= {item.path: item for item in items_of(shots, labels)}
+        if cell.refit != "train":
+            items |= {item.path: item for item in prepared.dataset.val}
         shots = list(items.values())
         of_all = dataclasses.replace(prepared, method=reader, shots=shots)
         place = {path: row for row, path in enumerate(items)}
@@ -158,6 +206,23 @@ class Shared:
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
+
+
+def require_searchable(cell, prepared):
+    """Refuses a search without images to choose on, or that is not kept apart."""
+    if not prepared.dataset.val:
+        leave_out = [f"--config.search.{field}=" for field in cell.candidates]
+        leave_out += ["--config.search_refit=train"] * (cell.refit != "train")
+        raise UserError(
+            f"the search chooses on validation images, and data set "
+            f"{prepared.dataset.name!r} has none; add a validation split, or leave the "
+            f"search out: {' '.join(leave_out)}"
+        )
+    if cell.refit != "train" and prepared.selection:
+        raise UserError(
+            f"protocol=as_published: {cell.method} selects on the validation images that "
+            "search_refit=train+val trains on; choose --config.search_refit=train"
+        )
 
 
 def method_of(cell: Cell):

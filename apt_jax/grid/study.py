@@ -6,6 +6,8 @@
 | `sets.NAME` | `data.*` fields of the data set NAME; relative paths are below `data.root` |
 | `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
 | `groups.TITLE` | names in `methods`; the report compares them with the first |
+| `search.FIELD` | values of a `train.*` or `method.*` field to choose among |
+| `search_refit` | what trains on the choice: "train", or "train+val" (VTAB-1k) |
 | all others | as in a run (`config.COMMON`); they reach every cell |
 
 A name in `methods` is a method with its defaults unless `variants` says more, so one method
@@ -16,14 +18,21 @@ may stand in a grid under several names:
         "coop_short": {"method": {"name": "coop"}, "train": {"epochs": 20}},
     }
 
+A search (grid/search.py) chooses on the validation split, for every cell apart. A field
+with a single value is set to it, one without any is not searched. With "train+val" every
+cell of the study is trained on the validation images too in the end; `shots=0` takes all
+training images.
+
 On the command line tuples have commas, and every field of a set or a variant is there:
 
     --config.methods=apt,coop --config.shots=1,4 --config.train.epochs=20
     --config.variants.apt.method.heads=8 --config.sets.synthetic.variance=0.2
+    --config.search.train.learning_rate=0.25,0.05 --config.search.train.weight_decay=
 """
 
 import dataclasses
 import difflib
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +53,8 @@ TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
 PATHS = ("root", "split_file")
+SEARCHABLE = ("train", "method")  # parts of a run's configuration
+REFITS = ("train", "train+val")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +66,25 @@ class Cell:
     shots: float  # a number a class or a share, as in a run
     seed: int
     config: Any = dataclasses.field(compare=False)
+    # Values to choose among on validation, by field of `config`; and what trains then.
+    candidates: dict = dataclasses.field(compare=False, default_factory=dict)
+    refit: str = dataclasses.field(compare=False, default="train")
+
+    @property
+    def needs_validation(self) -> bool:
+        return bool(self.candidates) or self.refit != "train"
+
+    @property
+    def asked(self) -> ConfigDict:
+        """All that was asked for: the configuration, and the search if there is one."""
+        asked = configuration.from_json(configuration.to_json(self.config))
+        if self.needs_validation:
+            nested = {}
+            for field, values in self.candidates.items():
+                part, name = field.split(".")
+                nested.setdefault(part, {})[name] = values
+            asked.search, asked.search_refit = ConfigDict(nested), self.refit
+        return asked
 
     def __str__(self):
         return f"{self.dataset}, {self.method}, {self.shots} shots, seed {self.seed}"
@@ -65,8 +95,9 @@ def default() -> ConfigDict:
     common = {k: v for k, v in configuration.COMMON.items() if k not in OF_A_RUN}
     of_all = {k: v for k, v in data.DEFAULTS.items() if k not in OF_A_SET}
     lists = {"methods": (), "datasets": (), "shots": (1, 4, 16), "seeds": (1, 2, 3)}
-    of_study = {"sets": {}, "variants": {}, "groups": {}}
-    return ConfigDict(lists | common | {"data": of_all} | of_study)
+    search = {"search": {}, "search_refit": "train"}
+    own = {"data": of_all, "sets": {}, "variants": {}, "groups": {}}
+    return ConfigDict(lists | common | search | own)
 
 
 def read(arguments: list[str]) -> tuple[ConfigDict, str]:
@@ -109,6 +140,7 @@ def load(path: str, fields=()) -> ConfigDict:
     with study.unlocked():
         study.sets = {name: set_of(study, name) for name in study.datasets}
         study.variants = {name: variant_of(study, name) for name in study.methods}
+        study.search = search_of(study)
     return study
 
 
@@ -159,10 +191,51 @@ def variant_of(study, name: str) -> dict:
     return given | {"method": fields | own, "train": recipe}
 
 
+def search_of(study) -> dict:
+    """What is searched, checked: tuples of candidates in pieces of a configuration."""
+    given = study.search.to_dict()
+    _require_fields(given, SEARCHABLE, "search")
+    _require_fields(
+        given.get("train", {}), configuration.COMMON["train"], "search.train"
+    )
+    _require_known("search_refit", study.search_refit, REFITS)
+    for field, values in configuration.flat(study.search).items():
+        if not isinstance(values, tuple | list) or field == "method.name":
+            raise UserError(
+                f"search.{field}={values!r} is no choice; write a tuple of its values, "
+                'such as {"train": {"learning_rate": (0.1, 0.01)}}'
+            )
+        part, name = field.split(".")
+        kind = configuration.OPEN.get(field)
+        given[part][name] = tuple(map(float, values) if kind is float else values)
+    return given
+
+
+def set_candidates(study, field: str, text: str):
+    """Sets what the search chooses among: any of `train.*`, or a field that it has."""
+    first = {f: v[0] for f, v in configuration.flat(study.search).items() if v}
+    train = configuration.flat(ConfigDict({"train": configuration.COMMON["train"]}))
+    known = train | first
+    _require_fields([field], known, "--config.search")
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        values = [configuration.parse(field, part, known[field]) for part in parts]
+    except UserError as error:
+        raise UserError(str(error).replace("--config.", "--config.search.")) from None
+    part, name = field.split(".")
+    nested = study.search.to_dict()
+    nested.setdefault(part, {})[name] = tuple(dict.fromkeys(values))
+    with study.unlocked():
+        study.search = ConfigDict(nested)
+
+
 def set_field(study, field: str, text: str):
     """Sets a field of the study; a variant's are of the types of a run's fields."""
     table, _, rest = field.partition(".")
     name, _, inner = rest.partition(".")
+    if table == "search":
+        set_candidates(study, rest, text)
+        return
     if table != "variants" or name not in study.variants:
         _require_fields([field], configuration.flat(study), "--config")
         configuration.set_field(study, field, text)
@@ -181,21 +254,61 @@ def cells(study) -> list[Cell]:
         UserError: for values out of range, all of them at once, and for settings that a
             method refuses.
     """
-    from apt_jax.methods import make
-
+    _require_known("search_refit", study.search_refit, REFITS)
+    searched = configuration.flat(study.search)
+    single = {field: of[0] for field, of in searched.items() if len(of) == 1}
+    candidates = {field: of for field, of in searched.items() if len(of) > 1}
     found = [
-        Cell(dataset, method, shots, seed, run_of(study, dataset, method, shots, seed))
-        for dataset in study.datasets
-        for method in study.methods
-        for shots in study.shots
-        for seed in study.seeds
+        Cell(
+            *names,
+            with_values(run_of(study, *names), single),
+            candidates,
+            study.search_refit,
+        )
+        for names in itertools.product(
+            study.datasets, study.methods, study.shots, study.seeds
+        )
     ]
     for cell in found:
         configuration.require_sound(cell.config)
     for cell in {cell.method: cell for cell in found}.values():
-        fields = cell.config.method.to_dict()
-        make(fields.pop("name"), **fields)
+        _require_makeable(cell)
     return found
+
+
+def _require_makeable(cell):
+    """Refuses what the cell's method would refuse, of all that may be chosen too."""
+    from apt_jax.methods import make
+
+    def made(config):
+        configuration.require_sound(config)
+        fields = config.method.to_dict()
+        return make(fields.pop("name"), **fields)
+
+    reads = lambda method: (method.inputs, method.token_source)  # noqa: E731
+    asked = made(cell.config)
+    for field, values in cell.candidates.items():
+        for value in values:
+            if reads(made(with_values(cell.config, {field: value}))) != reads(asked):
+                raise UserError(
+                    f"search.{field}: with {value!r} {cell.method} reads other features "
+                    "of an image; give it variants of its own instead"
+                )
+
+
+def with_values(config, values: dict) -> ConfigDict:
+    """A run's configuration with these values by field.
+
+    Raises:
+        UserError: for fields that it does not have.
+    """
+    config = configuration.from_json(configuration.to_json(config))
+    _require_fields(values, configuration.flat(config), "search")
+    for field, value in values.items():
+        part, name = field.split(".")
+        with config.ignore_type():
+            config[part][name] = value
+    return config
 
 
 def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDict:

@@ -2,6 +2,7 @@
 
 plan      every cell of the study; finished ones are found, changed ones refused
 prepare   every data set is read and checked before anything is trained
+search    where a study asks for it: hyper-parameters, on the validation split
 work      data set by data set: frozen outputs once, seeds of a method together
 publish   grid.csv, grid.md and figures from the files of the cells
 """
@@ -18,10 +19,11 @@ import jax
 
 from apt_jax.errors import UserError
 from apt_jax.evaluation import batches, class_sides, predict_batch
-from apt_jax.experiment import judge
+from apt_jax.experiment import judge, labels_of
 from apt_jax.grid.cells import Cells
+from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.shared import Shared
-from apt_jax.grid.study import Cell, cells
+from apt_jax.grid.study import Cell, cells, with_values
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
@@ -39,10 +41,12 @@ from apt_jax.uncertainty.ensemble import member_keys, require_members
 class Run:
     """A cell, ready to train."""
 
-    cell: Cell
+    cell: Cell  # its configuration with what a search chose
     prepared: Prepared
     task: Task  # with the shots
     recipe: Recipe | None
+    asked: Cell  # as the study has it
+    search: dict | None = None  # `grid.search.record_of`
 
     @property
     def key(self):
@@ -51,6 +55,12 @@ class Run:
     @property
     def method(self):
         return self.prepared.method
+
+    @property
+    def selects_on(self) -> tuple:
+        """Contents of the images that the protocol selects on; mostly none."""
+        hashes = self.prepared.hashes
+        return tuple(hashes[item.path] for item in self.prepared.selection)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,9 +138,9 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     Cells that fail together are tried again alone, so that a failure is of its cell.
     """
     try:
-        runs = [ready(shared, cell) for cell in group]
+        runs = [searched(shared, ready(shared, cell), store) for cell in group]
         for one, trained in zip(runs, train(runs), strict=True):
-            store.write(one.cell, *judged(shared, one, trained))
+            store.write(one.asked, *judged(shared, one, trained), one.search)
     except Exception as error:  # whatever it is, other cells can go on
         if len(group) > 1:
             left = [cell for cell in group if not store.finished(cell)]
@@ -145,19 +155,60 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
 def ready(shared, cell) -> Run:
     """The cell with its shots; raises `UserError` if its method cannot do the task."""
     prepared = shared.prepared(cell)
-    require_fit(prepared.method, shared.task(prepared))
+    for part, _ in judged_parts(cell, prepared):
+        require_fit(part.method, shared.task(part))
+    return run_on(shared, cell, prepared, cell)
+
+
+def run_on(shared, cell, prepared, asked, search=None) -> Run:
+    """The run of a cell on the images of `prepared`."""
     task = shared.with_shots(cell, prepared)
     recipe = chosen_recipe(prepared.method.recipe(task), cell.config.train)
     require_members(prepared.method, recipe)
-    return Run(cell, prepared, task, recipe)
+    return Run(cell, prepared, task, recipe, asked, search)
+
+
+def searched(shared, one: Run, store) -> Run:
+    """The run with what its cell's search chooses, on what it trains on then.
+
+    A method without recipe has no `train.*` to choose.
+    """
+    asked, cell, record = one.cell, one.cell, None
+    candidates = {
+        field: values
+        for field, values in asked.candidates.items()
+        if one.recipe is not None or not field.startswith("train.")
+    }
+    if not candidates and asked.refit == "train":
+        return one
+    if candidates:
+        material = shared.material(asked, one.prepared, one.task)
+        trials = search(asked.config, candidates, material, store.trials(asked))
+        record = record_of(candidates, trials, material)
+        config = with_values(asked.config, record["chosen"])
+        cell = dataclasses.replace(asked, config=config)
+    prepared = shared.refitted(cell, shared.prepared(cell))
+    return run_on(shared, cell, prepared, asked, record)
+
+
+def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
+    """What a trained run is judged on: its classes, then those it meets afterwards."""
+    parts = [(prepared, cell.config.data.classes)]
+    if prepared.new is not None:
+        parts.append((dataclasses.replace(prepared, dataset=prepared.new), "new"))
+    return parts
 
 
 def train(runs: list[Run]) -> list[Trained]:
-    """Trains runs that differ in seed and shots only, together if they can."""
+    """Trains runs that differ in seed and shots only, together if they can.
+
+    Together they have one set of images to select on: where each has its own, alone.
+    """
     first = runs[0]
     if first.recipe is None:
         return [fit(one) for one in runs]
-    alike = len({(one.task.num_shots, one.recipe) for one in runs}) == 1
+    of_all = lambda run: (run.method, run.recipe, run.task.num_shots, run.selects_on)  # noqa: E731
+    alike = len(set(map(of_all, runs))) == 1
     cached = first.method.inputs != "pixels"
     # The members of an ensemble train together already.
     if len(runs) > 1 and alike and cached and first.method.members == 1:
@@ -208,17 +259,18 @@ def timed(one: Run, task, state, key) -> Trained:
 def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
+    evaluations, *of_new = [
+        judged_part(shared, one, trained.params, *part)
+        for part in judged_parts(cell, prepared)
+    ]
     test, task = shared.test(cell, prepared), shared.task(prepared)
-    labels = [item.label for item in prepared.dataset.test]
-
-    def evaluate(zero_shot):
-        of_cell = (cell.config, method, trained.params, task, test, labels)
-        return judge(*of_cell, zero_shot=zero_shot)
-
-    evaluations = shared.judged(cell, prepared, evaluate)
     config = resolved(cell.config, prepared, one.recipe)
-    by_hand = set_by_hand(cell.config)
+    by_hand = set_by_hand(one.asked.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
+    if one.search is not None:
+        protocol = on_card(protocol, one.search)
+    if cell.refit != "train":
+        protocol["protocol"]["trained_on"] = cell.refit
     tower = shared.tower_seconds(method)
     cost = {
         "trainable_parameters": count(method.parts(trained.params)[0]),
@@ -228,7 +280,20 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
         "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
         "peak_memory_mb": peak_megabytes(cell, method, trained, task, test),
     }
-    return protocol, [evaluation.row for evaluation in evaluations], cost
+    rows = [evaluation.row for evaluation in sum(of_new, evaluations)]
+    return protocol, rows, cost
+
+
+def judged_part(shared, one: Run, params, part: Prepared, classes: str) -> list:
+    """The evaluations of a run on one of its `judged_parts`."""
+    cell, test, task = one.cell, shared.test(one.cell, part), shared.task(part)
+    labels = labels_of(part.dataset.test)
+
+    def evaluate(zero_shot):
+        of_part = (cell.config, one.method, params, task, test, labels, classes)
+        return judge(*of_part, zero_shot=zero_shot)
+
+    return shared.judged(cell, part, evaluate)
 
 
 def peak_megabytes(cell, method, trained, task, test) -> float:

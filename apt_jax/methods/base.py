@@ -32,7 +32,11 @@ VALIDATION = {
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How a method is trained when the configuration does not say otherwise."""
+    """How a method is trained when the configuration does not say otherwise.
+
+    To a compiled function learning rate and weight decay are arguments, so that a search
+    over them compiles once; all other fields are constants.
+    """
 
     learning_rate: float
     epochs: int
@@ -44,6 +48,14 @@ class Recipe:
     weight_decay: float = 5e-4  # added to the gradient; decoupled in adamw
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
     not_decayed: tuple[str, ...] = ()  # parameters by path, such as "head/bias"
+
+
+SEARCHED = ("learning_rate", "weight_decay")
+jax.tree_util.register_dataclass(
+    Recipe,
+    data_fields=SEARCHED,
+    meta_fields=[f.name for f in dataclasses.fields(Recipe) if f.name not in SEARCHED],
+)
 
 
 def steps_of(images: int, recipe: Recipe) -> int:

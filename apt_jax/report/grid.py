@@ -12,6 +12,7 @@ import statistics
 from pathlib import Path
 
 from apt_jax.files import write_text
+from apt_jax.metrics.base_new import base_to_new
 from apt_jax.metrics.paired import LEVEL, paired_difference
 from apt_jax.report.figures import over_shots, write_figure
 from apt_jax.report.tables import render
@@ -88,7 +89,12 @@ def write_report(
 
 
 class Table:
-    """The rows of one data set: by label and shots, the evaluation of each seed."""
+    """The rows of one data set: by label and shots, the evaluation of each seed.
+
+    Of classes that were met only after training there are no rows of their own: `new`
+    and `harmonic` stand beside the accuracy on the base classes, None where a method
+    names no new ones.
+    """
 
     def __init__(self, cells):
         self.cells = cells
@@ -98,22 +104,25 @@ class Table:
             self._add(cell)
 
     def _add(self, cell):
-        method, last = cell["method"], cell["evaluations"][-1]
+        method = cell["method"]
+        *others, last = own_rows(cell)
         if method not in self.methods:
             self.methods.append(method)
         self._row(method, cell)[cell["seed"]] = last
-        for evaluation in cell["evaluations"][:-1]:
-            name = evaluation["name"]
-            label = BASE if name == BASE else f"{method}, one pass"
-            self._row(label, cell).setdefault(cell["seed"], evaluation)
+        for row in others:
+            label = BASE if row["name"] == BASE else f"{method}, one pass"
+            found = self._row(label, cell).setdefault(cell["seed"], row)
+            if found["new"] is None:  # of a method that names none; another may
+                self._row(label, cell)[cell["seed"]] = row
 
     def _row(self, label, cell):
         return self.rows.setdefault(label, {}).setdefault(cell["shots"], {})
 
     def values(self, label, shots, figure) -> dict[int, float]:
-        """The figure of each seed."""
+        """The figure of each seed that has one."""
         of_seeds = self.rows.get(label, {}).get(shots, {})
-        return {seed: of_seeds[seed][figure] for seed in sorted(of_seeds)}
+        found = {seed: of_seeds[seed][figure] for seed in sorted(of_seeds)}
+        return {seed: value for seed, value in found.items() if value is not None}
 
     def best(self, shots, figure) -> str:
         """The method with the best mean, among those that have all seeds of the cell."""
@@ -125,6 +134,10 @@ class Table:
             if len(values) == most
         }
         return (max if SHOWN[figure][3] else min)(means, key=means.get)
+
+    @property
+    def cards(self):
+        return [cell["protocol"] for cell in self.cells]
 
     @property
     def candidates(self):
@@ -156,17 +169,36 @@ class Table:
         return curves
 
 
+def own_rows(cell) -> list[dict]:
+    """The rows of the classes that a cell adapted to, with what became of new ones."""
+    rows, missing = cell["evaluations"], {"new": None, "harmonic": None}
+    both = base_to_new(rows)
+    return [
+        row | missing | both.get(row["name"], {})
+        for row in rows
+        if row["classes"] == cell["protocol"]["data"]["classes"]
+    ]
+
+
 def csv_of(cells) -> str:
     """A row a cell and evaluation, in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*NAMES, "evaluation", "samples", *FIGURES, *COSTS])
+    of_row = ("evaluation", "samples", "classes")
+    writer.writerow([*NAMES, "protocol", *of_row, *FIGURES, *COSTS])
     for cell in cells:
+        protocol = protocol_of(cell["protocol"])
         for row in cell["evaluations"]:
-            named = [*(cell[name] for name in NAMES), row["name"], row["samples"]]
+            named = [*(cell[name] for name in NAMES), protocol]
+            named += [row["name"], row["samples"], row["classes"]]
             figures = [row[name] for name in FIGURES]
             writer.writerow([*named, *figures, *(cell["cost"][name] for name in COSTS)])
     return text.getvalue()
+
+
+def protocol_of(card) -> str:
+    """The name of the protocol on a card."""
+    return card["protocol"]["name"]
 
 
 def heading(cells, failed, command) -> str:
@@ -179,6 +211,10 @@ def heading(cells, failed, command) -> str:
         "command": f"`{command}`",
         "cells": f"{len(cells)} done, {len(failed)} failed",
         "seeds": ", ".join(map(str, seeds)),
+        "protocol": "; ".join(
+            dict.fromkeys(protocol_of(card).replace("_", " ") for card in cards)
+        ),
+        "classes": "; ".join(dict.fromkeys(card["data"]["classes"] for card in cards)),
         "backbone": "; ".join(dict.fromkeys(backbones)),
         "device": "; ".join(dict.fromkeys(card["device"] for card in cards)),
         "jax": "; ".join(dict.fromkeys(card["versions"]["jax"] for card in cards)),
@@ -200,6 +236,8 @@ def section_of(name, table, groups) -> str:
     for figure, (title, *_) in SHOWN.items():
         picture = f"![{title} over shots](figures/{name}-{figure}.png)"
         parts += [f"### {title}", "", means_table(table, figure), "", picture, ""]
+    if any(card["data"]["classes"] == "base" for card in table.cards):
+        parts += ["### Base to new", "", *base_to_new_tables(table)]
     parts += [
         "### Compared over seeds",
         "",
@@ -215,7 +253,13 @@ def section_of(name, table, groups) -> str:
         "",
         COSTS_MEAN,
         "",
+        "### Hyper-parameters",
+        "",
+        hyper_parameters(table),
+        "",
     ]
+    if any("search" in cell for cell in table.cells):
+        parts += ["### Chosen on validation", "", searched(table), "", SEARCH_MEANS, ""]
     return "\n".join(parts)
 
 
@@ -234,6 +278,77 @@ COSTS_MEAN = (
     "that fit at once, the test batch alone), with frozen weights, arguments and "
     "temporaries; not that of the process."
 )
+
+
+def base_to_new_tables(table) -> list[str]:
+    """Accuracy on base and new classes and their harmonic mean, shots by shots."""
+    columns = {"accuracy": "base", "new": "new", "harmonic": "harmonic mean"}
+    parts, labels = [], table.ordered()
+    for shots in table.shots:
+        rows = [
+            [label]
+            + [
+                mean_of(table.values(label, shots, figure).values(), 100, 1)
+                for figure in columns
+            ]
+            for label in labels
+        ]
+        titles = [f"Accuracy, %, {spell(shots)}", *columns.values()]
+        parts += [markdown(titles, rows), ""]
+    naming = {n for n in labels for s in table.shots if table.values(n, s, "new")}
+    said = (
+        "Trained on the base classes; each half is judged among its own names, the mean "
+        "is that of each seed. All other tables and figures are of the base classes."
+    )
+    if fixed := [label for label in table.candidates if label not in naming]:
+        said += (
+            f" Parameters that belong to classes name no new ones: {', '.join(fixed)}."
+        )
+    return [*parts, said, ""]
+
+
+def hyper_parameters(table) -> str:
+    """What chose the hyper-parameters of each method, and what was set by hand."""
+    rows = []
+    for method in table.methods:
+        cards = [c["protocol"] for c in table.cells if c["method"] == method]
+        by_hand = dict.fromkeys(spell_fields(card["set_by_hand"]) for card in cards)
+        chosen_by = dict.fromkeys(card["selected_by"] for card in cards)
+        protocols = dict.fromkeys(protocol_of(card).replace("_", " ") for card in cards)
+        rows.append([method, *map("; ".join, (protocols, chosen_by, by_hand))])
+    return markdown(["", "protocol", "selected by", "set by hand"], rows)
+
+
+SEARCH_MEANS = (
+    "Top-1 accuracy on the validation split after the last epoch chooses, of equals the "
+    "smaller learning rate; no trial saw a test image. Trials that diverged are out. "
+    "Seconds are of all trials of the cell."
+)
+
+
+def searched(table) -> str:
+    """What the search chose for each cell."""
+    rows = []
+    for cell in table.cells:
+        if found := cell.get("search"):
+            lost = sum(trial["accuracy"] is None for trial in found["trials"])
+            trials = f"{len(found['trials'])}" + (f" ({lost} diverged)" if lost else "")
+            chosen = spell_fields(found["chosen"])
+            trained_on = cell["protocol"]["protocol"].get("trained_on", "train")
+            named = [cell["method"], spell(cell["shots"]), str(cell["seed"]), chosen]
+            figures = [f"{100 * found['accuracy']:.1f}", trials]
+            rows.append([*named, *figures, f"{found['seconds']:.1f}", trained_on])
+    columns = ["", "shots", "seed", "chosen", "validation accuracy, %", "trials"]
+    return markdown([*columns, "search, s", "then trained on"], rows)
+
+
+def spell_fields(values) -> str:
+    """Fields and their values in a line; values that are equal to four digits look so."""
+    spelt = [
+        f"{field}={value:.4g}" if isinstance(value, float) else f"{field}={value}"
+        for field, value in values.items()
+    ]
+    return ", ".join(spelt)
 
 
 def means_table(table, figure) -> str:

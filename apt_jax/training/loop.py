@@ -133,7 +133,7 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
     )
 
 
-@functools.partial(jax.jit, static_argnames=("method", "recipe"), donate_argnums=(2,))
+@functools.partial(jax.jit, static_argnames=("method",), donate_argnums=(2,))
 def run_epoch(method, recipe, state, task, key):
     """One epoch: the state after it, and loss and accuracy of each of its steps.
 

@@ -21,7 +21,7 @@ FLOOR = 1e-6
 
 def coop(epoch, epochs, peak):
     cosine = 0.5 * peak * (1 + jnp.cos(jnp.pi * (epoch - 1) / epochs))
-    return jnp.where(epoch == 0, min(WARM_UP, peak), cosine)
+    return jnp.where(epoch == 0, jnp.minimum(WARM_UP, peak), cosine)
 
 
 def cosine(epoch, epochs, peak):
