@@ -83,7 +83,7 @@ def measure(name, classes, options) -> dict:
     program = epoch.compile()
     account = program.memory_analysis()
     start = time.monotonic()
-    jax.block_until_ready(program(state, task, jax.random.key(1)))
+    jax.block_until_ready(program(recipe, state, task, jax.random.key(1)))
     seconds = (time.monotonic() - start) / options.steps
     compiled = account.argument_size_in_bytes + account.temp_size_in_bytes
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
