@@ -22,6 +22,7 @@ from apt_jax import config, experiment, record
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe
 from apt_jax.predict import main as predict_main
+from apt_jax.preparation import prepare
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.workdir import Workdir
 
@@ -461,3 +462,13 @@ def test_checkpoints_keep_the_newest_only(finished):
     assert [path.name for path in (finished / "checkpoints").iterdir()] == ["6"]
     with Checkpoints(finished / "checkpoints", {}):
         pass
+
+
+def test_classes_that_a_share_leaves_without_an_image_are_named_and_stay(
+    photos, capsys
+):
+    prepared = prepare(settings(photos, shots=0.1))
+    assert len(prepared.shots) == 1
+    assert len(prepared.dataset.classes) == 3
+    said = capsys.readouterr().err
+    assert "note: of 3 classes 2 have no labelled image" in said
