@@ -59,9 +59,9 @@ def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
-    require_fit(prepared.method, task)
-    new_task = task_of_new(prepared)
     labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
+    require_fit(prepared.method, labelled)
+    new_task = task_of_new(prepared)
     recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
     require_members(prepared.method, recipe)
     workdir.settle(asked)

@@ -82,4 +82,4 @@ def test_a_class_without_a_shot_is_refused():
     with pytest.raises(
         UserError, match=r"1 of 5 classes have no labelled image.*shots"
     ):
-        GDA().fit(jax.random.key(0), without)
+        GDA().check(without)

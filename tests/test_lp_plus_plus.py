@@ -121,4 +121,4 @@ def test_a_class_without_a_shot_is_refused():
     task = small_shots(views=1)
     without = task.take(np.asarray(task.shot_labels) != 3)
     with pytest.raises(UserError, match="1 of 5 classes have no labelled image"):
-        LPPlusPlus().fit(key(), without)
+        LPPlusPlus().check(without)

@@ -14,11 +14,12 @@ from toy import CLASSES, toy_clip
 from apt_jax.errors import UserError
 from apt_jax.evaluation import predict_batches
 from apt_jax.features.encode import Features
-from apt_jax.methods import APT, CoOp, ZeroShot
+from apt_jax.methods import APT, METHODS, CoOp, ZeroShot, make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import make_task
 from apt_jax.uncertainty.monte_carlo import (
     base_keys,
+    default_chunk,
     entropy,
     monte_carlo,
     sample_key,
@@ -93,6 +94,12 @@ def test_the_text_tower_runs_once_for_all_batches(monkeypatch):
         assert len(parts) > 1
         assert len(runs) == expected
         runs.clear()
+
+
+def test_samples_that_run_a_tower_come_one_at_a_time():
+    towers = {"cocoop", "clip_lora", "fine_tune", "maple", "prompt_src", "vapt", "vpt"}
+    chunks = {name: default_chunk(make(name), TASK, CONTENTS) for name in METHODS}
+    assert {name for name, chunk in chunks.items() if chunk == 1} == towers
 
 
 def test_one_sample_equals_one_pass_with_that_key():

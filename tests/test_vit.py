@@ -364,7 +364,9 @@ def test_a_task_without_text_still_counts_its_classes():
     assert task.logit_scale == 1
     assert set(task.clip) == {"image"}
     contents = np.zeros((64, 2), np.uint32)
-    assert default_chunk(task, contents) == 2**22 // (4 * 64 * len(CLASSES) * 16)
+    assert default_chunk(make("linear_probe"), task, contents) == 2**22 // (
+        4 * 64 * len(CLASSES) * 16
+    )
 
 
 @pytest.mark.parametrize("name", [n for n, cls in METHODS.items() if cls().needs_text])

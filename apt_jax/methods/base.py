@@ -85,6 +85,8 @@ class Method:
     names_new_classes: ClassVar[bool] = False
     constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
     needs_text: ClassVar[bool] = True  # a plain ViT has none; see methods.require_fit
+    # Whether `logits` runs a tower: then one sample of a batch fills the device.
+    runs_tower: ClassVar[bool] = False
 
     @property
     def stochastic(self) -> bool:
@@ -178,7 +180,9 @@ def batch_logits(method, params, task, images, *, key=None) -> Array:
 
 
 def require_every_class(task: Task) -> None:
-    """Refuses shots that leave classes out, for methods that read all of them."""
+    """Refuses shots, where there are some, that leave classes out."""
+    if task.shot_labels is None:
+        return
     missing = set(range(task.num_classes)) - set(np.asarray(task.shot_labels).tolist())
     if missing:
         raise UserError(

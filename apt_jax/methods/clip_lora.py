@@ -43,6 +43,7 @@ class CLIPLoRA(Method):
     steps: int = 500  # of training, for each shot of a class
 
     inputs: ClassVar[str] = "pixels"
+    runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -36,6 +36,7 @@ class CoCoOp(Method):
     drop_hidden: float = 0.0
 
     inputs: ClassVar[str] = "embedding"
+    runs_tower: ClassVar[bool] = True  # that of the text, for every image
     names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -39,9 +39,11 @@ class GDA(Method):
     def validation(self):
         return "whole" if self.alpha is None else "none"
 
+    def check(self, task):
+        require_every_class(task)
+
     def fit(self, key, task):
         del key  # nothing random
-        require_every_class(task)
         weights, bias = gaussian(task)
         alpha = self.alpha
         if alpha is None:

@@ -52,8 +52,10 @@ class LPPlusPlus(Method):
                 "as the protocol says"
             )
 
-    def fit(self, key, task):
+    def check(self, task):
         require_every_class(task)
+
+    def fit(self, key, task):
         epochs = self.epochs or chosen_epochs(key, task)
         return descend(start(jax.random.clone(key), task), task, epochs)
 

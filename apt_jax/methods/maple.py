@@ -38,6 +38,7 @@ class MaPLe(Method):
     depth: int = 9  # J, of at most as many blocks as the shallower tower has
 
     inputs: ClassVar[str] = "pixels"
+    runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
 
     def __post_init__(self):

@@ -51,6 +51,7 @@ class PromptSRC(Method):
     average_spread: float = 0.6  # s / E
 
     inputs: ClassVar[str] = "pixels"
+    runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
     constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
 

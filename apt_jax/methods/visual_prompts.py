@@ -28,6 +28,7 @@ class WithHead(Method):
     head: str = "auto"  # text | linear; auto is the text where there is one
 
     inputs: ClassVar[str] = "pixels"
+    runs_tower: ClassVar[bool] = True
 
     def __post_init__(self):
         if self.head not in HEADS:

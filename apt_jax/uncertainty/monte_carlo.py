@@ -95,7 +95,7 @@ def monte_carlo(
     """
     require_dropout(method)
     require_threefry(key)
-    chunk = min(chunk or default_chunk(task, contents), samples)
+    chunk = min(chunk or default_chunk(method, task, contents), samples)
     if classes is None:
         once = jax.random.clone(key)
         classes = class_side(method, params, task, key=once, samples=samples)
@@ -155,8 +155,13 @@ def entropy(log_probs) -> Array:
     return -jnp.where(probs > 0, probs * log_probs, 0).sum(-1)
 
 
-def default_chunk(task, contents) -> int:
-    """Samples a chunk, by what their adapted class features [chunk, B, K, D] take."""
+def default_chunk(method, task, contents) -> int:
+    """Samples a chunk, by what their adapted class features [chunk, B, K, D] take.
+
+    One, if each runs a tower over the batch.
+    """
+    if method.runs_tower:
+        return 1
     budget = CHUNK_BYTES.get(jax.default_backend(), CHUNK_BYTES_ELSEWHERE)
     size = 4 * contents.shape[0] * task.num_classes * task.embedding_dim
     return max(1, budget // size)

@@ -16,7 +16,7 @@ from apt_jax.grid import study
 from apt_jax.methods import METHODS
 
 SHORTENED = {
-    "vapt": {"train": {"epochs": 40}},  # of 100
+    "vapt": {"train": {"epochs": 40}, "eval": {"samples": 10}},  # of 100, of 30
     "fine_tune": {"train": {"epochs": 20}},  # of 100
     "prompt_src": {
         # The small CLIP knows one phrase only, so the teacher reads that.
@@ -26,6 +26,7 @@ SHORTENED = {
     "clip_lora": {
         "method": {"steps": 25},  # of 500, for each shot
         "train": {"learning_rate": 2e-3},
+        "eval": {"samples": 10},  # of 30
     },
 }
 TIP_ADAPTER_F = {"method": {"name": "tip_adapter", "trained": True}}

@@ -16,13 +16,14 @@ from apt_jax.methods import METHODS
 
 SHORTENED = {
     "coop": {"train": {"epochs": 50}},  # of 50, 100 or 200
-    "vapt": {"train": {"epochs": 20}},  # of 100
+    "vapt": {"train": {"epochs": 20}, "eval": {"samples": 10}},  # of 100, of 30
     "fine_tune": {"train": {"epochs": 10}},  # of 100
     "prompt_src": {"train": {"epochs": 10}},  # of 50
     "cocoop": {"train": {"epochs": 3}},  # of 10
     "clip_lora": {
         "method": {"steps": 10},  # of 500, for each shot
         "train": {"learning_rate": 2e-3},
+        "eval": {"samples": 10},  # of 30
     },
 }
 TIP_ADAPTER_F = {"method": {"name": "tip_adapter", "trained": True}}
