@@ -15,24 +15,40 @@ from apt_jax.clip.weights import flat
 def with_updates(params, updates: dict, scale: float = 1.0):
     """`params` with `scale * a @ b` added to each kernel named in `updates`.
 
+    Raises:
+        ValueError: for names that no parameter has.
+    """
+    return with_kernels(params, updated_kernels(params, updates, scale))
+
+
+def updated_kernels(params, updates: dict, scale: float = 1.0) -> dict:
+    """The kernels named in `updates` by name, with `scale * a @ b` added, and no others.
+
     Args:
         updates: {"image/blocks_0/attention/query/kernel": {"a": [in, r], "b": [r, out]}}.
 
     Raises:
         ValueError: for names that no parameter has.
     """
-    names = flat(params).keys()
-    if unknown := sorted(updates.keys() - names):
-        raise ValueError(f"no parameters {unknown}; choose from {sorted(names)}")
+    kernels = flat(params)
+    if unknown := sorted(updates.keys() - kernels.keys()):
+        raise ValueError(f"no parameters {unknown}; choose from {sorted(kernels)}")
 
-    def updated(path, kernel):
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        if name not in updates:
-            return kernel
-        change = updates[name]["a"] @ updates[name]["b"]
+    def updated(kernel, update):
+        change = update["a"] @ update["b"]
         return kernel + (scale * change).astype(kernel.dtype)
 
-    return jax.tree_util.tree_map_with_path(updated, params)
+    return {name: updated(kernels[name], update) for name, update in updates.items()}
+
+
+def with_kernels(params, kernels: dict):
+    """`params` with the kernels given by name in the place of its own."""
+
+    def chosen(path, kernel):
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        return kernels.get(name, kernel)
+
+    return jax.tree_util.tree_map_with_path(chosen, params)
 
 
 def low_rank_branches(updates: dict, scale: float, drop):

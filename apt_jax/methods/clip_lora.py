@@ -21,7 +21,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from apt_jax.clip.adapt import low_rank_branches, with_updates
+from apt_jax.clip.adapt import low_rank_branches, updated_kernels, with_kernels
 from apt_jax.clip.weights import flat
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, Recipe, steps_of, unit
@@ -92,11 +92,16 @@ class CLIPLoRA(Method):
         return tower in TOWERS[self.towers] and name.endswith(tuple(chosen))
 
     def classes(self, params, task, *, key=None):
-        """[K, D] unit text features, and CLIP with the changes in its image tower."""
-        if key is None or self.drop_branch == 0:
-            merged = task.replace(clip=with_updates(task.clip, params, self.gamma))
-            return self._texts(merged, params, None), merged.clip
-        return self._texts(task, params, key), None
+        """[K, D] unit text features, and the changed kernels of the image tower by name.
+
+        None in their place where dropout keeps the changes in branches.
+        """
+        if key is not None and self.drop_branch > 0:
+            return self._texts(task, params, key), None
+        merged = updated_kernels(task.clip, params, self.gamma)
+        text = self._texts(with_changed(task, merged), params, None)
+        images = {name: merged[name] for name in merged if name.startswith("image/")}
+        return text, images
 
     def _texts(self, task, params, key):
         """[K, D] unit text features; dropped with a key, which every prompt folds."""
@@ -121,7 +126,7 @@ class CLIPLoRA(Method):
     def logits(self, params, task, classes, image, *, key=None):
         text, merged = classes
         if merged is not None:
-            features = embedding(task.replace(clip=merged), image, [], "end")
+            features = embedding(with_changed(task, merged), image, [], "end")
         else:
             with self._branches(params, key):
                 features = embedding(task, image, [], "end")
@@ -149,3 +154,8 @@ class CLIPLoRA(Method):
         steps = steps_of(task.num_shots, recipe)
         epochs = math.ceil(self.steps * task.shots_per_class / steps)
         return dataclasses.replace(recipe, epochs=epochs)
+
+
+def with_changed(task, kernels):
+    """The task on CLIP with some kernels changed; all others are there once."""
+    return task.replace(clip=with_kernels(task.clip, kernels))

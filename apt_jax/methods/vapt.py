@@ -12,11 +12,13 @@ authors' code: the paper's formula has no "G +", and with A = 0 could never star
 every gradient would be 0. Training moves A and a first, then the rest.
 
 The prompts replace those of the block before, behind the CLS token. `drop_prompt` is on
-those of block 0 alone. The learning rate and weight decay, which the paper searches for
-each task, are chosen as VPT's (configs/studies/visual_prompts.py).
+those of block 0 alone. The paper searches learning rate and weight decay for each task
+(configs/studies/visual_prompts.py); the rate here is one of its grid, chosen on validation
+images of the drawn aircraft.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +27,7 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.visual_prompts import (
+    FROM_GRID,
     WithHead,
     embedding,
     head_logits,
@@ -43,6 +46,10 @@ class VAPT(WithHead):
     drop_prompt: float = 0.1  # entries of block 0's prompts
     drop_channel: float = 0.1  # whole channels of F
     drop_hidden: float = 0.1  # units between W1 and W2
+
+    selected_by: ClassVar[str] = (
+        f"{FROM_GRID}, on validation images of another data set"
+    )
 
     def __post_init__(self):
         require_rates(

@@ -19,6 +19,8 @@ from apt_jax.methods.base import Method, unit
 
 HEADS = ("auto", "text", "linear")  # auto: the text where there is one
 FIRST_BIAS = -math.log(99)
+# `selected_by` of recipes whose learning rate the papers search.
+FROM_GRID = "published recipe; learning rate: one of its grid"
 
 
 @dataclasses.dataclass(frozen=True)

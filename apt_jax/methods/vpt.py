@@ -25,6 +25,7 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.dropout import dropout, require_rates
 from apt_jax.methods.visual_prompts import (
+    FROM_GRID,
     WithHead,
     embedding,
     head_logits,
@@ -62,6 +63,10 @@ class VPT(WithHead):
             raise UserError(f"method.form={self.form!r}: choose one of {list(RECIPES)}")
         if self.prompts < 1 or self.depth < 1:
             raise UserError("method.prompts and method.depth must be at least 1")
+
+    @property
+    def selected_by(self):
+        return FROM_GRID if self.form == "original" else super().selected_by
 
     @property
     def stochastic(self):
