@@ -1,7 +1,6 @@
 """The grid: every cell once, its numbers those of a run, whatever happens in between."""
 
 import csv
-import functools
 import json
 import subprocess
 import sys
@@ -11,7 +10,6 @@ import pytest
 from toy import photo_folder, toy_folder
 
 from apt_jax import experiment, preparation
-from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.__main__ import main
@@ -41,14 +39,6 @@ def get_config(arg=None):
     c.eval.samples = 3
     return c
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_clip():
-    """One CLIP for all starts: another one would compile everything anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "load", functools.cache(checkpoint.load))
-        yield
 
 
 @pytest.fixture(scope="module")

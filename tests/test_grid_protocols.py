@@ -1,13 +1,10 @@
 """Protocols in a grid: what a run selects on and is judged on, a cell does too."""
 
-import functools
-
 import numpy as np
 import pytest
 from toy import draw, toy_folder
 
 from apt_jax import experiment
-from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
@@ -15,14 +12,6 @@ from apt_jax.methods.tip_adapter import TipAdapter
 
 NAMES = ("blue", "green", "light blue", "light red", "red")  # three base, two new
 COLOURS = (2, 1, 2, 0, 0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_clip():
-    """One CLIP for all starts: another one would compile everything anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "load", functools.cache(checkpoint.load))
-        yield
 
 
 @pytest.fixture(scope="module")

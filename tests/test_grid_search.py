@@ -1,6 +1,5 @@
 """Hyper-parameters chosen on the validation split, and nowhere else."""
 
-import functools
 import json
 import shutil
 
@@ -10,7 +9,6 @@ import pytest
 from toy import CLASSES, draw, photo_folder, toy_folder
 
 from apt_jax import experiment
-from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.grid import search, study, work
 from apt_jax.grid.cells import Cells
@@ -20,14 +18,6 @@ from apt_jax.methods.base import batch_logits
 from apt_jax.training import loop
 
 RATES, DECAYS = (30.0, 1e-6, 3.0), (0.1, 0.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_clip():
-    """One CLIP for all starts: another one would compile everything anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoint, "load", functools.cache(checkpoint.load))
-        yield
 
 
 @pytest.fixture(scope="module")

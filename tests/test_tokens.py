@@ -1,8 +1,13 @@
 """Token ids equal CLIPTokenizer's, and the end token is found where it is."""
 
+import functools
+
+import jax
+import jax.numpy as jnp
 import pytest
 from toy import toy_folder
 
+from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.errors import UserError
 
@@ -47,6 +52,21 @@ def test_ids_equal_cliptokenizers_with_the_real_vocabulary(shared):
 
 def test_ids_equal_cliptokenizers_with_a_small_vocabulary():
     check(toy_folder(), NASTY)
+
+
+def test_two_tokenizers_of_the_same_files_are_equal_and_share_compiled_programs():
+    folder, compiled = toy_folder(), []
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def program(tokenizer):
+        compiled.append(tokenizer)
+        return jnp.zeros(())
+
+    for tokenizer in (Tokenizer(folder, 16), Tokenizer(folder, 16)):
+        program(tokenizer)
+    assert len(compiled) == 1
+    assert Tokenizer(folder, 16) != Tokenizer(folder, 15)
+    assert Tokenizer(TINY, 16) != Tokenizer(folder, 16)
 
 
 def test_goldens_of_the_real_vocabulary(shared):

@@ -11,6 +11,7 @@ import optax
 import pytest
 from small import D, small_shots
 
+from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.methods import APT
 from apt_jax.methods.base import Method, Recipe, steps_of
@@ -38,6 +39,10 @@ def test_the_coop_schedule_equals_its_golden_values():
         for epoch in golden["outputs"]["coop_epochs"]
     ]
     np.testing.assert_allclose(found, golden["outputs"]["coop_lr"], rtol=1e-5)
+
+
+def test_a_configuration_may_name_every_schedule_and_no_other():
+    assert tuple(sorted(schedules.SCHEDULES)) == config.SCHEDULES
 
 
 def test_the_coop_schedule_never_reaches_zero_and_others_do_what_they_say():

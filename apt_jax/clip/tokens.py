@@ -12,13 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from apt_jax.errors import UserError
+from apt_jax.files import digest
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 FILES = ("vocab.json", "merges.txt")
 
 
 class Tokenizer:
-    """Encodes texts for one CLIP."""
+    """Encodes texts for one CLIP; equal to another of the same files.
+
+    Compiled programs carry it as a constant, and serve every equal one.
+    """
 
     def __init__(self, folder, context_length: int):
         """Reads the vocabulary in `folder`; raises `UserError` if it is not there."""
@@ -28,8 +32,16 @@ class Tokenizer:
                 f"{folder} has no {' and no '.join(missing)}; put the tokenizer files "
                 "of the checkpoint there"
             )
+        contents = (digest((Path(folder) / name).read_text("utf-8")) for name in FILES)
+        self._identity = (context_length, *contents)
         self._bpe = _clip_tokenizer(folder)
         self.start, self.end = self._bpe.convert_tokens_to_ids([START, END])
+
+    def __eq__(self, other):
+        return isinstance(other, Tokenizer) and self._identity == other._identity
+
+    def __hash__(self):
+        return hash(self._identity)
 
     def encode(self, texts) -> tuple[np.ndarray, np.ndarray]:
         """[n, L] int32 ids padded with the end token, and [n] int32 its position.
