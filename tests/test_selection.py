@@ -33,14 +33,32 @@ def test_each_image_is_held_out_once_and_never_trained_on_at_that_time():
         held.extend(ours.tolist())
         assert not {x.tobytes() for x in ours} & {x.tobytes() for x in theirs}
         assert len(ours) + len(theirs) == len(embeddings)
-        return [0.0, 0.0]
+        return np.zeros((2, 2))
 
     cross_validated(task, ("a", "b"), judge, None)
     assert sorted(held) == sorted(embeddings.tolist())
 
 
-def test_the_lowest_nll_wins_and_the_first_of_equals():
+@pytest.mark.parametrize(
+    ("errors", "nlls", "expected"),
+    [
+        ([3, 1, 2], [1, 9, 1], "b"),
+        ([1, 1, 1], [3, 2, 1], "c"),
+        ([2, 1, 1], [1, 2, 2], "b"),
+        ([0, 2, 1], [np.nan, 1, 1], "c"),
+        ([0, 2, 1], [np.inf, 1, 1], "c"),
+    ],
+    ids=["errors", "then_nll", "first_of_equals", "not_a_number", "infinite"],
+)
+def test_the_fewest_errors_win_then_the_lowest_nll(errors, nlls, expected):
     task = small_shots(count=15)
-    for nlls, expected in (([3, 1, 2], "b"), ([2, 1, 1], "b"), ([np.nan, 2, 1], "c")):
-        found = cross_validated(task, "abc", lambda train, held, n=nlls: n, None)
-        assert found == expected
+    judged = np.stack([errors, nlls], axis=1)
+    assert cross_validated(task, "abc", lambda *_: judged, None) == expected
+
+
+def test_by_nll_errors_do_not_count():
+    judged = np.array([[0, 3], [2, 1], [1, 2]])
+    found = cross_validated(
+        small_shots(count=15), "abc", lambda *_: judged, None, by="nll"
+    )
+    assert found == "b"

@@ -100,7 +100,7 @@ def test_alpha_and_beta_come_from_the_shots_and_one_can_be_given():
 def test_the_search_judges_each_pair_by_the_methods_own_logits():
     task = small_shots(count=20)
     train, held_out = task.take(np.arange(15)), task.take(np.arange(15, 20))
-    nlls = _judge(train, held_out)
+    judged = _judge(train, held_out)
     for index in (0, 37, len(PAIRS) - 1):
         alpha, beta = PAIRS[index]
         method, params = fitted(train, alpha=float(alpha), beta=float(beta))
@@ -108,4 +108,7 @@ def test_the_search_judges_each_pair_by_the_methods_own_logits():
         log_probs = jax.nn.log_softmax(logits)
         rows = held_out.shot_labels[:, None]
         expected = -jnp.take_along_axis(log_probs, rows, axis=1).sum()
-        assert float(nlls[index]) == pytest.approx(float(expected), rel=1e-4)
+        wrong = (logits.argmax(-1) != held_out.shot_labels).sum()
+        assert np.asarray(judged[index]) == pytest.approx(
+            [float(wrong), float(expected)], rel=1e-4
+        )

@@ -21,7 +21,7 @@ import numpy as np
 
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, require_every_class, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, chosen, summed_nll
+from apt_jax.methods.selection import CROSS_VALIDATED, chosen, errors_and_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
 DEFAULT_ALPHA = 0.1
@@ -85,14 +85,14 @@ def gaussian(task):
     return jnp.asarray(weights, jnp.float32), jnp.asarray(bias, jnp.float32)
 
 
-def _judge(train, held_out, score=summed_nll):
-    """The score of each alpha."""
+def _judge(train, held_out):
+    """The errors and the NLL of each alpha."""
     weights, bias = gaussian(train)
     f = unit(held_out.shots["embedding"][:, 0])
     zero_shot = train.logit_scale * f @ train.text.T
     learned = f @ weights.T + bias[None]
 
     def of_alpha(alpha):
-        return score(zero_shot + alpha * learned, held_out.shot_labels)
+        return errors_and_nll(zero_shot + alpha * learned, held_out.shot_labels)
 
     return jax.vmap(of_alpha)(jnp.asarray(ALPHAS))

@@ -22,12 +22,7 @@ import jax.numpy as jnp
 import optax
 
 from apt_jax.methods.base import Method, unit
-from apt_jax.methods.selection import (
-    CROSS_VALIDATED,
-    cross_validated,
-    summed_errors,
-    summed_nll,
-)
+from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
 DEFAULT_STRENGTH = 0.1
@@ -65,11 +60,11 @@ class LinearProbe(Method):
 def chosen_strength(task) -> float:
     """The strength with the lowest NLL on shots held out; or as published."""
     if task.val is None:
-        return cross_validated(task, STRENGTHS, _judge, DEFAULT_STRENGTH)
+        return cross_validated(task, STRENGTHS, _judge, DEFAULT_STRENGTH, by="nll")
     held_out = task.validation()
 
     def errors(power):
-        return int(_errors(task, held_out, jnp.float32(10.0**power)))
+        return int(_score(task, held_out, jnp.float32(10.0**power))[0])
 
     return 10.0 ** halving_search(errors)
 
@@ -140,20 +135,15 @@ def minimise(objective, start):
 
 @jax.jit
 def _judge(train, held_out):
-    """Summed NLL of each of `STRENGTHS`, on the first view of each image held out."""
+    """Errors and NLL of each of `STRENGTHS`, on the first view of each image held out."""
     return jax.lax.map(
-        lambda strength: _score(train, held_out, strength, summed_nll),
-        jnp.asarray(STRENGTHS),
+        lambda strength: _score(train, held_out, strength), jnp.asarray(STRENGTHS)
     )
 
 
 @jax.jit
-def _errors(train, held_out, strength):
-    return _score(train, held_out, strength, summed_errors)
-
-
-def _score(train, held_out, strength, score):
+def _score(train, held_out, strength):
     x = unit(held_out.shots["embedding"][:, 0])
     fitted = regression(train, strength)
     logits = x @ fitted["weights"].T + fitted["bias"][None]
-    return score(logits, held_out.shot_labels)
+    return errors_and_nll(logits, held_out.shot_labels)

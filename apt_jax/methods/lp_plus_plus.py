@@ -27,7 +27,7 @@ import optax
 
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Method, require_every_class, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, summed_errors
+from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
 
 EPOCHS, ALPHA_EVERY = 300, 10
 MOMENTUM = 0.9
@@ -68,12 +68,12 @@ class LPPlusPlus(Method):
 
 
 def chosen_epochs(key, task) -> int:
-    """The epochs with the lowest NLL on shots held out; or as published."""
+    """The epochs with the fewest errors on shots held out; or as published."""
     if task.val is None:
         judge = functools.partial(_judge, key)
         return cross_validated(task, range(1, EPOCHS + 1), judge, EPOCHS)
     params = start(jax.random.clone(key), task)
-    errors = _descend(params, task, task.validation(), jnp.int32(EPOCHS))[2]
+    errors = _descend(params, task, task.validation(), jnp.int32(EPOCHS))[1][:, 0]
     return EPOCHS - int(jnp.argmin(errors[::-1]))
 
 
@@ -104,16 +104,16 @@ def descend(params, task, epochs):
 
 
 def _judge(key, train, held_out):
-    """Summed NLL after each number of epochs."""
+    """Errors and NLL after each number of epochs."""
     params = start(jax.random.clone(key), train)
     return _descend(params, train, held_out, jnp.int32(EPOCHS))[1]
 
 
 @jax.jit
 def _descend(params, task, watched, epochs):
-    """Parameters after `epochs`; summed NLL and errors on `watched` after each epoch."""
+    """Parameters after `epochs`; errors and NLL on `watched` after each epoch."""
     f, is_label = _shots(task)
-    of_watched, watched_is_label = _shots(watched)
+    of_watched, _ = _shots(watched)
     step, alpha_step = step_sizes(task)
 
     def logits_of(params, f):
@@ -133,15 +133,13 @@ def _descend(params, task, watched, epochs):
         moved["text_weights"] = params["text_weights"] - due * alpha_step * summed
         going = epoch < epochs
         params = jax.tree.map(lambda a, b: jnp.where(going, a, b), moved, params)
-        logits = logits_of(params, of_watched)
-        nll = optax.softmax_cross_entropy(logits, watched_is_label).sum()
-        errors = summed_errors(logits, watched.shot_labels)
-        return (params, velocity, summed), (nll, errors)
+        judged = errors_and_nll(logits_of(params, of_watched), watched.shot_labels)
+        return (params, velocity, summed), judged
 
     still = {name: jnp.zeros_like(params[name]) for name in ("weights", "bias")}
     carry = (params, still, jnp.zeros_like(params["text_weights"]))
     (params, _, _), judged = jax.lax.scan(one_epoch, carry, jnp.arange(EPOCHS))
-    return params, *judged
+    return params, judged
 
 
 def _shots(task):

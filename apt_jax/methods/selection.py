@@ -1,16 +1,18 @@
 """Hyper-parameters chosen inside the shots, by cross-validation; or as papers did.
 
 The shots are cut into folds that hold each class alike; all views of an image are in one
-fold. Each candidate is fitted to all folds but one and judged on that one, by its NLL:
-with a handful of images accuracies tie. Where a class has one image only there is nothing
-to hold out, and the method's default stays.
+fold. Each candidate is fitted to all folds but one and judged on that one: by its errors
+as papers do, the NLL deciding where a handful of images make them tie; or by its NLL alone
+where that is as often right and better calibrated (docs/design.md has the comparison).
+Where a class has one image only nothing can be held out, and the method's default stays.
 
 With `protocol=as_published` there are validation images, as many as the paper used: each
-candidate is fitted to all shots and judged on them, by its errors, as papers do.
+candidate is fitted to all shots and judged on them, by its errors alone.
 
 The test split is not at hand here.
 """
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 
@@ -34,42 +36,42 @@ def folds(labels) -> np.ndarray | None:
     return of_image
 
 
-def summed_nll(logits, labels):
-    """Summed -log softmax(logits)[label], nats, of [m, K] logits."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum()
-
-
-def summed_errors(logits, labels):
-    """How many of the [m, K] logits are highest elsewhere than at the label."""
-    return (logits.argmax(-1) != labels).sum()
+def errors_and_nll(logits, labels):
+    """[2] of [m, K] logits: how many are highest elsewhere than at the label, and the
+    summed -log softmax(logits)[label] in nats."""
+    nll = optax.softmax_cross_entropy_with_integer_labels(logits, labels).sum()
+    return jnp.stack([(logits.argmax(-1) != labels).sum(), nll])
 
 
 def chosen(task, candidates, judge, default):
     """The best candidate: on the validation images if there are any, else inside the shots.
 
-    `judge(train, held_out, score)` is as in `cross_validated`, for either score.
+    `judge(train, held_out)` is as in `cross_validated`.
     """
     if task.val is None:
         return cross_validated(task, candidates, judge, default)
-    errors = judge(task, task.validation(), score=summed_errors)
+    errors = judge(task, task.validation())[:, 0]
     return candidates[int(np.argmin(errors))]
 
 
-def cross_validated(task, candidates, judge, default):
-    """The candidate with the lowest summed NLL over the folds; the first of equals.
+def cross_validated(task, candidates, judge, default, by="errors"):
+    """The candidate with the fewest errors over all folds; of equals the lowest NLL.
 
     Args:
-        judge: `judge(train, held_out)`, two tasks, gives the summed NLL (nats) of every
-            candidate, fitted to `train`, on `held_out`.
+        judge: `judge(train, held_out)`, two tasks, gives [n, 2], the `errors_and_nll` of
+            every candidate, fitted to `train`, on `held_out`.
         default: what is returned where no image can be held out.
+        by: "nll" for the lowest NLL, whatever the errors.
     """
     of_image = folds(task.shot_labels)
     if of_image is None:
         return default
-    total = np.zeros(len(candidates))
+    total = np.zeros((len(candidates), 2))
     for fold in range(of_image.max() + 1):
         train, held_out = (
             task.take(rows) for rows in (of_image != fold, of_image == fold)
         )
         total += np.asarray(judge(train, held_out), np.float64)
-    return candidates[int(np.nanargmin(total))]
+    errors, nll = np.where(np.isfinite(total).all(1), total.T, np.inf)
+    ranked = np.argsort(nll) if by == "nll" else np.lexsort((nll, errors))
+    return candidates[int(ranked[0])]

@@ -20,7 +20,6 @@ of reach here: it is the one habit of theirs that is not reproduced.
 """
 
 import dataclasses
-import functools
 from typing import ClassVar
 
 import jax
@@ -28,12 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.methods.base import Method, Recipe, unit
-from apt_jax.methods.selection import (
-    CROSS_VALIDATED,
-    cross_validated,
-    summed_errors,
-    summed_nll,
-)
+from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
 
 ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
@@ -152,7 +146,7 @@ class TipAdapter(Method):
         alphas = _grid(most_alpha, 20) if self.alpha is None else np.array([self.alpha])
         betas = _grid(most_beta, 200) if self.beta is None else np.array([self.beta])
         alphas, betas = jnp.float32(alphas), jnp.float32(betas)
-        errors = _scores(params, task, task.validation(), alphas, betas, summed_errors)
+        errors = _scores(params, task, task.validation(), alphas, betas)[:, 0]
         first = jnp.argmin(errors)
         alpha, beta = alphas[first % len(alphas)], betas[first // len(alphas)]
         return params | {"alpha": alpha, "beta": beta}
@@ -177,15 +171,15 @@ def nearness(cosines, beta):
 
 
 def _judge(train, held_out):
-    """Summed NLL of each of `PAIRS`, on the first view of each image held out."""
+    """Errors and NLL of each of `PAIRS`, on the first view of each image held out."""
     cache = {"keys": keys_of(train), "labels": train.shot_labels}
     grids = jnp.asarray(ALPHAS), jnp.asarray(BETAS)
-    return _scores(cache, train, held_out, *grids, summed_nll)
+    return _scores(cache, train, held_out, *grids)
 
 
-@functools.partial(jax.jit, static_argnames="score")
-def _scores(cache, task, held_out, alphas, betas, score):
-    """The score of each beta and, within it, each alpha."""
+@jax.jit
+def _scores(cache, task, held_out, alphas, betas):
+    """Errors and NLL of each beta and, within it, each alpha."""
     f = unit(held_out.shots["embedding"][:, 0])
     cosines = f @ cache["keys"].T
     is_label = jax.nn.one_hot(cache["labels"], task.num_classes)
@@ -195,18 +189,18 @@ def _scores(cache, task, held_out, alphas, betas, score):
         cached = nearness(cosines, beta) @ is_label
 
         def of_alpha(alpha):
-            return score(zero_shot + alpha * cached, held_out.shot_labels)
+            return errors_and_nll(zero_shot + alpha * cached, held_out.shot_labels)
 
         return jax.lax.map(of_alpha, alphas)
 
-    return jax.lax.map(of_beta, betas).reshape(-1)
+    return jax.lax.map(of_beta, betas).reshape(-1, 2)
 
 
 @jax.jit
 def _better(params, task):
     """The best keys so far, and their errors on the validation images."""
     grids = params["alpha"][None], params["beta"][None]
-    (errors,) = _scores(params, task, task.validation(), *grids, summed_errors)
+    errors = _scores(params, task, task.validation(), *grids)[0, 0]
     best = params["best"]
     better = errors < best["errors"]
     return {
