@@ -6,9 +6,10 @@ r"""Every method, 1, 4 and 16 shots, three seeds, on four sets of photographs.
 PHOTOS holds the unpacked images and the split files as `sets` below names them; other
 places are --config.sets.eurosat.root=... and so on, absolute or relative to PHOTOS.
 
-Recipes are the published ones but for `SHORTENED`, so that a small CLIP goes through all
-sets in a day on two CPU cores; on a GPU, take them out. CoOp has the 50 epochs that its
-authors take for large sets at every number of shots.
+Narrow it with --config.datasets=...; methods that read cached features are quick enough for
+--config.shots=2,8 too. Recipes are the published ones but for `SHORTENED`, made for a small
+CLIP on two CPU cores (hours a set); on a GPU, take them out. CoOp has the 50 epochs that
+its authors take for large sets at every number of shots.
 """
 
 from apt_jax.grid import study
