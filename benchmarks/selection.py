@@ -11,8 +11,10 @@ sets, seeds and backbone count. Mean ± standard deviation (ddof 0) over seeds.
 import argparse
 import contextlib
 import statistics
+import sys
 from unittest import mock
 
+from apt_jax import command
 from apt_jax.evaluation import evaluate
 from apt_jax.grid import study
 from apt_jax.grid.shared import Shared
@@ -28,12 +30,12 @@ RULES = ("errors", "nll")
 FIGURES = (("accuracy", 100, 1), ("nll", 1, 2), ("ece", 100, 1))
 
 
-def main():
+def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True)
     parser.add_argument("--shots", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--sets", nargs="+")
-    options, fields = parser.parse_known_args()
+    options, fields = parser.parse_known_args(argv)
     print(heading(options), *fields)
     settings = settings_of(options, fields)
     planned = study.cells(settings)
@@ -100,4 +102,4 @@ def spreads(of_seeds) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command.run(main))

@@ -8,10 +8,11 @@ with weight 1/R:
 
 by L-BFGS in float32 until the gradient is 1e-5 of what it was, which is scikit-learn's
 optimum. `strength` is C; by default it is chosen among the powers of ten from 1e-4 to
-1e1 by cross-validation inside the shots, and is 0.1 with one shot a class. As published it
-is chosen as in CoOp's probe, by accuracy on min(K, 4) validation images a class: the
-best of every second power from 1e6 to 1e-6, then the decade on either side of it is halved
-eight times towards the better end. The originals use raw embeddings, not standardised.
+1e1 by NLL, cross-validated inside the shots, and is 0.1 with one shot a class. As
+published it is chosen as in CoOp's probe, by accuracy on min(K, 4) validation images a
+class: the best of every second power from 1e6 to 1e-6, then the decade on either side of
+it is halved eight times towards the better end. The originals use raw embeddings, not
+standardised.
 """
 
 import dataclasses
