@@ -77,7 +77,7 @@ def test_at_step_0_only_the_output_projection_has_a_gradient():
     images, _ = small_images(2)
     params = method.init(jax.random.key(0), task)
     loss = lambda p: method.loss(p, task, images, jnp.array([0, 1]), key=None)[0]  # noqa: E731
-    layer = jax.grad(loss)(params)["layer_0"]
+    layer = jax.jit(jax.grad(loss))(params)["layer_0"]
     for name in ("query", "key", "value"):
         assert not layer[name]["kernel"].any(), name
     assert layer["out"]["kernel"].any()
@@ -312,7 +312,9 @@ def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
     def gradient(input_norm):
         method = APT(input_norm=input_norm, zero_init_out=False)
         params = method.init(jax.random.key(0), task)
-        of_first = jax.grad(lambda p: logits(method, p, task, image)[0])(params)
+        of_first = jax.jit(jax.grad(lambda p: logits(method, p, task, image)[0]))(
+            params
+        )
         return float(jnp.abs(of_first["layer_0"]["query"]["kernel"]).max())
 
     assert gradient("l2_sqrt_dim") > 100 * gradient("l2")

@@ -1,5 +1,6 @@
 """CLIP without torch: goldens, architecture from config.json, prompts, precision."""
 
+import functools
 from pathlib import Path
 
 import jax
@@ -46,8 +47,8 @@ def params():
 
 
 def tokens(params, pixels, **options):
-    model = CLIP(config())
-    return model.apply({"params": params}, pixels, method="image_tokens", **options)
+    apply = functools.partial(CLIP(config()).apply, method="image_tokens", **options)
+    return jax.jit(apply)({"params": params}, pixels)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_photo_tiny_says_its_golden_logits(shared):
     for row, position, expected in zip(ids, eos, golden["input_ids"], strict=True):
         assert row[: position + 1].tolist() == expected
     images = clip.pixels.normalise(crops)
-    logits = clip.module.apply({"params": clip.params}, images, ids, eos)
+    logits = jax.jit(clip.module.apply)({"params": clip.params}, images, ids, eos)
     np.testing.assert_allclose(logits, golden["logits_per_image"], atol=2e-5)
     assert io  # the images never touch the disk
 

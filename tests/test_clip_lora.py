@@ -42,23 +42,31 @@ def test_a_b16_has_as_many_parameters_as_published():
 
 
 def test_merged_weights_give_what_branches_give():
-    here, params = task(), changed()
-    ids, eos = here.prompt_ids[:, 0], here.prompt_eos[:, 0]
-    scale = CLIPLoRA().gamma
-    merged = {"params": with_updates(here.clip, params, scale)}
-    expected = here.module.apply(merged, photo(count=3), ids, eos)
-    with low_rank_branches(params, scale, lambda x, index: x):
-        found = here.module.apply({"params": here.clip}, photo(count=3), ids, eos)
-    plain = here.module.apply({"params": here.clip}, photo(count=3), ids, eos)
+    here, params, scale = task(), changed(), CLIPLoRA().gamma
+    ids, eos, images = here.prompt_ids[:, 0], here.prompt_eos[:, 0], photo(count=3)
+
+    @jax.jit
+    def merged(clip, params):
+        weights = {"params": with_updates(clip, params, scale)}
+        return here.module.apply(weights, images, ids, eos)
+
+    @jax.jit
+    def branched(clip, params):
+        with low_rank_branches(params, scale, lambda x, index: x):
+            return here.module.apply({"params": clip}, images, ids, eos)
+
+    expected, found = merged(here.clip, params), branched(here.clip, params)
+    plain = merged(here.clip, {})
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert float(jnp.abs(plain - expected).max()) > 0.1
 
 
 def test_without_dropout_a_key_changes_nothing():
     method, params = CLIPLoRA(drop_branch=0.0), changed()
+    logits = jax.jit(batch_logits, static_argnums=0)
     np.testing.assert_array_equal(
-        batch_logits(method, params, task(), photo(count=2), key=jax.random.key(0)),
-        batch_logits(method, params, task(), photo(count=2)),
+        logits(method, params, task(), photo(count=2), key=jax.random.key(0)),
+        logits(method, params, task(), photo(count=2)),
     )
     assert not method.stochastic
 
@@ -70,11 +78,12 @@ def test_the_scale_is_that_of_the_authors_code():
 
 def test_the_first_step_moves_b_and_not_a():
     method = CLIPLoRA()
-    params = method.init(jax.random.key(0), task())
+    params, images = method.init(jax.random.key(0), task()), photo(count=3)
 
+    @jax.jit
     @jax.grad
     def gradient(params):
-        return method.loss(params, task(), photo(count=3), LABELS, key=None)[0]
+        return method.loss(params, task(), images, LABELS, key=None)[0]
 
     found = gradient(params)
     assert all((of["a"] == 0).all() for of in found.values())

@@ -1,5 +1,7 @@
 """CoOp: prompts spelled as the paper spells them, its exact figures."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,6 +16,7 @@ from apt_jax.methods.task import make_task
 NAMES = (*CLASSES, "red blue green")
 
 
+@functools.cache
 def task():
     return make_task(toy_clip(), NAMES, ("a photo of a {}.",))
 
@@ -60,9 +63,10 @@ def test_prompts_end_where_the_longest_ends_and_their_features_are_those_of_whol
     room = here.tokenizer.context_length - prompts.shape[1]
     whole = jnp.pad(prompts, ((0, 0), (0, room), (0, 0)), constant_values=1.0)
     assert room > 0
+    features = jax.jit(text_features)
     np.testing.assert_allclose(
-        text_features(here, prompts, ends),
-        text_features(here, whole, ends),
+        features(here, prompts, ends),
+        features(here, whole, ends),
         rtol=1e-5,
         atol=1e-6,
     )
@@ -84,11 +88,13 @@ def test_a_shared_context_gets_the_sum_of_the_gradients_of_all_classes():
     params = shared.init(jax.random.key(0), here)
     spread = {"context": jnp.tile(params["context"], (len(NAMES), 1, 1))}
 
-    def loss(method, params):
-        return method.loss(params, here, image[None], jnp.array([1]), key=None)[0]
+    def gradient(method, params):
+        def loss(params):
+            return method.loss(params, here, image[None], jnp.array([1]), key=None)[0]
 
-    of_shared = jax.grad(lambda p: loss(shared, p))(params)["context"]
-    of_apart = jax.grad(lambda p: loss(apart, p))(spread)["context"]
+        return jax.jit(jax.grad(loss))(params)["context"]
+
+    of_shared, of_apart = gradient(shared, params), gradient(apart, spread)
     np.testing.assert_allclose(of_apart.sum(0), of_shared, rtol=1e-3, atol=1e-5)
 
 
@@ -96,17 +102,19 @@ def test_classes_in_chunks_give_the_same_features_and_gradients():
     here = task()
     context = 0.1 * jnp.ones((2, words("a")[0].shape[-1]))
 
-    def features(context, chunk):
+    def features_and_gradient(chunk):
+        @jax.jit
+        @functools.partial(jax.grad, has_aux=True)
+        def of(context):
+            features = text_features(here, *insert_context(here, context, "end"))
+            return jnp.square(features).sum(), features
+
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("apt_jax.methods.prompted_text.CLASSES_AT_ONCE", chunk)
-            return text_features(here, *insert_context(here, context, "end"))
+            return of(context)
 
-    whole = features(context, 64)
-    np.testing.assert_allclose(features(context, 3), whole, rtol=1e-4, atol=1e-5)
-    by_chunk, at_once = (
-        jax.grad(lambda c, n=n: jnp.square(features(c, n)).sum())(context)
-        for n in (3, 64)
-    )
+    (by_chunk, chunks), (at_once, whole) = map(features_and_gradient, (3, 64))
+    np.testing.assert_allclose(chunks, whole, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(by_chunk, at_once, rtol=1e-3, atol=1e-4)
 
 

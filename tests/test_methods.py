@@ -53,6 +53,13 @@ NEUTRAL = {
 }
 RECIPE = Recipe(learning_rate=0.05, epochs=3, batch_size=4)
 
+logits_of = jax.jit(batch_logits, static_argnums=0)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def loss_of(method, params, task, images, labels):
+    return method.loss(params, task, images, labels, key=None)[0]
+
 
 def method_of(name, **options):
     return make(name, **FITTING.get(name, {}) | options)
@@ -105,7 +112,8 @@ def embeddings(stored, method):
     images, task = read(stored, method), the_task()
     if method.inputs == "pixels":
         weights = {"params": task.clip}
-        return task.module.apply(weights, images, method="image_embedding")
+        apply = functools.partial(task.module.apply, method="image_embedding")
+        return jax.jit(apply)(weights, images)
     return images[:, 0] if method.inputs == "tokens" else images
 
 
@@ -141,11 +149,11 @@ with_dropout = pytest.mark.parametrize("name", DROPOUT)
 def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
     method, (_, params) = method_of(name), trained(name)
     images, _ = images_for(method)
-    logits = batch_logits(method, params, the_task(), images)
+    logits = logits_of(method, params, the_task(), images)
     assert logits.shape == (3, len(CLASSES))
     assert logits.dtype == jnp.float32
     assert jnp.isfinite(logits).all()
-    again = batch_logits(method, params, the_task(), images)
+    again = logits_of(method, params, the_task(), images)
     np.testing.assert_array_equal(logits, again)
 
 
@@ -155,9 +163,9 @@ def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
     at_start = method.fit if method.recipe(task) is None else method.init
     params = at_start(jax.random.key(1), task)
     stored, _ = stored_images()
-    found = batch_logits(method, params, task, read(stored, method))
+    found = logits_of(method, params, task, read(stored, method))
     clip = embeddings(stored, method)
-    zero_shot = batch_logits(make("zero_shot"), {}, task, clip)
+    zero_shot = logits_of(make("zero_shot"), {}, task, clip)
     np.testing.assert_allclose(found, zero_shot, rtol=1e-4, atol=1e-4)
 
 
@@ -173,7 +181,7 @@ def test_training_moves_every_parameter_and_no_constant_and_lowers_the_loss(name
     assert not any(jax.tree.leaves(kept))
     shots = read(jax.tree.map(lambda x: x[:, 0], task.shots), method)
     losses = [
-        float(method.loss(params, task, shots, task.shot_labels, key=None)[0])
+        float(loss_of(method, params, task, shots, task.shot_labels))
         for params in (before, after)
     ]
     assert losses[1] < losses[0]
@@ -198,8 +206,9 @@ def test_what_is_saved_comes_back_bit_for_bit(name, tmp_path):
 def test_an_image_gets_the_same_numbers_alone_and_in_a_batch(name):
     method, (_, params) = method_of(name), trained(name)
     images, _ = images_for(method)
-    together = deterministic(method, params, the_task(), images).log_probs
-    alone = deterministic(method, params, the_task(), images[1:2]).log_probs
+    say = jax.jit(deterministic, static_argnums=0)
+    together = say(method, params, the_task(), images).log_probs
+    alone = say(method, params, the_task(), images[1:2]).log_probs
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-5, atol=1e-5)
 
 
@@ -210,7 +219,7 @@ def test_each_key_draws_masks_of_its_own_and_batches_do_not_matter(name):
     images, contents = images_for(method)
     task, key = the_task(), jax.random.key(0)
     one, other = (
-        batch_logits(method, params, task, images, key=jax.random.key(seed))
+        logits_of(method, params, task, images, key=jax.random.key(seed))
         for seed in (1, 2)
     )
     assert (one != other).any()
@@ -245,8 +254,8 @@ def test_reordering_the_classes_reorders_the_logits(name):
         moved["labels"] = jnp.argsort(order)[params["labels"]]
     images, _ = images_for(method)
     np.testing.assert_allclose(
-        batch_logits(method, moved, other, images),
-        batch_logits(method, params, task, images)[:, order],
+        logits_of(method, moved, other, images),
+        logits_of(method, params, task, images)[:, order],
         rtol=1e-4,
         atol=1e-4,
     )

@@ -33,7 +33,8 @@ def task():
 def image_features():
     """[3, D] what CLIP's tower makes of a batch."""
     here = task()
-    return here.module.apply({"params": here.clip}, BATCH(), method="image_embedding")
+    apply = functools.partial(here.module.apply, method="image_embedding")
+    return jax.jit(apply)({"params": here.clip}, BATCH())
 
 
 # -- VPT --------------------------------------------------------------------------------
@@ -160,11 +161,13 @@ def test_adaptive_prompts_start_at_exactly_zero():
 
 
 def gradients(params, method=SMALL_VAPT):
-    @jax.grad
-    def of(params):
-        return method.loss(params, task(), BATCH(), LABELS, key=None)[0]
+    return _gradients(method, params, task(), BATCH())
 
-    return of(params)
+
+@functools.partial(jax.jit, static_argnums=0)
+def _gradients(method, params, task, images):
+    loss = lambda p: method.loss(p, task, images, LABELS, key=None)[0]  # noqa: E731
+    return jax.grad(loss)(params)
 
 
 def test_the_first_step_moves_a_and_its_bias_and_the_second_all_the_rest():
@@ -249,7 +252,7 @@ def test_every_tensor_of_the_image_tower_gets_a_gradient():
 def test_an_untuned_tower_is_clips():
     params = FineTune().init(jax.random.key(0), task())
     np.testing.assert_allclose(
-        batch_logits(FineTune(), params, task(), BATCH()),
+        jax.jit(batch_logits, static_argnums=0)(FineTune(), params, task(), BATCH()),
         task().logit_scale * unit(image_features()) @ task().text.T,
         rtol=1e-4,
         atol=1e-5,

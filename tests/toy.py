@@ -58,6 +58,7 @@ def toy_folder() -> Path:
     return folder
 
 
+@functools.cache
 def toy_clip():
     return checkpoint.load(str(toy_folder()))
 
