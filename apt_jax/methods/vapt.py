@@ -9,7 +9,8 @@ later block are made of the patches X [N, W] that enter it, on their grid of g x
 
 A and a start at 0, so the adaptive prompts do; the kernel at N(0, 1). This is the
 authors' code: the paper's formula has no "G +", and with A = 0 could never start, since
-every gradient would be 0. Training moves A and a first, then the rest.
+every gradient would be 0. Training moves A first, then the rest: a shifts all channels
+of a prompt alike, which every norm of the tower takes away again, so a acts through W1.
 
 The prompts replace those of the block before, behind the CLS token. `drop_prompt` is on
 those of block 0 alone. The paper searches learning rate and weight decay for each task
