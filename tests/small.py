@@ -1,12 +1,16 @@
 """Small made-up tasks for tests: tiny shapes, since each new shape compiles."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.methods.base import batch_logits
 from apt_jax.methods.task import Task
 
 K, D, N = 5, 16, 7  # classes, embedding, tokens
 SCALE = 20.0
+
+logits_of = jax.jit(batch_logits, static_argnums=0)
 
 
 def directions(generator, *shape):

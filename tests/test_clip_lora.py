@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from backbones import count, photo, trained_on_b16
+from small import logits_of
 from toy import CLASSES, toy_clip
 
 from apt_jax.clip.adapt import low_rank_branches, with_updates
 from apt_jax.errors import UserError
 from apt_jax.methods import CLIPLoRA
-from apt_jax.methods.base import Recipe, batch_logits
+from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import make_task
 
 LABELS = jnp.array([0, 1, 2])
@@ -63,10 +64,9 @@ def test_merged_weights_give_what_branches_give():
 
 def test_without_dropout_a_key_changes_nothing():
     method, params = CLIPLoRA(drop_branch=0.0), changed()
-    logits = jax.jit(batch_logits, static_argnums=0)
     np.testing.assert_array_equal(
-        logits(method, params, task(), photo(count=2), key=jax.random.key(0)),
-        logits(method, params, task(), photo(count=2)),
+        logits_of(method, params, task(), photo(count=2), key=jax.random.key(0)),
+        logits_of(method, params, task(), photo(count=2)),
     )
     assert not method.stochastic
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import small_images
+from small import logits_of, small_images
 from toy import CLASSES, COLOURS, toy_clip
 
 from apt_jax.features.stored import image_of
@@ -52,8 +52,6 @@ NEUTRAL = {
     "zero_shot": {},
 }
 RECIPE = Recipe(learning_rate=0.05, epochs=3, batch_size=4)
-
-logits_of = jax.jit(batch_logits, static_argnums=0)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -153,7 +151,8 @@ def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
     assert logits.shape == (3, len(CLASSES))
     assert logits.dtype == jnp.float32
     assert jnp.isfinite(logits).all()
-    again = logits_of(method, params, the_task(), images)
+    traced_anew = jax.jit(functools.partial(batch_logits, method))
+    again = traced_anew(params, the_task(), images)
     np.testing.assert_array_equal(logits, again)
 
 

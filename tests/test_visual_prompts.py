@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from backbones import count, photo, trained_on_b16
+from small import logits_of
 from toy import CLASSES, toy_clip, toy_vit
 
 from apt_jax.errors import UserError
 from apt_jax.methods import VAPT, VPT, FineTune, require_fit
-from apt_jax.methods.base import Recipe, batch_logits, unit
+from apt_jax.methods.base import Recipe, unit
 from apt_jax.methods.task import make_task
 from apt_jax.methods.visual_prompts import embedding, xavier
 from apt_jax.training.optimizer import make_optimizer
@@ -255,7 +256,7 @@ def test_every_tensor_of_the_image_tower_gets_a_gradient():
 def test_an_untuned_tower_is_clips():
     params = FineTune().init(jax.random.key(0), task())
     np.testing.assert_allclose(
-        jax.jit(batch_logits, static_argnums=0)(FineTune(), params, task(), BATCH()),
+        logits_of(FineTune(), params, task(), BATCH()),
         task().logit_scale * unit(image_features()) @ task().text.T,
         rtol=1e-4,
         atol=1e-5,
