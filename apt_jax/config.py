@@ -12,6 +12,7 @@ import difflib
 import importlib.util
 import json
 import numbers
+import re
 from pathlib import Path
 
 from ml_collections import ConfigDict, FieldReference
@@ -340,6 +341,7 @@ def from_json(text: str) -> ConfigDict:
 def run_name(config) -> str:
     """The name of a run's default directory."""
     name = config.data.name or Path(config.data.root).name or config.data.source
+    name = re.sub("[/:]+", "-", name)  # as in eurosat/rgb:2.0.0 of TFDS
     if config.data.classes != "all":
         name = f"{name}-{config.data.classes}"
     return f"{name}-{config.method.name}-{config.shots}shot-seed{config.seed}"

@@ -38,7 +38,8 @@ def write_split(path, rows: dict[str, list]):
 
 def load(source, root, *, seed=1, **fields):
     """The data set of `source` below `root`, other fields as by default."""
-    given = data.DEFAULTS | {"source": source, "root": str(root)} | fields
+    own = data.OWN_DEFAULTS.get(source, {})
+    given = data.DEFAULTS | own | {"source": source, "root": str(root)} | fields
     return data.load(ConfigDict(given), seed=seed)
 
 

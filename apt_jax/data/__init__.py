@@ -1,6 +1,6 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
-from apt_jax.data import aircraft, coop, folder, synthetic
+from apt_jax.data import aircraft, coop, folder, synthetic, tfds
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.errors import UserError
@@ -21,6 +21,7 @@ SOURCES = {
     "coop": coop.load,
     "folder": folder.load,
     "synthetic": synthetic.load,
+    "tfds": tfds.load,
 }
 
 # Sources that draw their pictures from the seed: a path is another picture at each.
@@ -37,7 +38,7 @@ DEFAULTS = {
 }
 
 # Fields that only one source has.
-OWN_DEFAULTS = {"synthetic": synthetic.DEFAULTS}
+OWN_DEFAULTS = {"synthetic": synthetic.DEFAULTS, "tfds": tfds.DEFAULTS}
 
 
 def load(config, *, seed: int) -> Dataset:

@@ -1,0 +1,268 @@
+"""Data sets prepared by TensorFlow Datasets, read without TensorFlow.
+
+`ROOT/NAME[/CONFIG]/VERSION/` in the array_record format, as `python -m
+apt_jax.data.prepare NAME` leaves it; no builder code is needed. Records keep the order
+they are stored in, images the bytes they were stored as, and a record is named by split
+and place: `train/000012`. Splits may be slices such as `train[:80%]` or sums of slices.
+TFDS's other formats are refused: tfrecord cannot be read without TensorFlow, and of
+parquet slices are ignored.
+"""
+
+import collections
+import fnmatch
+import json
+import os
+import re
+from pathlib import Path
+
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.roots import entries, note
+from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
+from apt_jax.progress import progress
+
+DEFAULTS = {
+    "train_split": "",  # slices, in TFDS's spelling; by default what there is
+    "val_split": "",
+    "test_split": "",
+    "image": "image",  # the feature with the picture
+    "label": "label",  # the feature with the class
+}
+INFO = "dataset_info.json"  # marks the folder of a prepared version
+AT_ONCE = 256  # records read together
+
+
+def load(config, seed: int) -> Dataset:
+    """The data set `config.name`, such as "eurosat/rgb:2.0.0", below `config.root`."""
+    del seed  # the splits are given
+    info, sources = _open(prepared_folder(config.name, config.root), config)
+    classes = tuple(info.features[config.label].names)
+    labels = {}  # of each stored split, read once however it is sliced
+    splits = {}
+    for split, spec in _specs(config, info.splits).items():
+        records = _records(spec, info.splits, config)
+        for stored in {stored for stored, _ in records} - labels.keys():
+            labels[stored] = _labels(sources[stored], config.label, stored)
+        splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
+    _require_sound(splits, len(classes))
+    name = re.split("[/:]", config.name)[0] or info.name
+    return Dataset(
+        name=name,
+        classes=classes,
+        **splits,
+        templates=templates_of(name, config.templates),
+        read=_reader(sources, config.image),
+    )
+
+
+def data_dir(root: str = "") -> Path:
+    """Where TFDS keeps prepared data, unless `root` names another place."""
+    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    return Path(root or default).expanduser()
+
+
+def prepared_folder(name: str, root: str = "") -> Path:
+    """The folder of the newest prepared version that NAME[/CONFIG][:VERSION] means.
+
+    `root` is TFDS's data_dir, or itself the folder of a version.
+
+    Raises:
+        UserError: if it is not there, or NAME has several configs and none is named.
+    """
+    place = data_dir(root)
+    if (place / INFO).is_file():
+        return place
+    if not name:
+        raise UserError(
+            "data.name is empty; name a TFDS data set, such as food101 or eurosat/rgb"
+        )
+    name, _, wanted = name.partition(":")
+    base = place / name
+    configs = [
+        one for one in (entries(base) if base.is_dir() else ()) if _versions(base / one)
+    ]
+    if len(configs) > 1:
+        named = listed(f"{name}/{config}" for config in configs)
+        raise UserError(f"{name} is prepared in several configs; name one: {named}")
+    base = base.joinpath(*configs)
+    there = _versions(base)
+    if fitting := [one for one in there if fnmatch.fnmatch(one, wanted or "*")]:
+        return base / fitting[-1]
+    missing = f"version {wanted} of {name}" if wanted and there else name
+    raise UserError(
+        f"no prepared data set {missing} below {place}"
+        f"{there and f' (there is {listed(there)})' or ''}; prepare it with python -m "
+        f"apt_jax.data.prepare {name} --data_dir={place}, or name another folder with "
+        "--config.data.root"
+    )
+
+
+def _versions(folder) -> list[str]:
+    """Names of the prepared versions in a folder, oldest first."""
+    if not folder.is_dir():
+        return []
+    names = [name for name in entries(folder) if (folder / name / INFO).is_file()]
+    return sorted(names, key=lambda name: [(len(n), n) for n in name.split(".")])
+
+
+def _open(folder, config):
+    """The info of a prepared version, and a source of records for each split."""
+    import tensorflow_datasets as tfds
+
+    _require_array_records(folder)
+    try:
+        builder = tfds.builder_from_directory(folder, file_format="array_record")
+        info = builder.info
+    except Exception as error:  # what a half-copied folder makes TFDS raise varies
+        raise UserError(
+            f"cannot read {folder} ({type(error).__name__}: {error}); prepare it anew"
+        ) from None
+    _require_features(info.features, config)
+    _require_files(folder, info)
+    raw = {
+        name: tfds.decode.SkipDecoding()
+        for name, feature in info.features.items()
+        if isinstance(feature, tfds.features.Image)
+    }
+    return info, {
+        split: builder.as_data_source(split=split, decoders=raw)
+        for split in info.splits
+    }
+
+
+def _require_array_records(folder):
+    if any(".array_record" in name for name in entries(folder)):
+        return
+    try:
+        info = json.loads((folder / INFO).read_text())
+        name, config = info["name"], info.get("configName", "")
+        written = info.get("fileFormat", "tfrecord")
+    except (OSError, ValueError, KeyError, AttributeError):
+        raise UserError(f"cannot read {folder / INFO}; prepare the data anew") from None
+    above = folder.parents[2 if config else 1]
+    raise UserError(
+        f"{folder} is in the format {written}, and only array_record can be read "
+        "without TensorFlow; prepare it anew: python -m apt_jax.data.prepare "
+        f"{name}{config and f'/{config}'} --data_dir={above}"
+    )
+
+
+def _require_features(features, config):
+    import tensorflow_datasets as tfds
+
+    for field, kind in (
+        ("image", tfds.features.Image),
+        ("label", tfds.features.ClassLabel),
+    ):
+        fitting = [name for name, one in features.items() if isinstance(one, kind)]
+        if config[field] not in fitting:
+            raise UserError(
+                f"feature {config[field]!r} is no {kind.__name__}; set "
+                f"--config.data.{field} to one of {fitting}"
+            )
+
+
+def _require_files(folder, info):
+    wanted = [name for split in info.splits.values() for name in split.filenames]
+    absent = [name for name in sorted(wanted) if not (folder / name).is_file()]
+    if absent:
+        raise UserError(
+            f"{len(absent)} of {len(wanted)} files are not in {folder} "
+            f"({listed(absent)}); copy them too, or prepare it anew"
+        )
+
+
+def _specs(config, there) -> dict[str, str]:
+    """The slices that make each split, as the configuration or else the names say."""
+    test = "test" if "test" in there else "validation"
+    usual = {"train": "train", "val": "validation", "test": test}
+    if test == "validation":
+        usual["val"] = ""
+    specs = {split: config[f"{split}_split"] or usual[split] for split in usual}
+    for split in ("train", "test"):
+        given = config[f"{split}_split"]
+        if not given and specs[split] not in there:
+            raise UserError(
+                f"there is no split for {split}; --config.data.{split}_split=SLICES "
+                f"makes one of {sorted(there)}, such as train[:70%] and train[70%:]"
+            )
+    if specs["test"] == "validation" and not config.test_split:
+        note("no split is called test; its validation split is the test")
+    if not config.val_split and specs["val"] not in there:
+        specs["val"] = ""
+    return specs
+
+
+def _records(spec, there, config) -> list[tuple[str, int]]:
+    """(stored split, place) of each record of a slice, or of a sum of slices."""
+    import tensorflow_datasets as tfds
+
+    if not spec:
+        return []
+    try:
+        parts = tfds.core.ReadInstruction.from_spec(spec).to_absolute(there)
+        return [
+            (part.splitname, place)
+            for part in parts
+            for place in range(there[part.splitname].num_examples)[part.from_ : part.to]
+        ]
+    except (AssertionError, KeyError, ValueError) as error:
+        raise UserError(
+            f"no slice {spec!r} ({error}); the splits of {config.name} are "
+            f"{', '.join(f'{name} ({there[name].num_examples})' for name in there)}"
+        ) from None
+
+
+def _labels(source, feature, split) -> list[int]:
+    """The label of each record of a split."""
+    labels = []
+    with progress(len(source), f"reading labels of {split}") as advance:
+        for start in range(0, len(source), AT_ONCE):
+            places = range(start, min(start + AT_ONCE, len(source)))
+            try:
+                labels += [int(r[feature]) for r in source.__getitems__(places)]
+            except Exception as error:  # array_record raises bare RuntimeErrors
+                raise UserError(
+                    f"cannot read records {start} to {places[-1]} of {split} ({error}); "
+                    "the file is damaged: prepare the data anew"
+                ) from None
+            advance(len(places))
+    return labels
+
+
+def _path(split, place):
+    return f"{split}/{place:07d}"
+
+
+def _require_sound(splits, num_classes):
+    faults = []
+    counts = {
+        split: collections.Counter(item.path for item in items)
+        for split, items in splits.items()
+    }
+    for split, items in splits.items():
+        if twice := [path for path, count in counts[split].items() if count > 1]:
+            faults.append(f"twice in {split}: {listed(twice)}")
+        odd = [item.path for item in items if not 0 <= item.label < num_classes]
+        if odd:
+            faults.append(f"without a label in {split}: {listed(odd)}")
+    for split in ("val", "test"):
+        if both := [path for path in counts[split] if path in counts["train"]]:
+            faults.append(f"in train and {split}: {listed(both)}")
+    if faults:
+        raise UserError(
+            f"records are {'; '.join(faults)}; choose others with "
+            "--config.data.train_split, val_split and test_split"
+        )
+
+
+def _reader(sources, feature):
+    def read(item) -> bytes:
+        split, _, place = item.path.partition("/")
+        try:
+            return sources[split][int(place)][feature]
+        except RuntimeError as error:  # a damaged file
+            raise OSError(str(error)) from None
+
+    return read
