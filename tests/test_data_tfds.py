@@ -92,7 +92,7 @@ def test_the_newest_version_and_the_config_asked_for_are_read(tmp_path):
     prepare(tmp_path, splits, name="sized", config="small")
     assert toy(tmp_path, name="sized").name == "sized"
     prepare(tmp_path, {"train": rows(8), "test": rows(2)}, name="sized", config="large")
-    with pytest.raises(UserError, match="several configs.*sized/large, sized/small"):
+    with pytest.raises(UserError, match=r"several configs.*sized/large, sized/small"):
         toy(tmp_path, name="sized")
     large = toy(tmp_path, name="sized/large:1.*.*")
     assert (large.name, len(large.train)) == ("sized", 8)
@@ -128,13 +128,13 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     folder = prepare(tmp_path, {"train": rows(20), "test": rows(2)})
     (train,) = folder.glob("*train*")
     train.write_bytes(train.read_bytes()[:1500])
-    with pytest.raises(UserError, match="of train .*damaged"):
+    with pytest.raises(UserError, match=r"of train .*damaged"):
         toy(tmp_path)
     train.unlink()
     with pytest.raises(UserError, match=r"1 of 2 files .*toy-train\.array_record"):
         toy(tmp_path)
     (folder / "dataset_info.json").write_text("{")
-    with pytest.raises(UserError, match="cannot read .*prepare it anew"):
+    with pytest.raises(UserError, match=r"cannot read .*prepare it anew"):
         toy(tmp_path)
 
 

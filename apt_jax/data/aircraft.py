@@ -7,7 +7,7 @@ image 1234567 is `images/1234567.jpg`. Variant names hold spaces and slashes.
 
 import os
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.templates import templates_of
@@ -15,7 +15,6 @@ from apt_jax.errors import UserError
 
 NAME = "fgvc_aircraft"
 LIST = "variants.txt"
-SPLITS = ("train", "val", "test")
 PLACES = ("", "data", "fgvc-aircraft-2013b/data", "fgvc-aircraft-2013b")
 
 

@@ -9,13 +9,12 @@ import json
 import re
 from pathlib import Path, PurePosixPath
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.templates import known_name, templates_of
 from apt_jax.errors import UserError
 
-SPLITS = ("train", "val", "test")
 LAYOUT = (
     '{"train": [[path, label from 0, class name], ...], "val": [...], "test": [...]}'
 )

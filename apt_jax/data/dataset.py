@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Callable
 
+SPLITS = ("train", "val", "test")
+
 
 @dataclasses.dataclass(frozen=True)
 class Item:

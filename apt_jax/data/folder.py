@@ -12,19 +12,17 @@ copy is an error. Everything in a class folder that is not hidden counts as an i
 
 import collections
 import os
-import random
 from pathlib import Path
 
 from apt_jax.data.copies import content_keys
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import SPLITS, Dataset, Item
+from apt_jax.data.division import divide
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import entries, note, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
-SPLITS = ("train", "val", "test")
-SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 
 
 def load(config, seed: int) -> Dataset:
@@ -98,35 +96,11 @@ def _drawn(root, seed, on_error):
             f"({listed(contradictions)})",
             on_error,
         )
-    generator = random.Random(seed)
-    splits = {split: [] for split in SPLITS}
-    for label, name in enumerate(classes):
-        groups = collections.defaultdict(list)
-        for path in found[name]:
-            if path not in contradictions:
-                groups[keys[path]].append(path)
-        for split, paths in deal(list(groups.values()), generator).items():
-            splits[split] += [Item(path, label) for path in sorted(paths)]
-    return classes, {split: tuple(items) for split, items in splits.items()}
-
-
-def deal(groups: list[list[str]], generator: random.Random) -> dict[str, list[str]]:
-    """Shuffled groups of copies, dealt to test, val and train until each has its share.
-
-    Test gets an image first, and the last group is always for training.
-    """
-    generator.shuffle(groups)
-    count = sum(map(len, groups))
-    wanted = {
-        "test": max(1, round(count * SHARE_OF_TEST)),
-        "val": round(count * SHARE_OF_VAL),
+    alone = {
+        name: [path for path in paths if path not in contradictions]
+        for name, paths in found.items()
     }
-    dealt = {"test": [], "val": [], "train": []}
-    for group in groups[:-1]:
-        short = (split for split in wanted if len(dealt[split]) < wanted[split])
-        dealt[next(short, "train")] += group
-    dealt["train"] += [path for group in groups[-1:] for path in group]
-    return dealt
+    return classes, divide(alone, classes, keys, seed)
 
 
 def _contradictions(found, keys):

@@ -90,10 +90,10 @@ def prepared_folder(name: str, root: str = "") -> Path:
     if fitting := [one for one in there if fnmatch.fnmatch(one, wanted or "*")]:
         return base / fitting[-1]
     missing = f"version {wanted} of {name}" if wanted and there else name
+    others = f" (there is {listed(there)})" if there else ""
     raise UserError(
-        f"no prepared data set {missing} below {place}"
-        f"{there and f' (there is {listed(there)})' or ''}; prepare it with python -m "
-        f"apt_jax.data.prepare {name} --data_dir={place}, or name another folder with "
+        f"no prepared data set {missing} below {place}{others}; prepare it with python "
+        f"-m apt_jax.data.prepare {name} --data_dir={place}, or name another folder with "
         "--config.data.root"
     )
 

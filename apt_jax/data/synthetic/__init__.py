@@ -10,7 +10,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import VARIANTS
 from apt_jax.data.templates import templates_of
@@ -23,7 +23,6 @@ DEFAULTS = {
     "test_images": 25,
 }
 NAME = "synthetic"
-SPLITS = ("train", "val", "test")
 NAMES = tuple(variant.name for variant in VARIANTS)
 # Sequences of chance that other uses of the generator must not touch: the small CLIP of
 # the package was trained on pictures of another one (clip.pretrain).

@@ -1,0 +1,121 @@
+"""Archives as their authors publish them, unpacked once and safely.
+
+tar (plain, gz, bz2, xz), zip, and single gzipped files. A member that would leave the
+folder (`../`, absolute, through a link), a device or a link in a zip is refused. An
+archive is unpacked under another name and renamed when whole, so a folder that is there
+is complete.
+"""
+
+import contextlib
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from apt_jax.data.listing import printable
+from apt_jax.errors import UserError
+from apt_jax.files import sync_folder
+from apt_jax.progress import progress
+
+TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+KINDS = (*TAR, ".zip", ".gz")
+MEGABYTE = 2**20
+BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    lzma.LZMAError,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile does not know
+    RuntimeError,  # an encrypted zip
+)
+
+
+def stem(archive) -> str:
+    """A file's name without what says that it is an archive: "images" of images.tar.gz."""
+    name = Path(archive).name
+    endings = [kind for kind in KINDS if name.lower().endswith(kind)]
+    return name[: -len(max(endings, key=len))] if endings else name
+
+
+def unpack(archive: Path, folder: Path) -> Path:
+    """`folder` with what is in `archive`; nothing is done if it is there already.
+
+    Raises:
+        UserError: for a broken archive, one cut short, one with unsafe members, and where
+            the folder cannot be written. Nothing is left behind then.
+    """
+    if folder.is_dir():
+        return folder
+    beside = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir(parents=True)
+        _extract(archive, beside)
+        os.rename(beside, folder)
+        sync_folder(folder.parent)
+    except BROKEN as error:
+        reason = printable(str(error)) or "it ends too early"
+        raise UserError(
+            f"cannot unpack {archive}: {reason}; download it again"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"cannot unpack {archive} into {folder.parent} ({error.strerror}); free "
+            "space or change permissions there"
+        ) from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
+
+
+def _extract(archive, folder):
+    name = archive.name.lower()
+    with open(archive, "rb") as file, _progress(file, archive.name) as tell:
+        if name.endswith(TAR):
+            with tarfile.open(fileobj=file) as tar:
+                for member in tar:
+                    _require_inside(member.name)
+                    tar.extract(member, folder, filter="data")
+                    tell()
+        elif name.endswith(".zip"):
+            with zipfile.ZipFile(file) as whole:
+                for member in whole.infolist():
+                    _require_inside(member.filename)
+                    if stat.S_ISLNK(member.external_attr >> 16):
+                        raise zipfile.BadZipFile(f"{member.filename!r} is a link")
+                    whole.extract(member, folder)
+                    tell()
+        else:
+            with gzip.open(file) as packed, open(folder / stem(archive), "wb") as plain:
+                while chunk := packed.read(16 * MEGABYTE):
+                    plain.write(chunk)
+                    tell()
+
+
+def _require_inside(name):
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
+        raise tarfile.TarError(f"{name!r} would be written outside the folder")
+
+
+@contextlib.contextmanager
+def _progress(file, name):
+    """Yields a function to call now and then: it says how far `file` has been read."""
+    total, done = os.fstat(file.fileno()).st_size // MEGABYTE, 0
+    with progress(total, f"unpacking {name}", "MB") as advance:
+
+        def tell():
+            nonlocal done
+            now = file.tell() // MEGABYTE
+            if now > done:
+                advance(now - done)
+            done = now
+
+        yield tell
