@@ -29,7 +29,7 @@ from apt_jax.preparation import (
     with_embeddings,
 )
 from apt_jax.progress import progress
-from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand
+from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand, split_of
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
@@ -57,8 +57,10 @@ def run(config, folder) -> dict:
 
 def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
+    if workdir.begun:
+        require_same_images(workdir, split_of(prepared), ("train", "val", "test"))
     dataset = prepared.dataset
-    task = make_task(prepared.clip, dataset.classes, dataset.templates)
+    task = make_task(prepared.clip, *dataset.texts)
     labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
     require_fit(prepared.method, labelled)
     new_task = task_of_new(prepared)
@@ -114,7 +116,7 @@ def evaluate_again(folder, overrides) -> dict:
     config = restored.config
     config.eval.update(overrides)
     prepared = prepare(config)
-    require_same_images(workdir, prepared)
+    require_same_images(workdir, split_of(prepared), ("test", "new_test"))
     test = with_embeddings(encode_test(prepared, config), prepared, config)
     new_test = encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
@@ -197,7 +199,7 @@ def task_of_new(prepared):
     """
     if prepared.new is None:
         return None
-    task = make_task(prepared.clip, prepared.new.classes, prepared.new.templates)
+    task = make_task(prepared.clip, *prepared.new.texts)
     require_fit(prepared.method, task)
     return task
 

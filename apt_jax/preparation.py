@@ -49,7 +49,7 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
         require_validation(dataset, config.method.name)
     clip = clip or load_clip(config)
     if clip.tokenizer is not None:
-        require_whole_prompts(clip.tokenizer, whole.classes, whole.templates)
+        require_whole_prompts(clip.tokenizer, whole)
     whole, hashes = scan(
         whole,
         on_error=config.data.on_error,
@@ -134,18 +134,18 @@ def hyper_parameters(config) -> dict:
     return fields
 
 
-def require_whole_prompts(tokenizer, classes, templates):
+def require_whole_prompts(tokenizer, dataset):
     """Refuses class names that the text tower would not read to their end."""
     cut = [
         name
-        for name, of_class in zip(classes, prompts(classes, templates), strict=True)
+        for name, of_class in zip(dataset.classes, prompts(*dataset.texts), strict=True)
         if any(tokenizer.is_cut(prompt) for prompt in of_class)
     ]
     if cut:
         raise UserError(
             f"the tokenizer cuts the prompt of {', '.join(map(repr, cut[:10]))} "
             f"({len(cut)} classes): longer than this CLIP can read; shorten the class "
-            "names or the template (--config.data.templates)"
+            "names, their descriptions or the template (--config.data.templates)"
         )
 
 

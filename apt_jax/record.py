@@ -27,6 +27,8 @@ def resolved(asked, prepared, recipe: Recipe | None):
     config = configuration.from_json(configuration.to_json(asked))
     with config.unlocked():
         config.data.templates = prepared.dataset.templates
+        if prepared.dataset.descriptions:
+            config.data.descriptions = prepared.dataset.descriptions
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
         of_recipe = dataclasses.asdict(recipe) if recipe else {}
@@ -110,6 +112,9 @@ def card(config, prepared, split, by_hand) -> dict:
             ),
             "templates": list(dataset.templates),
             "templates_sha256": digest(list(dataset.templates)),
+            "descriptions_sha256": (
+                digest(dataset.descriptions) if dataset.descriptions else None
+            ),
         },
         transforms={
             "train": (

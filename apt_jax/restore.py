@@ -9,6 +9,7 @@ import jax
 from apt_jax import config as configuration
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
@@ -46,7 +47,8 @@ def restore(workdir: Workdir) -> Restored:
         config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
     )
     method = make(config.method.name, **hyper_parameters(config))
-    task = make_task(clip, classes, config.data.templates)
+    described = config.data.get("descriptions", ())
+    task = make_task(clip, classes, config.data.templates, described)
     owner = belongs_to(config, clip, classes)
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
         state = checkpoints.restore()
@@ -69,19 +71,28 @@ def belongs_to(config, clip, classes) -> dict:
     }
 
 
-def require_same_images(workdir: Workdir, prepared):
-    """Refuses to judge a run on images that are not those it was made with."""
-    split = workdir.read("split.json")
-    listed = split["test"] + split.get("new_test", [])
-    then = {path: sha for path, _, sha in listed}
-    of_new = prepared.new.test if prepared.new else ()
-    tested = (*prepared.dataset.test, *of_new)
-    now = {item.path: prepared.hashes[item.path] for item in tested}
-    changed = sorted(path for path in then | now if then.get(path) != now.get(path))
-    if changed:
+def require_same_images(workdir: Workdir, split: dict, parts):
+    """Refuses images that are not those the run was made with, naming them.
+
+    Compared are path, label and content hash of what stands under the names `parts` in
+    `split` (`record.split_of`) and in the split.json of the run.
+    """
+    then, now = (
+        {path: (part, *rest) for part in parts for path, *rest in lists.get(part, ())}
+        for lists in (workdir.read("split.json"), split)
+    )
+    differing = {
+        "changed": [path for path in then if now.get(path, then[path]) != then[path]],
+        "gone": [path for path in then if path not in now],
+        "new": [path for path in now if path not in then],
+    }
+    if any(differing.values()):
+        told = (
+            f"{what}: {listed(paths)}" for what, paths in differing.items() if paths
+        )
         raise UserError(
-            f"{len(changed)} test images are not those of the run in {workdir.folder} "
-            f"({', '.join(changed[:10])}); restore them, or train in another --workdir"
+            f"the images are not those of the run in {workdir.folder} "
+            f"({'; '.join(told)}); restore them, or train in another --workdir"
         )
 
 

@@ -30,6 +30,11 @@ class Workdir:
     def finished(self) -> bool:
         return (self.folder / "results.json").exists()
 
+    @property
+    def begun(self) -> bool:
+        """Whether a run here has written down what it is."""
+        return (self.folder / "protocol.json").exists()
+
     def read(self, name: str):
         """The content of one of the run's JSON files."""
         return json.loads(self.read_text(name))

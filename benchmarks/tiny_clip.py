@@ -41,7 +41,7 @@ def known(config):
     """Zero-shot accuracy over all variants, those seen, and those held out, in %."""
     prepared = on_validation(prepare(config))
     dataset, features = prepared.dataset, encode_test(prepared, config)
-    task = make_task(prepared.clip, dataset.classes, dataset.templates)
+    task = make_task(prepared.clip, *dataset.texts)
     labels = np.array([item.label for item in dataset.test])
     evaluation = evaluate("", prepared.method, {}, task, features, labels)
     right = evaluation.prediction.log_probs.argmax(-1) == labels

@@ -29,6 +29,7 @@ def small_task(seed=0, classes=K, dim=D, **fields):
         logit_scale=jnp.float32(SCALE),
         prompt_ids=jnp.zeros((classes, 1, 4), jnp.int32),
         prompt_eos=jnp.zeros((classes, 1), jnp.int32),
+        prompt_shares=jnp.ones((classes, 1)),
         name_ids=jnp.zeros((classes, 4), jnp.int32),
         name_eos=jnp.zeros((classes,), jnp.int32),
         **fields,

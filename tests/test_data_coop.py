@@ -63,8 +63,8 @@ def test_windows_separators_become_slashes(root):
 
 @pytest.mark.parametrize("spelled", ["./a/1.png", "a//1.png", "a\\1.png"])
 def test_another_spelling_of_a_training_image_is_no_other_image(root, spelled):
-    with pytest.raises(UserError, match=r"in train and test: a/1\.png"):
-        coop(root, {"test": [[spelled, 0, "ant_hill"]]})
+    with pytest.raises(UserError, match=r"in train and test \(a/1\.png\)"):
+        check(coop(root, {"test": [[spelled, 0, "ant_hill"]]}), 1)
 
 
 def test_absent_images_are_counted_and_the_first_ten_named(root):
@@ -129,9 +129,9 @@ def test_links_that_leave_the_root_are_refused_and_others_followed(root):
         ),
         ({"test": [["a/3.png", 7, "bee"]]}, r"without training images: 2, 7"),
         ({"train": [["a/1.png", 10**9, "x"]]}, r"without training images: 0, 1"),
-        ({"test": [["a/3.png", 0, "ant_hill"]] * 2}, r"twice in test: a/3\.png"),
-        ({"test": [["b/1.png", 1, "bee"]]}, r"in train and test: b/1\.png"),
-        ({"val": [["a/1.png", 0, "ant_hill"]]}, r"in train and val: a/1\.png"),
+        ({"test": [["a/3.png", 0, "ant_hill"]] * 2}, r"twice in test \(a/3\.png\)"),
+        ({"test": [["b/1.png", 1, "bee"]]}, r"in train and test \(b/1\.png\)"),
+        ({"val": [["a/1.png", 0, "ant_hill"]]}, r"in train and val \(a/1\.png\)"),
         ({"val": [["a/2.png", "0", "ant_hill"]]}, r"1 entries .*val\[0\]"),
         ({"val": [["a/2.png", True, "bee"], ["a/2.png", -1, "bee"], []]}, r"3 entries"),
         ({"test": {}}, r"is no CoOp split file; its layout is"),
@@ -139,7 +139,7 @@ def test_links_that_leave_the_root_are_refused_and_others_followed(root):
 )
 def test_a_split_file_that_cannot_be_right_is_refused(root, rows, message):
     with pytest.raises(UserError, match=message):
-        coop(root, rows)
+        check(coop(root, rows), 1)
 
 
 def test_validation_and_test_may_be_one_list(root):

@@ -9,6 +9,7 @@ from photos import load, paths, png
 from prepared import prepare, rows
 
 from apt_jax.config import run_name
+from apt_jax.data.check import check
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
@@ -57,10 +58,10 @@ def test_slices_name_the_same_records_as_the_whole(root):
 
 
 def test_slices_that_share_records_are_refused(root):
-    with pytest.raises(UserError, match=r"in train and test: train/0000004"):
-        toy(root, train_split="train[:5]", test_split="train[4:6]")
-    with pytest.raises(UserError, match=r"twice in train: train/0000000"):
-        toy(root, train_split="train[:1]+train[:2]")
+    with pytest.raises(UserError, match=r"in train and test \(train/0000004\)"):
+        check(toy(root, train_split="train[:5]", test_split="train[4:6]"), 1)
+    with pytest.raises(UserError, match=r"twice in train \(train/0000000\)"):
+        check(toy(root, train_split="train[:1]+train[:2]"), 1)
     with pytest.raises(UserError, match=r"no slice 'trian.*train \(20\), test \(6\)"):
         toy(root, train_split="trian[:5]")
 
@@ -69,7 +70,7 @@ def test_validation_is_the_test_where_there_is_no_other(tmp_path, capsys):
     prepare(tmp_path, {"train": rows(4), "validation": rows(4, first=10)})
     dataset = toy(tmp_path)
     assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (4, 0, 4)
-    assert "validation split is the test" in capsys.readouterr().err
+    assert "validation is the test" in capsys.readouterr().err
 
 
 def test_a_single_split_has_to_be_sliced(tmp_path):
@@ -147,8 +148,8 @@ def test_features_that_are_no_picture_or_label_are_refused(root):
 
 def test_records_without_a_label_are_refused(tmp_path):
     prepare(tmp_path, {"train": rows(2), "test": [(0, -1, png(1))]})
-    with pytest.raises(UserError, match=r"without a label in test: test/0000000"):
-        toy(tmp_path)
+    with pytest.raises(UserError, match=r"no class \(test/0000000\)"):
+        check(toy(tmp_path), 1)
 
 
 def test_a_run_of_a_config_has_a_plain_directory_name():

@@ -94,6 +94,23 @@ def stored_images(count=3):
     return stored, contents
 
 
+def test_a_class_counts_its_own_prompts_however_many_others_have():
+    texts = [(), ("with a hat", "one {}."), ("seen from above",)][: len(CLASSES)]
+    texts += [()] * (len(CLASSES) - len(texts))
+    ragged = make_task(toy_clip(), CLASSES, TEMPLATES, texts)
+    assert ragged.prompt_shares.sum(axis=1).tolist() == pytest.approx(
+        [1] * len(CLASSES)
+    )
+    for label, of_class in enumerate(texts):
+        alone = make_task(toy_clip(), CLASSES, TEMPLATES, [of_class] * len(CLASSES))
+        np.testing.assert_allclose(ragged.text[label], alone.text[label], atol=1e-6)
+        assert (alone.prompt_shares == 1 / alone.prompt_shares.shape[1]).all()
+    lora = make("clip_lora")
+    start = lora.init(jax.random.key(0), ragged)
+    text, _ = lora.classes(start, ragged)
+    np.testing.assert_allclose(text, ragged.text, atol=1e-5)
+
+
 def images_for(method, count=3):
     stored, contents = stored_images(count)
     return read(stored, method), contents

@@ -297,9 +297,7 @@ def test_evaluating_on_changed_images_is_refused(photos, tmp_path):
     experiment.run(settings(mine), tmp_path / "run")
     shutil.copy(mine / "train/red/0.png", mine / "test/red/1.png")
     (mine / "train/red/0.png").unlink()
-    with pytest.raises(
-        UserError, match=r"1 test images are not those .*test/red/1\.png"
-    ):
+    with pytest.raises(UserError, match=r"\(changed: test/red/1\.png\); restore"):
         experiment.evaluate_again(tmp_path / "run", {})
 
 
@@ -407,6 +405,43 @@ def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
     experiment.run(settings(photos), tmp_path)
     epochs = [line["epoch"] for line in Workdir(tmp_path).read_metrics()]
     assert epochs == list(range(1, 7))
+
+
+def test_a_run_does_not_go_on_with_other_images(photos, tmp_path, monkeypatch):
+    mine = shutil.copytree(photos, tmp_path / "photos")
+    monkeypatch.setattr(experiment, "adapt", None)
+    with pytest.raises(TypeError):
+        experiment.run(settings(mine), tmp_path / "run")
+    monkeypatch.undo()
+    shutil.move(mine / "train/red/0.png", mine / "train/red/new.png")
+    shutil.copy(mine / "train/red/1.png", mine / "train/blue/0.png")
+    with pytest.raises(
+        UserError,
+        match=r"\(changed: train/blue/0\.png; gone: train/red/0\.png; "
+        r"new: train/red/new\.png\); restore them",
+    ):
+        experiment.run(settings(mine), tmp_path / "run")
+
+
+def test_described_classes_are_judged_and_predicted_by_all_their_prompts(
+    photos, tmp_path
+):
+    file = tmp_path / "names.yaml"
+    file.write_text("red: {name: ruby, descriptions: [dark, 'a {}']}")
+    c, like = config.default(method="zero_shot", source="folder"), settings(photos)
+    c.clip, c.features, c.data = like.clip, like.features, like.data
+    c.data.templates = ("{}.",)
+    plain = experiment.run(c, tmp_path / "plain")
+    c.data.class_names = str(file)
+    named = experiment.run(c, tmp_path / "run")
+    assert named["evaluations"][0]["nll"] != plain["evaluations"][0]["nll"]
+    assert read(tmp_path / "run", "classes.json")[2] == "ruby"
+    assert read(tmp_path / "run", "protocol.json")["data"]["descriptions_sha256"]
+    file.unlink()  # a finished run needs it no more
+    with open(tmp_path / "run/predictions.csv", newline="") as lines:
+        row = next(csv.DictReader(lines))
+    found = apt_jax.load(tmp_path / "run").predict([photos / row["path"]])
+    np.testing.assert_allclose(found.confidence, [float(row["confidence"])], rtol=1e-5)
 
 
 @pytest.mark.slow

@@ -39,5 +39,9 @@ def items_of(items, labels: range) -> tuple[Item, ...]:
 def _only(dataset, part):
     labels = labels_of(part, len(dataset.classes))
     splits = {split: items_of(items, labels) for split, items in dataset.splits.items()}
-    classes = tuple(dataset.classes[label] for label in labels)
-    return dataclasses.replace(dataset, classes=classes, **splits)
+    return dataclasses.replace(
+        dataset,
+        classes=dataset.classes[labels.start : labels.stop],
+        descriptions=dataset.descriptions[labels.start : labels.stop],
+        **splits,
+    )

@@ -21,6 +21,11 @@ def check(dataset, shots: int) -> list[str]:
 
 def _faults(dataset):
     classes = dataset.classes
+    yield from _listed_twice(dataset.splits)
+    items = [item for of_split in dataset.splits.values() for item in of_split]
+    odd = [item.path for item in items if not 0 <= item.label < len(classes)]
+    if odd:
+        yield f"labels that are no class ({listed(odd)}); mend or leave out these images"
     if len(classes) < 2:
         yield (
             f"{len(classes)} classes ({_quoted(classes)}); a classifier needs two or "
@@ -35,6 +40,21 @@ def _faults(dataset):
         yield f"no training images of {_quoted(empty)}; add some or remove the class"
     if untested := _without_images(dataset, dataset.test):
         yield f"no test images of {_quoted(untested)}; add some or remove the class"
+
+
+def _listed_twice(splits):
+    """Images twice in a split, or in training and another split.
+
+    Validation and test may share images: they do in CoOp's ImageNet.
+    """
+    for split, items in splits.items():
+        counts = collections.Counter(item.path for item in items)
+        if twice := [path for path, count in counts.items() if count > 1]:
+            yield f"images twice in {split} ({listed(twice)}); list each once"
+    train = {item.path for item in splits["train"]}
+    for split in ("val", "test"):
+        if both := [item.path for item in splits[split] if item.path in train]:
+            yield f"images in train and {split} ({listed(both)}); keep them on one side"
 
 
 def _notes(dataset, shots):

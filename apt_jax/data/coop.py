@@ -30,7 +30,6 @@ def load(config, seed: int) -> Dataset:
         split: tuple(Item(one_spelling(path), label) for path, label, _ in of_split)
         for split, of_split in rows.items()
     }
-    require_apart(splits)
     paths = [item.path for items in splits.values() for item in items]
     require_images(root, paths, config.on_error)
     name = config.name or _name_of(config.split_file)
@@ -111,24 +110,6 @@ def class_names(rows) -> tuple[str, ...]:
 def one_spelling(path: str) -> str:
     """A path with "/" between its parts, whether written so, with "\\" or with "./"."""
     return PurePosixPath(path.replace("\\", "/")).as_posix()
-
-
-def require_apart(splits):
-    """Refuses an image listed twice in a split, or in training and another split.
-
-    Validation and test may share images: they do in CoOp's ImageNet.
-    """
-    faults = []
-    for split, items in splits.items():
-        paths, seen = [item.path for item in items], set()
-        if twice := [path for path in paths if path in seen or seen.add(path)]:
-            faults.append(f"twice in {split}: {listed(twice)}")
-    train = {item.path for item in splits["train"]}
-    for split in ("val", "test"):
-        if both := [item.path for item in splits[split] if item.path in train]:
-            faults.append(f"in train and {split}: {listed(both)}")
-    if faults:
-        raise UserError(f"images are listed {'; '.join(faults)}; mend data.split_file")
 
 
 def _is_triple(row):

@@ -25,6 +25,14 @@ class Dataset:
     test: tuple[Item, ...]
     templates: tuple[str, ...]  # prompts, each with {} for the class name
     read: Callable[[Item], bytes]  # the image file's bytes; raises OSError
+    descriptions: tuple[
+        tuple[str, ...], ...
+    ] = ()  # texts of each class, or none at all
+
+    @property
+    def texts(self) -> tuple:
+        """Class names, templates and descriptions: all that makes prompts."""
+        return self.classes, self.templates, self.descriptions
 
     @property
     def splits(self) -> dict[str, tuple[Item, ...]]:

@@ -1,10 +1,11 @@
 """A seeded, stratified split of images that nobody has split.
 
 Of each class 50 % train, 20 % val, 30 % test (CoOp's proportions), at least one of train
-and test. Images of one group stay on one side.
+and test. Images of one group stay on one side, whatever their classes.
 """
 
 import collections
+import itertools
 import random
 
 from apt_jax.data.dataset import SPLITS, Item
@@ -18,33 +19,45 @@ def divide(found, classes, groups, seed: int) -> dict[str, tuple[Item, ...]]:
     Args:
         found: paths by class name.
         classes: class names in label order.
-        groups: a key for each path; paths of a class with equal keys stay together.
+        groups: a key for each path; paths with equal keys stay together. A group of
+            several classes goes where the first of them puts it.
     """
     generator = random.Random(seed)
     splits = {split: [] for split in SPLITS}
+    places = {}  # the split of each group that is dealt
     for label, name in enumerate(classes):
         together = collections.defaultdict(list)
         for path in found[name]:
             together[groups[path]].append(path)
-        for split, paths in deal(list(together.values()), generator).items():
+        dealt = {
+            split: [
+                paths for key, paths in together.items() if places.get(key) == split
+            ]
+            for split in SPLITS
+        }
+        free = [paths for key, paths in together.items() if key not in places]
+        for split, paths in deal(free, generator, dealt).items():
+            places |= {groups[path]: split for path in paths}
             splits[split] += [Item(path, label) for path in sorted(paths)]
     return {split: tuple(items) for split, items in splits.items()}
 
 
-def deal(groups: list[list[str]], generator: random.Random) -> dict[str, list[str]]:
+def deal(groups, generator: random.Random, dealt) -> dict[str, list[str]]:
     """Shuffled groups of paths, dealt to test, val and train until each has its share.
 
-    Test gets an image first, and the last group is always for training.
+    Test gets an image first, and the last group is always for training. `dealt` are the
+    groups that have their split already.
     """
     generator.shuffle(groups)
-    count = sum(map(len, groups))
+    dealt = {split: list(itertools.chain(*there)) for split, there in dealt.items()}
+    count = sum(map(len, (*groups, *dealt.values())))
     wanted = {
         "test": max(1, round(count * SHARE_OF_TEST)),
         "val": round(count * SHARE_OF_VAL),
     }
-    dealt = {"test": [], "val": [], "train": []}
-    for group in groups[:-1]:
+    last = [] if dealt["train"] else groups[-1:]
+    for group in groups[: len(groups) - len(last)]:
         short = (split for split in wanted if len(dealt[split]) < wanted[split])
         dealt[next(short, "train")] += group
-    dealt["train"] += [path for group in groups[-1:] for path in group]
+    dealt["train"] += itertools.chain(*last)
     return dealt

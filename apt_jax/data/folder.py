@@ -18,6 +18,7 @@ from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.division import divide
 from apt_jax.data.listing import listed
+from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.roots import entries, note, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
@@ -48,7 +49,7 @@ def _given(root, on_error):
         if not os.path.isdir(root / split):
             raise UserError(f"{root} has no folder {split}; the layouts are {LAYOUTS}")
     present = [split for split in SPLITS if os.path.isdir(root / split)]
-    if unused := [name for name in entries(root) if name not in present]:
+    if unused := [name for name in entries(root) if name not in (*present, NAMES)]:
         note(f"{root}: not read: {listed(unused)} (splits are train, val and test)")
     found = {split: _paths_by_class(root, split) for split in present}
     classes = tuple(sorted(set().union(*found.values())))
@@ -141,7 +142,7 @@ def _paths_by_class(root: Path, split: str) -> dict[str, list[str]]:
             f"{below} has no folders of images; the layouts are {LAYOUTS}, with the "
             "class names as folder names"
         )
-    if loose := [name for name in entries(below) if name not in found]:
+    if loose := [name for name in entries(below) if name not in (*found, NAMES)]:
         note(f"{below}: not read, in no class folder: {listed(loose)}")
     return found
 

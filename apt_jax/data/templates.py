@@ -143,9 +143,32 @@ def clean_name(raw: str) -> str:
     return raw.replace("_", " ")
 
 
-def prompts(classes, templates) -> list[list[str]]:
-    """[K][P] prompts: every template of every class."""
-    return [[t.replace("{}", clean_name(name)) for t in templates] for name in classes]
+def prompts(classes, templates, descriptions=()) -> list[list[str]]:
+    """The prompts of each class: every template, and what its descriptions make of it.
+
+    `descriptions` are texts of each class, or empty. One with {} is a prompt of its own;
+    another follows the name in every template: "a photo of a wren, small and brown."
+    """
+    return [
+        _prompts_of(clean_name(name), templates, texts)
+        for name, texts in zip(
+            classes, descriptions or [()] * len(classes), strict=True
+        )
+    ]
+
+
+def _prompts_of(name, templates, texts):
+    plain = [template.replace("{}", name) for template in templates]
+    described = [
+        prompt
+        for text in texts
+        for prompt in (
+            [text.replace("{}", name)]
+            if "{}" in text
+            else [template.replace("{}", f"{name}, {text}") for template in templates]
+        )
+    ]
+    return plain + described
 
 
 def _key(name):

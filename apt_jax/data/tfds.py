@@ -8,16 +8,16 @@ TFDS's other formats are refused: tfrecord cannot be read without TensorFlow, an
 parquet slices are ignored.
 """
 
-import collections
 import fnmatch
 import json
 import os
 import re
 from pathlib import Path
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import SPLITS, Dataset, Item
+from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
-from apt_jax.data.roots import entries, note
+from apt_jax.data.roots import entries
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 from apt_jax.progress import progress
@@ -45,7 +45,6 @@ def load(config, seed: int) -> Dataset:
         for stored in {stored for stored, _ in records} - labels.keys():
             labels[stored] = _labels(sources[stored], config.label, stored)
         splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
-    _require_sound(splits, len(classes))
     name = re.split("[/:]", config.name)[0] or info.name
     return Dataset(
         name=name,
@@ -175,22 +174,15 @@ def _require_files(folder, info):
 
 def _specs(config, there) -> dict[str, str]:
     """The slices that make each split, as the configuration or else the names say."""
-    test = "test" if "test" in there else "validation"
-    usual = {"train": "train", "val": "validation", "test": test}
-    if test == "validation":
-        usual["val"] = ""
-    specs = {split: config[f"{split}_split"] or usual[split] for split in usual}
+    given = {split: config[f"{split}_split"] for split in SPLITS}
+    named = usual(there) if not (given["train"] and given["test"]) else {}
+    specs = {split: given[split] or named.get(split, "") for split in SPLITS}
     for split in ("train", "test"):
-        given = config[f"{split}_split"]
-        if not given and specs[split] not in there:
+        if not specs[split]:
             raise UserError(
                 f"there is no split for {split}; --config.data.{split}_split=SLICES "
                 f"makes one of {sorted(there)}, such as train[:70%] and train[70%:]"
             )
-    if specs["test"] == "validation" and not config.test_split:
-        note("no split is called test; its validation split is the test")
-    if not config.val_split and specs["val"] not in there:
-        specs["val"] = ""
     return specs
 
 
@@ -233,28 +225,6 @@ def _labels(source, feature, split) -> list[int]:
 
 def _path(split, place):
     return f"{split}/{place:07d}"
-
-
-def _require_sound(splits, num_classes):
-    faults = []
-    counts = {
-        split: collections.Counter(item.path for item in items)
-        for split, items in splits.items()
-    }
-    for split, items in splits.items():
-        if twice := [path for path, count in counts[split].items() if count > 1]:
-            faults.append(f"twice in {split}: {listed(twice)}")
-        odd = [item.path for item in items if not 0 <= item.label < num_classes]
-        if odd:
-            faults.append(f"without a label in {split}: {listed(odd)}")
-    for split in ("val", "test"):
-        if both := [path for path in counts[split] if path in counts["train"]]:
-            faults.append(f"in train and {split}: {listed(both)}")
-    if faults:
-        raise UserError(
-            f"records are {'; '.join(faults)}; choose others with "
-            "--config.data.train_split, val_split and test_split"
-        )
 
 
 def _reader(sources, feature):

@@ -66,8 +66,7 @@ class Shared:
 
     def task(self, prepared: Prepared) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
-        dataset = prepared.dataset
-        texts = (dataset.classes, dataset.templates)
+        texts = prepared.dataset.texts
         return self._once(("task", texts), lambda: make_task(self._clip, *texts))
 
     def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
@@ -97,7 +96,7 @@ class Shared:
             np.array([item.label for item in items]),
             {
                 "backbone": [clip.sha256, clip.dtype],
-                "classes": list(prepared.dataset.classes),
+                "texts": prepared.dataset.texts,
                 "train": named(prepared.shots),
                 "validation": named(items),
             },
@@ -133,7 +132,7 @@ class Shared:
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
         """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
         images = tuple(prepared.hashes[item.path] for item in prepared.dataset.test)
-        key = ("zero_shot", images, prepared.dataset.classes, cell.config.eval.bins)
+        key = ("zero_shot", images, prepared.dataset.texts, cell.config.eval.bins)
         evaluations = evaluate(self._kept.get(key))
         if evaluations[0].name == "zero_shot":
             self._kept[key] = evaluations[0]

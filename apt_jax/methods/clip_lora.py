@@ -121,7 +121,8 @@ class CLIPLoRA(Method):
 
         prompts = (ids, task.prompt_eos.reshape(-1), jnp.arange(len(ids)))
         raw = over_classes(one, prompts)
-        return unit(unit(raw).reshape(*shape, -1).mean(axis=1))
+        shares = task.prompt_shares[..., None]
+        return unit((shares * unit(raw).reshape(*shape, -1)).sum(axis=1))
 
     def logits(self, params, task, classes, image, *, key=None):
         text, merged = classes

@@ -33,8 +33,9 @@ class Task:
     text: Array | None  # [K, D] unit-norm text feature of each class
     raw_text: Array | None  # [K, D] mean of its prompts' features as they are, not unit
     logit_scale: Array  # [] exp of CLIP's learned temperature
-    prompt_ids: Array | None  # [K, P, L] int32 token ids of P prompts a class
+    prompt_ids: Array | None  # [K, P, L] int32 token ids of at most P prompts a class
     prompt_eos: Array | None  # [K, P] int32 position of the end token
+    prompt_shares: Array | None  # [K, P] what each is of its class's mean; 0 for none
     name_ids: Array | None  # [K, L] int32 token ids of "NAME.", between start and end
     name_eos: Array | None  # [K] int32 position of the end token
     clip: Any = None  # the backbone's parameters
@@ -83,8 +84,13 @@ class Task:
         return -(-self.num_shots // self.num_classes)
 
 
-def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
-    """The task of telling K classes apart, each given by P templates.
+def make_task(
+    clip,
+    classes: Sequence[str],
+    templates: Sequence[str],
+    descriptions: Sequence[Sequence[str]] = (),
+) -> Task:
+    """The task of telling K classes apart, each given by templates and descriptions.
 
     The text feature of a class is the mean of its prompts' unit features, made unit
     again (CoOp's rule, the one most of the literature follows).
@@ -103,11 +109,12 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
             logit_scale=jnp.float32(1),
             prompt_ids=None,
             prompt_eos=None,
+            prompt_shares=None,
             name_ids=None,
             name_eos=None,
             **frozen,
         )
-    of_classes = prompts(classes, templates)
+    of_classes = prompts(classes, templates, descriptions)
     flat = [prompt for of_class in of_classes for prompt in of_class]
     ids, eos = clip.tokenizer.encode(flat)
     features = np.concatenate(
@@ -116,20 +123,39 @@ def make_task(clip, classes: Sequence[str], templates: Sequence[str]) -> Task:
             for start in range(0, len(flat), PROMPTS_AT_ONCE)
         ]
     )
-    shape = (len(classes), len(templates))
-    mean = _unit(features).reshape(*shape, -1).mean(axis=1)
+    shares, rows = _shares_and_rows([len(of_class) for of_class in of_classes])
+    mean = _means(_unit(features), of_classes)
     names = [name for (name,) in prompts(classes, ("{}.",))]
     name_ids, name_eos = clip.tokenizer.encode(names)
     return Task(
         text=jnp.asarray(_unit(mean)),
-        raw_text=jnp.asarray(features.reshape(*shape, -1).mean(axis=1)),
+        raw_text=jnp.asarray(_means(features, of_classes)),
         logit_scale=jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32)),
-        prompt_ids=jnp.asarray(_trimmed(ids, eos)).reshape(*shape, -1),
-        prompt_eos=jnp.asarray(eos).reshape(shape),
+        prompt_ids=jnp.asarray(_trimmed(ids, eos)[rows]),
+        prompt_eos=jnp.asarray(eos[rows]),
+        prompt_shares=jnp.asarray(shares),
         name_ids=jnp.asarray(_trimmed(name_ids, name_eos)),
         name_eos=jnp.asarray(name_eos),
         **frozen,
     )
+
+
+def _shares_and_rows(counts):
+    """Of classes with `counts` prompts in a row: [K, P] shares, and [K, P] their rows.
+
+    A class of fewer than P prompts is filled up with its first, at a share of 0.
+    """
+    place = np.arange(max(counts))
+    counts = np.array(counts)[:, None]  # [K, 1]
+    first = np.cumsum(counts)[:, None] - counts  # [K, 1]
+    there = place < counts  # [K, P]
+    return (there / counts).astype(np.float32), first + np.where(there, place, 0)
+
+
+def _means(features, of_classes):
+    """[K, D] the mean of each class's rows of `features` [n, D]."""
+    ends = np.cumsum([len(of_class) for of_class in of_classes])
+    return np.stack([rows.mean(axis=0) for rows in np.split(features, ends[:-1])])
 
 
 def _trimmed(ids, eos):

@@ -110,7 +110,7 @@ def run_cell(settings) -> dict:
     dataset = prepared.dataset
     methods = {name: make(name) for name in ("zero_shot", *settings.study.rivals)}
     methods[settings.method.name] = prepared.method
-    task = make_task(prepared.clip, dataset.classes, dataset.templates)
+    task = make_task(prepared.clip, *dataset.texts)
     for method in methods.values():
         method.check(task)
     encoded, labels = encode_once(prepared, settings, methods), labels_of(dataset.test)

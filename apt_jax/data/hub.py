@@ -1,0 +1,126 @@
+"""A Hugging Face `datasets` set for image classification: of the hub, or from disk.
+
+`data.root` is `hf:OWNER/NAME[:CONFIG]`, downloaded once; `hf:FOLDER` with files as a hub
+repository has them; or a folder that `save_to_disk` wrote. Images are the bytes that are
+stored, and an image is named by split and place: `train/0000012`. With one split only, the
+seed divides it. Needs requirements-hub.txt.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from apt_jax.data.dataset import SPLITS, Dataset, Item
+from apt_jax.data.division import divide
+from apt_jax.data.given_splits import usual
+from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
+
+DEFAULTS = {
+    "image": "",  # the column with the picture; by default the only one of that kind
+    "label": "",  # the column with the class
+}
+PREFIX = "hf:"
+MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
+
+
+def load(config, seed: int) -> Dataset:
+    """The data set that `config.root` names."""
+    sets = _opened(config.root)
+    features = next(iter(sets.values())).features
+    image = _column(features, "Image", config.get("image"), "image")
+    label = _column(features, "ClassLabel", config.get("label"), "label")
+    raw = {split: _undecoded(one, image) for split, one in sets.items()}
+
+    def read(item) -> bytes:
+        split, _, place = item.path.partition("/")
+        stored = raw[split][int(place)][image]
+        return stored["bytes"] or Path(stored["path"]).read_bytes()
+
+    found = {
+        split: [
+            Item(f"{split}/{place:07d}", value)
+            for place, value in enumerate(one[label])
+        ]
+        for split, one in sets.items()
+    }
+    classes = tuple(features[label].names)
+    name = config.name or _name(config.root)
+    return Dataset(
+        name=name,
+        classes=classes,
+        **_splits(found, classes, read, seed),
+        templates=templates_of(name, config.templates),
+        read=read,
+    )
+
+
+def is_hub(root: str) -> bool:
+    """Whether a root names a set of the hub, or is a folder of `save_to_disk`."""
+    folder = Path(root).expanduser()
+    saved = any((folder / mark).is_file() for mark in MARKS)
+    return root.startswith(PREFIX) or (bool(root) and saved)
+
+
+def _opened(root) -> dict:
+    """The stored splits by name."""
+    try:
+        import datasets
+    except ModuleNotFoundError:
+        raise UserError(
+            "data sets of the Hugging Face hub need the package `datasets`; pip install "
+            "-r requirements-hub.txt"
+        ) from None
+    try:
+        if root.startswith(PREFIX):
+            name, _, config = root.removeprefix(PREFIX).partition(":")
+            opened = datasets.load_dataset(name, config or None)
+        else:
+            opened = datasets.load_from_disk(str(Path(root).expanduser()))
+    except Exception as error:  # of the network, of the hub, of the files: all kinds
+        raise UserError(
+            f"cannot load {root} ({type(error).__name__}: {error}); check the name (a "
+            f"set of the hub is {PREFIX}OWNER/NAME[:CONFIG]) and the network"
+        ) from None
+    if isinstance(opened, datasets.DatasetDict):
+        return dict(opened)
+    return {str(opened.split or "train"): opened}
+
+
+def _undecoded(one, image):
+    from datasets import Image
+
+    return one.cast_column(image, Image(decode=False))
+
+
+def _column(features, kind, given, field):
+    fitting = [name for name, one in features.items() if type(one).__name__ == kind]
+    chosen = [name for name in fitting if name == given or not given]
+    if len(chosen) != 1:
+        raise UserError(
+            f"the columns of kind {kind} are {fitting}; name one with --config.data.source="
+            f"hub --config.data.{field}=COLUMN"
+        )
+    return chosen[0]
+
+
+def _splits(found, classes, read, seed):
+    names = usual(found)
+    if names["train"] and names["test"]:
+        return {split: tuple(found.get(names[split], ())) for split in SPLITS}
+    if len(found) > 1:
+        raise UserError(
+            f"the splits are {', '.join(found)}; apt_jax reads train and test (or "
+            "validation): save it with these names"
+        )
+    (items,) = found.values()
+    by_class = {name: [] for name in classes}
+    for item in items:
+        by_class[classes[item.label]].append(item.path)
+    content = {item.path: hashlib.sha256(read(item)).digest() for item in items}
+    return divide(by_class, classes, content, seed)
+
+
+def _name(root):
+    name = root.removeprefix(PREFIX).partition(":")[0]
+    return os.path.basename(name.rstrip("/"))
