@@ -135,6 +135,23 @@ def default(method: str = "apt", source: str = "folder") -> ConfigDict:
     return config
 
 
+def choice(argument: str | None, name: str, values: tuple[str, ...]) -> str:
+    """What a configuration file's argument chooses: "NAME=VALUE", or VALUE alone.
+
+    Raises:
+        UserError: if it is none of `values`.
+    """
+    value = (argument or "").removeprefix(f"{name}=")
+    if value not in values:
+        nearest = difflib.get_close_matches(value, values, n=1)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise UserError(
+            f"no {name} {value!r}; {hint}write CONFIG.py:{name}=NAME, NAME one of "
+            f"{', '.join(values)}"
+        )
+    return value
+
+
 def data_fields(source: str) -> dict:
     """The fields of `data.*` for a source, with their defaults."""
     from apt_jax import data

@@ -35,11 +35,12 @@ class Evaluation:
     prediction: Prediction  # of all n images, NumPy arrays
     seconds_per_image: float  # the method's passes, compilation and tower apart
     classes: str = "all"  # of `data.base_new.PARTS`
+    split: str = "test"  # or a shifted one
 
     @property
     def row(self) -> dict:
         """The entry of results.json."""
-        named = {"name": self.name, "samples": self.samples, "split": "test"}
+        named = {"name": self.name, "samples": self.samples, "split": self.split}
         return {**named, "classes": self.classes, **self.scores.summary()}
 
 
@@ -55,6 +56,7 @@ def evaluate(
     samples=None,
     bins=15,
     classes="all",
+    split="test",
 ) -> Evaluation:
     """Predicts every image of `features` (first view) and scores it against `labels`.
 
@@ -87,6 +89,7 @@ def evaluate(
         jax.tree.map(lambda *rows: np.concatenate(rows), *parts),
         seconds / len(labels),
         classes,
+        split,
     )
 
 

@@ -7,6 +7,7 @@ judge     zero-shot, deterministic and Monte-Carlo rows over the test split
 publish   predictions, figures, results.json; then the table
 """
 
+import dataclasses
 import resource
 import sys
 
@@ -14,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.data.dataset import Item
 from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.methods import make, require_fit
+from apt_jax.methods.restricted import restricted
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import base_to_new
 from apt_jax.preparation import (
@@ -58,7 +61,7 @@ def run(config, folder) -> dict:
 def _run(asked, workdir):
     prepared = prepare(workdir.as_begun(asked))
     if workdir.begun:
-        require_same_images(workdir, split_of(prepared), ("train", "val", "test"))
+        require_same_images(workdir, split_of(prepared), whole_splits(prepared))
     dataset = prepared.dataset
     task = make_task(prepared.clip, *dataset.texts)
     labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
@@ -81,6 +84,7 @@ def _run(asked, workdir):
     part = config.data.classes
     evaluations = judge(config, prepared.method, params, task, test, labels, part)
     of_new = judge_new(config, prepared, params, new_task, new_test)
+    shifted = judge_shifted(config, prepared, prepared.method, params, task)
     cost = {
         "trainable_parameters": count(prepared.method.parts(params)[0]),
         "encode_seconds": sum(
@@ -91,7 +95,7 @@ def _run(asked, workdir):
         "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
-    publish(workdir, prepared, evaluations, of_new, cost)
+    publish(workdir, prepared, evaluations, of_new, shifted, cost)
 
 
 def training_images(prepared, shots, selection) -> dict:
@@ -108,6 +112,11 @@ def labels_of(items):
     return np.array([item.label for item in items], np.int32)
 
 
+def whole_splits(prepared) -> list[str]:
+    """The names in split.json that stand for images with labels and hashes."""
+    return [*prepared.dataset.splits, "new_test"]
+
+
 def evaluate_again(folder, overrides) -> dict:
     """Judges a finished run anew, with other `eval.*` fields; returns its results."""
     workdir = Workdir(folder)
@@ -116,15 +125,17 @@ def evaluate_again(folder, overrides) -> dict:
     config = restored.config
     config.eval.update(overrides)
     prepared = prepare(config)
-    require_same_images(workdir, split_of(prepared), ("test", "new_test"))
+    judged = [name for name in whole_splits(prepared) if name not in ("train", "val")]
+    require_same_images(workdir, split_of(prepared), judged)
     test = with_embeddings(encode_test(prepared, config), prepared, config)
     new_test = encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
     method, params, part = restored.method, restored.params, config.data.classes
     evaluations = judge(config, method, params, restored.task, test, labels, part)
     of_new = judge_new(config, prepared, params, task_of_new(prepared), new_test)
+    shifted = judge_shifted(config, prepared, method, params, restored.task)
     cost |= cost_of_testing(restored.clip, method, evaluations[-1])
-    publish(workdir, prepared, evaluations, of_new, cost)
+    publish(workdir, prepared, evaluations, of_new, shifted, cost)
     return show(workdir)
 
 
@@ -166,15 +177,26 @@ def adapt(workdir, config, prepared, task, recipe):
 
 
 def judge(
-    config, method, params, task, test, labels, classes="all", *, zero_shot=None
+    config,
+    method,
+    params,
+    task,
+    test,
+    labels,
+    classes="all",
+    *,
+    split="test",
+    among=None,
+    zero_shot=None,
 ) -> list:
     """The rows of the report: zero-shot CLIP, the method, the method's samples.
 
-    Of a method with several members, their mean stands for the method. `zero_shot` is
-    its evaluation if another run on the same images has it already; a backbone without
-    text has no such row.
+    Of a method with several members, their mean stands for the method. `among` are the
+    labels to tell apart, if not all; those of `labels` count them. `zero_shot` is its
+    evaluation if another run on the same images has it already; a backbone without text
+    has no such row.
     """
-    common = {"bins": config.eval.bins, "classes": classes}
+    common = {"bins": config.eval.bins, "classes": classes, "split": split}
     rows = []
     if zero_shot is None and task.text is not None:
         rows.append(("zero_shot", make("zero_shot"), {}, {}))
@@ -185,7 +207,16 @@ def judge(
         chance = {"key": seed_key(config.seed, "judge"), "samples": config.eval.samples}
         rows.append(("mc_dropout", method, params, chance))
     evaluations = [
-        evaluate(name, one, its_params, task, test, labels, **chance, **common)
+        evaluate(
+            name,
+            restricted(one, among),
+            its_params,
+            task,
+            test,
+            labels,
+            **chance,
+            **common,
+        )
         for name, one, its_params, chance in rows
     ]
     return [zero_shot, *evaluations] if zero_shot else evaluations
@@ -212,17 +243,51 @@ def judge_new(config, prepared, params, task, test) -> list:
     return judge(config, prepared.method, params, task, test, labels, "new")
 
 
-def publish(workdir, prepared, evaluations, of_new, cost):
+def shifted_parts(prepared) -> list:
+    """(split, its labels of all, `prepared` with it as the test) of each shifted split.
+
+    There labels count the classes that the split has, and only those are told apart.
+    """
+    dataset, found = prepared.dataset, []
+    for split, items in dataset.shifted.items():
+        among = tuple(sorted({item.label for item in items}))
+        place = {label: at for at, label in enumerate(among)}
+        part = dataclasses.replace(
+            dataset,
+            classes=tuple(dataset.classes[label] for label in among),
+            test=tuple(Item(item.path, place[item.label]) for item in items),
+        )
+        found.append((split, among, dataclasses.replace(prepared, dataset=part)))
+    return found
+
+
+def judge_shifted(config, prepared, method, params, task) -> list:
+    """(part, rows) of each shifted split, one after the other to bound memory."""
+    judged = []
+    for split, among, part in shifted_parts(prepared):
+        test = with_embeddings(encode_test(part, config), part, config)
+        labels, classes = labels_of(part.dataset.test), config.data.classes
+        of_part = (config, method, params, task, test, labels, classes)
+        judged.append((part, judge(*of_part, split=split, among=among)))
+    return judged
+
+
+def publish(workdir, prepared, evaluations, of_new, shifted, cost):
     """Writes what the run found; results.json last, since it marks the run finished."""
     for dataset, judged, path in (
         (prepared.dataset, evaluations, workdir.predictions),
-        (prepared.new, of_new, workdir.new_predictions),
+        (prepared.new, of_new, workdir.predictions_of("new")),
+        *(
+            (part.dataset, rows, workdir.predictions_of(rows[0].split))
+            for part, rows in shifted
+        ),
     ):
         if judged:
             last = judged[-1].prediction
             write_predictions(path, dataset.test, dataset.classes, last)
     write_figures(workdir.figures, evaluations, workdir.read_metrics(), of_new)
-    rows = [evaluation.row for evaluation in (*evaluations, *of_new)]
+    of_shifted = [evaluation for _, rows in shifted for evaluation in rows]
+    rows = [evaluation.row for evaluation in (*evaluations, *of_new, *of_shifted)]
     results = {"protocol": workdir.read("protocol.json"), "evaluations": rows}
     if compared := base_to_new(rows):
         results["base_to_new"] = compared

@@ -65,7 +65,7 @@ def _lines(total, what, unit):
         if now - spoke < SECONDS_BETWEEN_LINES and done < total:
             return
         spoke = now
-        rate = done / max(now - start, 1e-9)
+        rate = max(done, 1e-9) / max(now - start, 1e-9)
         left = (total - done) / rate
         line = f"{what}: {done}/{total}  {rate:.3g} {unit}/s  {left:.0f} s left"
         print(f"{line}  {_spell(figures)}".rstrip(), file=sys.stderr, flush=True)

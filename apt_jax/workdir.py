@@ -24,11 +24,14 @@ class Workdir:
         self.metrics = self.folder / "metrics.jsonl"
         self.figures = self.folder / "figures"
         self.predictions = self.folder / "predictions.csv"
-        self.new_predictions = self.folder / "predictions_new.csv"
 
     @property
     def finished(self) -> bool:
         return (self.folder / "results.json").exists()
+
+    def predictions_of(self, part: str) -> Path:
+        """The predictions of the classes met after training, or of a shifted split."""
+        return self.folder / f"predictions_{part}.csv"
 
     @property
     def begun(self) -> bool:

@@ -15,6 +15,7 @@ from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
 from apt_jax.preparation import prepare
+from apt_jax.record import split_of
 from apt_jax.report.tables import base_to_new_table
 from apt_jax.restore import require_same_images
 from apt_jax.workdir import Workdir
@@ -146,11 +147,15 @@ def test_evaluating_again_judges_both_halves_and_predicting_names_the_base(
 
 
 def test_another_image_among_the_new_ones_is_noticed(finished, photos, tmp_path):
-    require_same_images(Workdir(finished), prepare(settings(photos, "apt")))
+    def compare(folder):
+        split = split_of(prepare(settings(folder, "apt")))
+        require_same_images(Workdir(finished), split, ("test", "new_test"))
+
+    compare(photos)
     mine = shutil.copytree(photos, tmp_path / "photos")
     draw(mine / "test/red/0.png", 1, np.random.default_rng(9))
-    with pytest.raises(UserError, match=r"1 test images are not .*test/red/0\.png"):
-        require_same_images(Workdir(finished), prepare(settings(mine, "apt")))
+    with pytest.raises(UserError, match=r"\(changed: test/red/0\.png\); restore"):
+        compare(mine)
 
 
 def test_a_method_of_fixed_classes_reports_the_base_and_says_so(photos):

@@ -127,6 +127,15 @@ def test_a_broken_archive_leaves_nothing(tmp_path):
             assert not list(tmp_path.glob("out*"))
 
 
+@pytest.mark.parametrize("cut", [512 * 3, 512 * 3 + 100])
+def test_a_tar_cut_between_or_in_headers_is_no_whole_one(tmp_path, cut):
+    members = {f"{n}": b"x" for n in range(5)}  # two blocks each
+    data = tar(tmp_path / "whole.tar", members, "w").read_bytes()
+    (tmp_path / "x.tar").write_bytes(data[: cut + 512])
+    with pytest.raises(UserError, match=r"it ends too early; download it again"):
+        unpack(tmp_path / "x.tar", tmp_path / "out")
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="free space or change permissions"):

@@ -1,9 +1,17 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
-from apt_jax.data import aircraft, coop, folder, hub, synthetic, table, tfds
+from apt_jax.data import coop, folder, hub, synthetic, table, tfds, vtab
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.naming import renamed
+from apt_jax.data.originals import (
+    birds,
+    fgvc_aircraft,
+    imagenet,
+    oxford_flowers102,
+    stanford_cars,
+    stanford_dogs,
+)
 from apt_jax.errors import UserError
 
 __all__ = [
@@ -18,13 +26,20 @@ __all__ = [
 ]
 
 SOURCES = {
-    "aircraft": aircraft.load,
+    "aircraft": fgvc_aircraft.load,
     "coop": coop.load,
+    "cub": birds.cub,
+    "flowers102": oxford_flowers102.load,
     "folder": folder.load,
     "hub": hub.load,
+    "imagenet": imagenet.load,
+    "nabirds": birds.nabirds,
+    "stanford_cars": stanford_cars.load,
+    "stanford_dogs": stanford_dogs.load,
     "synthetic": synthetic.load,
     "table": table.load,
     "tfds": tfds.load,
+    "vtab": vtab.load,
 }
 
 # Sources that draw their pictures from the seed: a path is another picture at each.
@@ -46,14 +61,19 @@ DEFAULTS = {
 
 # Fields that only one source has.
 OWN_DEFAULTS = {
+    "aircraft": fgvc_aircraft.DEFAULTS,
     "hub": hub.DEFAULTS,
+    "imagenet": imagenet.DEFAULTS,
     "synthetic": synthetic.DEFAULTS,
     "tfds": tfds.DEFAULTS,
+    "vtab": vtab.DEFAULTS,
 }
 
 
-def load(config, *, seed: int) -> Dataset:
+def load(config, *, seed: int, look_at=None) -> Dataset:
     """The data set that `config` (the `data` part of a configuration) names.
+
+    Who has looked at the images, or remembers looks, gives a `looks.look_at` that does.
 
     Raises:
         UserError: if the source is unknown or its files are not as they should be.
@@ -63,7 +83,8 @@ def load(config, *, seed: int) -> Dataset:
         raise UserError(
             f"unknown data.source {source!r}; choose one of {sorted(SOURCES)}"
         )
-    dataset = SOURCES[source](config, seed)
+    given = {"look_at": look_at} if look_at and source == "folder" else {}
+    dataset = SOURCES[source](config, seed, **given)
     return renamed(dataset, config.class_names, config.root)
 
 

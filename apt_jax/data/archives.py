@@ -84,6 +84,7 @@ def _extract(archive, folder):
                     _require_inside(member.name)
                     tar.extract(member, folder, filter="data")
                     tell()
+                _require_end(tar)
         elif name.endswith(".zip"):
             with zipfile.ZipFile(file) as whole:
                 for member in whole.infolist():
@@ -97,6 +98,13 @@ def _extract(archive, folder):
                 while chunk := packed.read(16 * MEGABYTE):
                     plain.write(chunk)
                     tell()
+
+
+def _require_end(tar):
+    """Refuses a tar without its closing zeros: tarfile takes a cut header for the end."""
+    tar.fileobj.seek(tar.offset)
+    if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.TarError("it ends too early")
 
 
 def _require_inside(name):

@@ -40,8 +40,7 @@ def _only(dataset, part):
     labels = labels_of(part, len(dataset.classes))
     splits = {split: items_of(items, labels) for split, items in dataset.splits.items()}
     return dataclasses.replace(
-        dataset,
+        dataset.with_splits(splits),
         classes=dataset.classes[labels.start : labels.stop],
         descriptions=dataset.descriptions[labels.start : labels.stop],
-        **splits,
     )

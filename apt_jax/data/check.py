@@ -36,10 +36,10 @@ def _faults(dataset):
     count = collections.Counter(map(_read, classes))
     if twice := [name for name in classes if count[_read(name)] > 1]:
         yield f"class names that CLIP reads as equal ({_quoted(twice)}); rename them"
-    if empty := _without_images(dataset, dataset.train):
-        yield f"no training images of {_quoted(empty)}; add some or remove the class"
-    if untested := _without_images(dataset, dataset.test):
-        yield f"no test images of {_quoted(untested)}; add some or remove the class"
+    if not dataset.sparse:
+        for split, items in (("training", dataset.train), ("test", dataset.test)):
+            if empty := _without_images(dataset, items):
+                yield f"no {split} images of {_quoted(empty)}; add some or remove the class"
 
 
 def _listed_twice(splits):
@@ -52,7 +52,7 @@ def _listed_twice(splits):
         if twice := [path for path, count in counts.items() if count > 1]:
             yield f"images twice in {split} ({listed(twice)}); list each once"
     train = {item.path for item in splits["train"]}
-    for split in ("val", "test"):
+    for split in splits.keys() - {"train"}:
         if both := [item.path for item in splits[split] if item.path in train]:
             yield f"images in train and {split} ({listed(both)}); keep them on one side"
 

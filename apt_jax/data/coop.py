@@ -1,8 +1,13 @@
-"""The split files of CoOp: `split_zhou_<Name>.json` and an image root.
+"""The split files of CoOp: `split_zhou_<Name>.json` and a folder of images.
 
-{"train": [[path, label, class name], ...], "val": [...], "test": [...]}, paths
-relative to the root. Class names come from the training list. The order of the lists is
-kept: the few-shot sampler depends on it.
+{"train": [[path, label, class name], ...], "val": [...], "test": [...]}. Paths are
+relative to the root, or in CoOp's own layout to a folder in it, beside which the split
+file lies:
+
+    ROOT/split_zhou_Caltech101.json    ROOT/101_ObjectCategories/accordion/image_0001.jpg
+
+Class names come from the training list. The order of the lists is kept: the few-shot
+sampler depends on it.
 """
 
 import json
@@ -15,16 +20,30 @@ from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.templates import known_name, templates_of
 from apt_jax.errors import UserError
 
+# Of the folders with images in CoOp's layout of its data sets.
+FOLDERS = (
+    "images",
+    "101_ObjectCategories",
+    "jpg",
+    "SUN397",
+    "2750",
+    "UCF-101-midframes",
+)
 LAYOUT = (
     '{"train": [[path, label from 0, class name], ...], "val": [...], "test": [...]}'
 )
 
 
 def load(config, seed: int) -> Dataset:
-    """The data set that `config.split_file` lists below `config.root`."""
+    """The data set that `config.split_file` lists below `config.root`.
+
+    By default that is the only split_*.json in the root.
+    """
     del seed  # the split is given
-    root = require_folder(config.root, "the images that data.split_file lists")
-    rows = read_split(config.split_file)
+    folder = require_folder(config.root, "the images that data.split_file lists")
+    split_file = config.split_file or _only_split_file(folder)
+    rows = read_split(split_file)
+    root = _images(folder, rows)
     classes = class_names(rows)
     splits = {
         split: tuple(Item(one_spelling(path), label) for path, label, _ in of_split)
@@ -32,7 +51,7 @@ def load(config, seed: int) -> Dataset:
     }
     paths = [item.path for items in splits.values() for item in items]
     require_images(root, paths, config.on_error)
-    name = config.name or _name_of(config.split_file)
+    name = config.name or _name_of(split_file)
     return Dataset(
         name=name,
         classes=classes,
@@ -48,8 +67,6 @@ def read_split(path) -> dict[str, list]:
     Raises:
         UserError: if it is missing, no JSON or of another layout.
     """
-    if not path:
-        raise UserError("data.split_file is empty; name a split_zhou_*.json")
     try:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
         content = json.loads(text)
@@ -75,6 +92,25 @@ def read_split(path) -> dict[str, list]:
             f"name] ({listed(odd)}); mend them"
         )
     return {split: content[split] for split in SPLITS}
+
+
+def _only_split_file(folder) -> Path:
+    found = sorted(folder.glob("split_*.json"))
+    if len(found) != 1:
+        there = f"several ({listed(file.name for file in found)})" if found else "none"
+        raise UserError(
+            f"data.split_file is empty, and of split_*.json {folder} holds {there}; name "
+            "one with --config.data.split_file"
+        )
+    return found[0]
+
+
+def _images(folder, rows) -> Path:
+    """Where the listed paths start: the root, or one of the usual folders in it."""
+    first = next((path for of_split in rows.values() for path, *_ in of_split), "")
+    places = [folder, *(folder / name for name in FOLDERS)]
+    there = (place for place in places if (place / one_spelling(first)).is_file())
+    return next(there, folder)
 
 
 def class_names(rows) -> tuple[str, ...]:

@@ -25,9 +25,10 @@ class Dataset:
     test: tuple[Item, ...]
     templates: tuple[str, ...]  # prompts, each with {} for the class name
     read: Callable[[Item], bytes]  # the image file's bytes; raises OSError
-    descriptions: tuple[
-        tuple[str, ...], ...
-    ] = ()  # texts of each class, or none at all
+    descriptions: tuple[tuple[str, ...], ...] = ()  # texts of each class, or no entries
+    sparse: bool = False  # whether it is as it should be that classes lack images
+    # Further test splits by name, of other pictures of the same classes or some of them.
+    shifted: dict[str, tuple[Item, ...]] = dataclasses.field(default_factory=dict)
 
     @property
     def texts(self) -> tuple:
@@ -36,4 +37,10 @@ class Dataset:
 
     @property
     def splits(self) -> dict[str, tuple[Item, ...]]:
-        return {"train": self.train, "val": self.val, "test": self.test}
+        return {"train": self.train, "val": self.val, "test": self.test, **self.shifted}
+
+    def with_splits(self, splits) -> "Dataset":
+        """The data set with other items in `splits`."""
+        own = {split: splits[split] for split in SPLITS}
+        shifted = {split: splits[split] for split in splits if split not in own}
+        return dataclasses.replace(self, **own, shifted=shifted)

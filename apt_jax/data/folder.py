@@ -4,64 +4,124 @@
     ROOT/CLASS/*                                                     split by the seed
 
 The seeded split is stratified: of each class 50 % train, 20 % val, 30 % test (CoOp's
-proportions), at least one of train and test. Files with the same bytes stay on one
-side, so that no copy of a training image is a test image; in the given layout such a
-copy is an error. Everything in a class folder that is not hidden counts as an image;
-`scan` says which are none.
+proportions), at least one of train and test. What belongs together stays on one side, so
+that no copy of a training image is a test image: with `data.group` "auto" near copies and
+bursts of a class, with "none" files with the same bytes only. A class without any is
+divided alike by both. In the given layout a file with the bytes of one in another split
+is an error, and of near copies a note tells.
+
+Everything in a class folder that is not hidden counts as an image; `scan` says which are
+none.
 """
 
 import collections
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.division import divide
+from apt_jax.data.groups import groups_of, nearer
 from apt_jax.data.listing import listed
+from apt_jax.data.looks import look_at
 from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.roots import entries, note, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
+GROUPS = ("auto", "none")
+AS_THEY_COME = "--config.data.group=none"
 
 
-def load(config, seed: int) -> Dataset:
-    """The photographs below `config.root`."""
+class Found(NamedTuple):
+    """What a folder holds, by its layout."""
+
+    paths: dict[str, dict[str, list[str]]]  # by split ("" for all) and class
+    unread: list[str]  # what is in no place for images, a line each
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted(set().union(*self.paths.values())))
+
+    @property
+    def splits(self) -> dict[str, list[Item]]:
+        label_of = {name: label for label, name in enumerate(self.classes)}
+        return {
+            split: [
+                Item(path, label_of[name])
+                for name, paths in by_class.items()
+                for path in paths
+            ]
+            for split, by_class in self.paths.items()
+        }
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for items in self.splits.values() for item in items]
+
+
+def load(config, seed: int, look_at=look_at) -> Dataset:
+    """The photographs below `config.root`.
+
+    Who has looked at them already gives a `look_at` that remembers.
+    """
     root = require_folder(config.root, f"your photographs as {LAYOUTS}")
-    if any(_folders(root / split) for split in ("train", "test")):
-        classes, splits = _given(root, config.on_error)
-    else:
-        classes, splits = _drawn(root, seed, config.on_error)
+    if config.group not in GROUPS:
+        raise UserError(
+            f"data.group={config.group}: a folder has no columns; choose one of "
+            f"{', '.join(GROUPS)}"
+        )
+    found = find(root)
+    for line in found.unread:
+        note(line)
+    looks = {}
+    if config.group == "auto":
+        looks, _ = look_at(reader(root), found.items)
+    split = _drawn if "" in found.paths else _given
     name = config.name or root.resolve().name
     return Dataset(
         name=name,
-        classes=classes,
-        **splits,
+        classes=found.classes,
+        **split(root, found, looks, seed, config.on_error),
         templates=templates_of(name, config.templates),
         read=reader(root),
     )
 
 
-def _given(root, on_error):
-    """Class names and splits of the layout with train/ and test/."""
+def find(root: Path) -> Found:
+    """The files of each split and class.
+
+    Raises:
+        UserError: if the folder is laid out in another way.
+    """
+    if not any(_folders(root / split) for split in ("train", "test")):
+        paths, unread = _paths_by_class(root, "")
+        return Found({"": paths}, unread)
     for split in ("train", "test"):
         if not os.path.isdir(root / split):
             raise UserError(f"{root} has no folder {split}; the layouts are {LAYOUTS}")
     present = [split for split in SPLITS if os.path.isdir(root / split)]
+    unread = []
     if unused := [name for name in entries(root) if name not in (*present, NAMES)]:
-        note(f"{root}: not read: {listed(unused)} (splits are train, val and test)")
-    found = {split: _paths_by_class(root, split) for split in present}
-    classes = tuple(sorted(set().union(*found.values())))
-    splits = {
-        split: [
-            Item(path, label)
-            for label, name in enumerate(classes)
-            for path in found.get(split, {}).get(name, ())
+        unread = [
+            f"{root}: not read: {listed(unused)} (splits are train, val and test)"
         ]
-        for split in SPLITS
-    }
-    return classes, _apart(root, splits, on_error)
+    by_split = {}
+    for split in present:
+        by_split[split], loose = _paths_by_class(root, split)
+        unread += loose
+    return Found(by_split, unread)
+
+
+def _given(root, found, looks, seed, on_error):
+    """The splits of the layout with train/ and test/."""
+    del seed  # nothing is left to chance
+    splits = {split: [] for split in SPLITS} | found.splits
+    kept = _apart(root, splits, on_error)
+    _tell_of_near_copies(kept, looks)
+    return kept
 
 
 def _apart(root, splits, on_error):
@@ -85,12 +145,26 @@ def _apart(root, splits, on_error):
     return kept
 
 
-def _drawn(root, seed, on_error):
-    """Class names and a seeded, stratified split of the layout with classes only."""
-    found = _paths_by_class(root, "")
-    classes = tuple(sorted(found))
-    keys = content_keys(root, [path for paths in found.values() for path in paths])
-    contradictions = _contradictions(found, keys)
+def _tell_of_near_copies(splits, looks):
+    """Notes images that look like one in a split nearer to the test."""
+    ranks = {split: rank for rank, split in enumerate(("test", "val", "train"))}
+    placed = [(item, ranks[split]) for split in splits for item in splits[split]]
+    sides = {item.path: rank for item, rank in placed}
+    labels = {item.path: item.label for item, _ in placed}
+    if alike := nearer(sides, labels, looks):
+        pairs = listed(f"{path} ~ {other}" for path, other in alike.items())
+        note(
+            f"{len(alike)} images of train or val are near copies, or of one burst, with "
+            f"images of a split nearer to the test ({pairs}); the splits are given and "
+            "stay: remove them for figures that owe nothing to them"
+        )
+
+
+def _drawn(root, found, looks, seed, on_error):
+    """A seeded, stratified split of the layout with classes only."""
+    (by_class,) = found.paths.values()
+    keys = content_keys(root, [item.path for item in found.items])
+    contradictions = _contradictions(by_class, keys)
     if contradictions:
         _refuse_or_drop(
             f"{len(contradictions)} images have byte-identical copies in another class "
@@ -99,9 +173,39 @@ def _drawn(root, seed, on_error):
         )
     alone = {
         name: [path for path in paths if path not in contradictions]
-        for name, paths in found.items()
+        for name, paths in by_class.items()
     }
-    return classes, divide(alone, classes, keys, seed)
+    groups = groups_of(alone, keys, looks)
+    _tell_of_groups(alone, keys, groups)
+    return divide(alone, found.classes, keys, seed, groups)
+
+
+def _tell_of_groups(by_class, keys, groups):
+    """Notes what stays together though the bytes differ.
+
+    Raises:
+        UserError: if a whole class would have to.
+    """
+    whole = [
+        name
+        for name, paths in by_class.items()
+        if len({groups[path] for path in paths}) == 1 < len({keys[p] for p in paths})
+    ]
+    if whole:
+        raise UserError(
+            f"all images of {listed(map(repr, whole))} are near copies or one burst and "
+            "stay on one side of the split, so that none is left to test or to train; add "
+            f"others, or divide them as they come with {AS_THEY_COME}"
+        )
+    sizes = collections.Counter(
+        group for _, group in {(keys[path], group) for path, group in groups.items()}
+    )
+    if together := [size for size in sizes.values() if size > 1]:
+        note(
+            f"{sum(together)} images are near copies or of one burst, {len(together)} "
+            "groups that stay on one side of the split each (python -m "
+            f"apt_jax.data.inspect names them; {AS_THEY_COME} divides them as they come)"
+        )
 
 
 def _contradictions(found, keys):
@@ -126,8 +230,8 @@ def _refuse_or_drop(what, on_error):
     note(f"dropped: {what}")
 
 
-def _paths_by_class(root: Path, split: str) -> dict[str, list[str]]:
-    """What is in each class folder, relative to the root, in sorted order."""
+def _paths_by_class(root: Path, split: str) -> tuple[dict[str, list[str]], list[str]]:
+    """What is in each class folder, relative to the root and sorted; what is in none."""
     below = root / split
     names = _folders(below)
     found = {
@@ -143,8 +247,8 @@ def _paths_by_class(root: Path, split: str) -> dict[str, list[str]]:
             "class names as folder names"
         )
     if loose := [name for name in entries(below) if name not in (*found, NAMES)]:
-        note(f"{below}: not read, in no class folder: {listed(loose)}")
-    return found
+        return found, [f"{below}: not read, in no class folder: {listed(loose)}"]
+    return found, []
 
 
 def _folders(path: Path) -> list[str]:

@@ -8,7 +8,6 @@ again, so a second run only reads and hashes.
 import collections
 import concurrent.futures
 import contextlib
-import dataclasses
 import hashlib
 import os
 import string
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from apt_jax.data.images import ImageError, decode
 from apt_jax.data.listing import listed
+from apt_jax.data.remembered import add_lines, read_lines
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 from apt_jax.progress import progress
@@ -34,48 +34,55 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
     items = [item for split in dataset.splits.values() for item in split]
     known = _read_known(known_good_file)
     hashes, faults = {}, {}
-    with contextlib.closing(_checked(dataset.read, items, known)) as checked:
-        for item, (sha256, fault) in checked:
+
+    def examine(data):
+        sha256 = hashlib.sha256(data).hexdigest()
+        if sha256 not in known:
+            decode(data)
+        return sha256
+
+    with contextlib.closing(examined(dataset.read, items, examine)) as results:
+        for item, sha256, fault in results:
             if fault is None:
                 hashes[item.path] = sha256
             else:
                 faults[item.path] = fault
-    _add_known(known_good_file, set(hashes.values()) - known)
+    add_lines(known_good_file, sorted(set(hashes.values()) - known))
     if faults:
-        _refuse_or_note(faults, on_error)
-        dataset = _without(dataset, faults)
+        refuse_or_note(faults, on_error)
+        dataset = without(dataset, faults)
     return dataset, hashes
 
 
-def _checked(read, items, known):
-    """Yields each item with (SHA-256, None) or (None, reason); threads read ahead."""
+def examined(read, items, examine, what: str = "checking images"):
+    """Yields (item, what `examine` makes of its bytes, None) or (item, None, reason).
+
+    Threads read ahead. The reason is why the file is no image.
+    """
 
     def check(item):
         try:
             item.path.encode()  # what is no UTF-8 cannot be written to split.json
-            data = read(item)
-            sha256 = hashlib.sha256(data).hexdigest()
-            if sha256 not in known:
-                decode(data)
-            return sha256, None
+            return item, examine(read(item)), None
         except UnicodeEncodeError:
-            return None, "file name is not UTF-8"
+            return item, None, "file name is not UTF-8"
         except ImageError as error:
-            return None, str(error)
+            return item, None, str(error)
         except OSError as error:
-            return None, error.strerror or str(error)
+            return item, None, error.strerror or str(error)
 
     pool = concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
     try:
-        with progress(len(items), "checking images") as advance:
-            for item, result in zip(items, pool.map(check, items), strict=True):
-                yield item, result
+        with progress(len(items), what) as advance:
+            for result in pool.map(check, items):
+                yield result
                 advance()
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for what is left
 
 
-def _refuse_or_note(faults, on_error):
+def refuse_or_note(faults: dict[str, str], on_error: str):
+    """Says which files are no images, and why; with "stop" by raising `UserError`."""
     named = listed((f"{path}: {why}" for path, why in faults.items()), separator="; ")
     if on_error == "stop":
         raise UserError(
@@ -87,36 +94,18 @@ def _refuse_or_note(faults, on_error):
     note(f"dropped {len(faults)} unreadable files: {counted} ({named})")
 
 
-def _without(dataset, faults):
+def without(dataset, faults):
+    """The data set without the images that are named."""
     kept = {
         split: tuple(item for item in items if item.path not in faults)
         for split, items in dataset.splits.items()
     }
-    return dataclasses.replace(dataset, **kept)
+    return dataset.with_splits(kept)
 
 
 def _read_known(path) -> set[str]:
-    if path is None or not path.exists():
-        return set()
-    # A line cut short by a crash is no hash.
-    return {line for line in path.read_text(errors="replace").split() if _is_hash(line)}
+    return {line for line in map(str.strip, read_lines(path)) if _is_hash(line)}
 
 
 def _is_hash(text):
     return len(text) == 64 and set(text) <= set(string.hexdigits)
-
-
-def _add_known(path, hashes):
-    """Appends in one write, so that runs side by side lose nothing of each other's."""
-    if path is None or not hashes:
-        return
-    text = "\n" + "\n".join(sorted(hashes)) + "\n"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab", buffering=0) as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); set --config.features.cache_dir "
-            "to a folder of yours, or to nothing for no cache"
-        ) from None

@@ -9,6 +9,7 @@ from apt_jax.errors import UserError
 DEFAULT = ("a photo of a {}.",)
 FLOWER = ("a photo of a {}, a type of flower.",)
 AIRCRAFT = ("a photo of a {}, a type of aircraft.",)
+BIRD = ("a photo of a {}, a type of bird.",)  # ours
 
 TEMPLATES = {
     "caltech101": DEFAULT,
@@ -23,16 +24,33 @@ TEMPLATES = {
     "dtd": ("{} texture.",),
     "eurosat": ("a centered satellite photo of {}.",),
     "ucf101": ("a photo of a person doing {}.",),
-    "cub": ("a photo of a {}, a type of bird.",),  # ours
+    "cub": BIRD,
+    "nabirds": BIRD,
     "stanford_dogs": ("a photo of a {}, a type of dog.",),  # ours
     "imagewoof": DEFAULT,  # ours
     "synthetic": AIRCRAFT,  # ours: what the small CLIP of the package was trained on
+    # The other tasks of VTAB-1k (data.vtab), ours: to go with the class names there.
+    "cifar100": DEFAULT,
+    "svhn": ("a photo of the number {}.",),
+    "patch_camelyon": ("a histopathology image of {}.",),
+    "resisc45": ("a satellite photo of {}.",),
+    "diabetic_retinopathy": ("a retinal photo with {}.",),
+    "clevr_count": ("a picture of {}.",),
+    "clevr_distance": ("a picture of shapes, the nearest {} away.",),
+    "dmlab": ("a screenshot of a maze with {}.",),
+    "kitti_distance": ("a photo of a road with {}.",),
+    "dsprites_location": ("a white shape, {}.",),
+    "dsprites_orientation": ("a white shape rotated by {}.",),
+    "smallnorb_azimuth": ("a photo of a toy rotated by {}.",),
+    "smallnorb_elevation": ("a photo of a toy from {} above.",),
 }
 
 # Other names that the same data sets go by, as `_key` spells them.
 ALIASES = {
     "aircraft": "fgvc_aircraft",
+    "caltechbirds2011": "cub",
     "cars": "stanford_cars",
+    "cars196": "stanford_cars",
     "describabletextures": "dtd",
     "flowers102": "oxford_flowers",
     "flowers17": "oxford_flowers17",

@@ -105,8 +105,31 @@ def _versions(folder) -> list[str]:
     return sorted(names, key=lambda name: [(len(n), n) for n in name.split(".")])
 
 
+def verify(folder: Path) -> dict[str, int]:
+    """Reads every record of a prepared version; returns how many there are by split.
+
+    Raises:
+        UserError: if files are missing or damaged, or records fewer than they should be.
+    """
+    info, sources = _sources(folder)
+    for split, records in sources.items():
+        count = sum(len(batch) for batch in _batches(records, split, "checking"))
+        if count != info.splits[split].num_examples:
+            raise UserError(
+                f"{folder} has {count} records of {split}, not "
+                f"{info.splits[split].num_examples}; prepare it anew"
+            )
+    return {split: info.splits[split].num_examples for split in sources}
+
+
 def _open(folder, config):
     """The info of a prepared version, and a source of records for each split."""
+    info, sources = _sources(folder)
+    _require_features(info.features, config)
+    return info, sources
+
+
+def _sources(folder):
     import tensorflow_datasets as tfds
 
     _require_array_records(folder)
@@ -117,7 +140,6 @@ def _open(folder, config):
         raise UserError(
             f"cannot read {folder} ({type(error).__name__}: {error}); prepare it anew"
         ) from None
-    _require_features(info.features, config)
     _require_files(folder, info)
     raw = {
         name: tfds.decode.SkipDecoding()
@@ -208,19 +230,23 @@ def _records(spec, there, config) -> list[tuple[str, int]]:
 
 def _labels(source, feature, split) -> list[int]:
     """The label of each record of a split."""
-    labels = []
-    with progress(len(source), f"reading labels of {split}") as advance:
+    batches = _batches(source, split, "reading labels of")
+    return [int(record[feature]) for batch in batches for record in batch]
+
+
+def _batches(source, split, doing):
+    """Yields the records of a split, `AT_ONCE` at a time."""
+    with progress(len(source), f"{doing} {split}") as advance:
         for start in range(0, len(source), AT_ONCE):
             places = range(start, min(start + AT_ONCE, len(source)))
             try:
-                labels += [int(r[feature]) for r in source.__getitems__(places)]
+                yield source.__getitems__(places)
             except Exception as error:  # array_record raises bare RuntimeErrors
                 raise UserError(
                     f"cannot read records {start} to {places[-1]} of {split} ({error}); "
                     "the file is damaged: prepare the data anew"
                 ) from None
             advance(len(places))
-    return labels
 
 
 def _path(split, place):

@@ -159,7 +159,7 @@ class Shared:
             split: tuple(item for item in items if item.path in hashes)
             for split, items in dataset.splits.items()
         }
-        return dataclasses.replace(dataset, **sound), hashes
+        return dataset.with_splits(sound), hashes
 
     def _shots(self, cell):
         """Frozen outputs of the shots of all cells of a seed, and the row of each."""

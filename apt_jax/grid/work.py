@@ -19,7 +19,7 @@ import jax
 
 from apt_jax.errors import UserError
 from apt_jax.evaluation import batches, class_sides, predict_batch
-from apt_jax.experiment import judge, labels_of
+from apt_jax.experiment import judge, labels_of, shifted_parts
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.shared import Shared
@@ -281,8 +281,20 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
         "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
         "peak_memory_mb": peak_megabytes(cell, method, trained, task, test),
     }
-    rows = [evaluation.row for evaluation in sum(of_new, evaluations)]
+    shifted = [
+        judge_of_shift(shared, one, trained.params, task, *part)
+        for part in shifted_parts(prepared)
+    ]
+    rows = [row.row for of_part in (evaluations, *of_new, *shifted) for row in of_part]
     return protocol, rows, cost
+
+
+def judge_of_shift(shared, one: Run, params, task, split, among, part) -> list:
+    """The evaluations of a run on a shifted split (`experiment.shifted_parts`)."""
+    labels, classes = labels_of(part.dataset.test), one.cell.config.data.classes
+    test = shared.test(one.cell, part)
+    of_part = (one.cell.config, one.method, params, task, test, labels, classes)
+    return judge(*of_part, split=split, among=among)
 
 
 def judged_part(shared, one: Run, params, part: Prepared, classes: str) -> list:

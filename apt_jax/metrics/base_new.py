@@ -16,6 +16,7 @@ def base_to_new(rows: list[dict]) -> dict[str, dict]:
     `rows` are entries of results.json; where a method names no new classes, `new` and
     `harmonic` are None.
     """
+    rows = [row for row in rows if row.get("split", "test") == "test"]
     new = {row["name"]: row["accuracy"] for row in rows if row["classes"] == "new"}
     found = {}
     for row in rows:

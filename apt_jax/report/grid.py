@@ -177,6 +177,7 @@ def own_rows(cell) -> list[dict]:
         row | missing | both.get(row["name"], {})
         for row in rows
         if row["classes"] == cell["protocol"]["data"]["classes"]
+        and row["split"] == "test"
     ]
 
 
@@ -184,13 +185,13 @@ def csv_of(cells) -> str:
     """A row a cell and evaluation, in full precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    of_row = ("evaluation", "samples", "classes")
+    of_row = ("evaluation", "samples", "classes", "split")
     writer.writerow([*NAMES, "protocol", *of_row, *FIGURES, *COSTS])
     for cell in cells:
         protocol = protocol_of(cell["protocol"])
         for row in cell["evaluations"]:
             named = [*(cell[name] for name in NAMES), protocol]
-            named += [row["name"], row["samples"], row["classes"]]
+            named += [row["name"], row["samples"], row["classes"], row["split"]]
             figures = [row[name] for name in FIGURES]
             writer.writerow([*named, *figures, *(cell["cost"][name] for name in COSTS)])
     return text.getvalue()
@@ -238,6 +239,8 @@ def section_of(name, table, groups) -> str:
         parts += [f"### {title}", "", means_table(table, figure), "", picture, ""]
     if any(card["data"]["classes"] == "base" for card in table.cards):
         parts += ["### Base to new", "", *base_to_new_tables(table)]
+    if shifts := shifted_splits(table.cells):
+        parts += ["### Shifted test images", "", shifted_table(table.cells, shifts), ""]
     parts += [
         "### Compared over seeds",
         "",
@@ -261,6 +264,28 @@ def section_of(name, table, groups) -> str:
     if any("search" in cell for cell in table.cells):
         parts += ["### Chosen on validation", "", searched(table), "", SEARCH_MEANS, ""]
     return "\n".join(parts)
+
+
+def shifted_splits(cells) -> list[str]:
+    """The splits beside "test" that cells were judged on."""
+    splits = {row["split"]: None for cell in cells for row in cell["evaluations"]}
+    return [split for split in splits if split != "test"]
+
+
+def shifted_table(cells, splits) -> str:
+    """Accuracy of what counts of each method on each shifted split, % over seeds."""
+    found = {}
+    for cell in cells:
+        for row in cell["evaluations"]:  # the last of a split is the best-informed
+            label = BASE if row["name"] == BASE else cell["method"]
+            of_row = found.setdefault((label, cell["shots"]), {})
+            of_row.setdefault(row["split"], {})[cell["seed"]] = row["accuracy"]
+    rows = [
+        [label, spell(shots)]
+        + [mean_of(of_row.get(s, {}).values(), 100, 1) for s in ("test", *splits)]
+        for (label, shots), of_row in found.items()
+    ]
+    return markdown(["Accuracy, %", "shots", "test", *splits], rows)
 
 
 DIFFERENCES = (

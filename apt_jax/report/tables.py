@@ -90,4 +90,6 @@ def _label(row):
     label = LABELS.get(row["name"], row["name"])
     if row["samples"] is not None:
         label += f", T = {row['samples']}"
-    return label if row["classes"] == "all" else f"{label}, {row['classes']} classes"
+    if row["classes"] != "all":
+        label += f", {row['classes']} classes"
+    return label if row["split"] == "test" else f"{label}, {row['split']}"

@@ -1,5 +1,7 @@
 """FGVC-Aircraft as its archive unpacks."""
 
+import tarfile
+
 import pytest
 from photos import load, paths, write
 
@@ -46,8 +48,44 @@ def test_the_archive_is_found_from_its_folder_its_data_or_its_parent(archive, pl
     assert dataset.read(dataset.test[0])
 
 
+def test_the_archive_itself_is_unpacked_once(archive):
+    root = archive.parent / "downloads"
+    root.mkdir()
+    with tarfile.open(root / "fgvc-aircraft-2013b.tar.gz", "w:gz") as file:
+        file.add(archive, "fgvc-aircraft-2013b")
+    dataset = load("aircraft", root)
+    assert paths(dataset.val) == ["images/0000004.jpg"]
+    (root / "fgvc-aircraft-2013b.tar.gz").unlink()
+    assert load("aircraft", root).splits == dataset.splits
+
+
+def test_families_and_manufacturers_are_other_labels_of_the_same_images(archive):
+    makers = {1: "Boeing", 2: "McDonnell Douglas", 3: "McDonnell Douglas", 4: "Boeing"}
+    lists = {
+        "images_manufacturer_train.txt": [1, 2, 3],
+        "images_manufacturer_val.txt": [4],
+        "images_manufacturer_test.txt": [1],
+    }
+    files = {
+        name: "".join(f"{n:07d} {makers[n]}\n" for n in numbers).encode()
+        for name, numbers in lists.items()
+    }
+    write(
+        archive / "data",
+        files | {"manufacturers.txt": b"Boeing\nMcDonnell Douglas\n"},
+    )
+    dataset = load("aircraft", archive, labels="manufacturer")
+    assert dataset.classes == ("Boeing", "McDonnell Douglas")
+    assert [item.label for item in dataset.train] == [0, 1, 1]
+    with pytest.raises(UserError, match=r"'maker'; choose one of variant, family"):
+        load("aircraft", archive, labels="maker")
+
+
 def test_another_folder_is_told_what_was_looked_for(tmp_path):
-    with pytest.raises(UserError, match=r"holds no FGVC-Aircraft \(no variants\.txt"):
+    with pytest.raises(
+        UserError,
+        match=r"holds no variants\.txt .*fgvc-aircraft-2013b\.tar\.gz; get it",
+    ):
         load("aircraft", tmp_path)
 
 

@@ -1,0 +1,297 @@
+"""Looks at a folder of photographs before anyone trains.
+
+    python -m apt_jax.data.inspect ROOT [--config PATH] [--config.FIELD=VALUE ...]
+        [--out SHEET.png] [--format=table|json]
+
+ROOT is laid out as for train.py: ROOT/train/CLASS/* and ROOT/test/CLASS/*, or
+ROOT/CLASS/*. Tells of classes and counts, sizes and formats, files that cannot be read, are
+turned or copies of others, names that CLIP reads badly, and what the next command would
+do and cost. --out draws a contact sheet. All faults are told, and nothing is written into
+ROOT. What a file looks like is remembered in the feature cache.
+
+Exit status 0 if one can train, 2 if train.py would refuse.
+"""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from apt_jax import command, config
+from apt_jax.data.dataset import SPLITS
+from apt_jax.data.listing import printable
+from apt_jax.data.roots import require_folder
+from apt_jax.errors import UserError
+
+STANDARD = "configs/folder.py"
+FORMATS = ("table", "json")
+MOST_PAGES = 10  # of a contact sheet
+
+
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    root: str
+    config: str  # a path
+    fields: list[tuple[str, str]]
+    out: Path | None
+    format: str
+
+
+def main(argv):
+    if config.wants_help(argv):
+        print(config.help_text(__doc__))
+        return 0
+    asked = read(argv)
+    settings = settings_of(asked)
+    report = inspect(asked, settings)
+    if asked.format == "json":
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        from apt_jax.report.survey import text
+
+        print(text(report))
+    return 2 if report["refused"] else 0
+
+
+def read(argv) -> Asked:
+    """The command line taken apart; raises `UserError`."""
+    roots, options, rest = [], [], list(argv)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("--"):
+            roots.append(argument)
+            continue
+        options.append(argument)
+        if "=" not in argument and rest:
+            options.append(rest.pop(0))
+    given = config.take_apart(options, ("config", "out", "format"))
+    if len(roots) != 1:
+        raise UserError(
+            f"{len(roots)} folders named; name one: python -m apt_jax.data.inspect ROOT"
+        )
+    root, out = roots[0], given.named.get("out")
+    form = given.named.get("format", FORMATS[0])
+    if form not in FORMATS:
+        raise UserError(f"--format={form}; choose one of {', '.join(FORMATS)}")
+    require_folder(root, "your photographs, a folder a class")
+    if out is not None:
+        require_outside(root, out)
+    path = given.named.get("config", STANDARD)
+    return Asked(root, path, given.fields, out and Path(out), form)
+
+
+def require_outside(root, out):
+    """Refuses a contact sheet that is no PNG, or inside the folder of photographs."""
+    if not out.lower().endswith(".png"):
+        raise UserError(f"--out={out} is no PNG; name a file that ends in .png")
+    if is_inside(root, Path(out)):
+        raise UserError(
+            f"--out={out} lies in {root}, where nothing is written; name a place outside"
+        )
+
+
+def is_inside(root, path: Path) -> bool:
+    place = os.path.realpath(path.expanduser())
+    return Path(place).is_relative_to(os.path.realpath(Path(root).expanduser()))
+
+
+def settings_of(asked):
+    """The configuration that train.py would get; without a file of it, the defaults."""
+    fields = [f"--config.{field}={value}" for field, value in asked.fields]
+    fields.append(f"--config.data.root={asked.root}")
+    if asked.config == STANDARD and not Path(STANDARD).is_file():
+        settings = config.default()
+        for field, value in asked.fields:
+            config.set_field(settings, field, value)
+        settings.data.root = asked.root
+        return settings
+    settings, _ = config.read(["--config", asked.config, *fields])
+    if settings.data.source != "folder":
+        raise UserError(
+            f"data.source={settings.data.source}: folders of photographs are looked at, "
+            "source folder; name another --config"
+        )
+    return settings
+
+
+def inspect(asked, settings) -> dict:
+    """The report: facts, refusals, plan; all of it JSON."""
+    from apt_jax import forecast
+    from apt_jax.data import folder, survey
+    from apt_jax.data.looks import look_at
+    from apt_jax.data.roots import reader
+    from apt_jax.methods import make
+    from apt_jax.preparation import hyper_parameters
+
+    root = Path(asked.root).expanduser()
+    found = folder.find(root)
+    layout = "drawn" if "" in found.paths else "given"
+    looks, faults = look_at(reader(root), found.items, memory_of(settings, root))
+    copies = survey.copies(found, looks)
+    if layout == "given":
+        settings.data.group = "none"  # nothing is grouped, and what to say is below
+    method = make(settings.method.name, **hyper_parameters(settings))
+    clip, no_clip = backbone(settings)
+    judged = forecast.judged(
+        settings, method, clip, lambda *given: (looks, faults), faults
+    )
+    rows = survey.classes(found, looks, judged.dataset)
+    report = {
+        "root": asked.root,
+        "name": settings.data.name or root.resolve().name,
+        "layout": layout,
+        "classes": rows,
+        "imbalance": survey.imbalance(rows),
+        "files": survey.files(looks, faults),
+        "copies": copies,
+        "names": odd_names(rows, clip),
+        "no_backbone": no_clip,
+        "notes": [*judged.notes, *survey.advice(rows, copies)],
+        "refused": judged.refused,
+        "next": None,
+        "sheets": [],
+        "classes_not_drawn": 0,
+    }
+    if clip is not None:
+        side = clip.pixels.size
+        report["small"] = {"side": side, "images": survey.smaller_than(looks, side)}
+    if judged.dataset is not None:
+        hashes = {path: look.sha256 for path, look in looks.items()}
+        plan = forecast.planned(settings, method, clip, judged.dataset, hashes)
+        report["next"] = {"command": next_command(asked)} | plan
+    if asked.out is not None:
+        report |= drawn(asked.out, report, found, reader(root))
+    return report
+
+
+def memory_of(settings, root) -> Path | None:
+    """Where looks are remembered; nowhere if that is in the folder itself."""
+    from apt_jax.features.cache import known_good_file
+
+    memory = known_good_file(settings.features.cache_dir)
+    return None if memory is None or is_inside(root, memory) else memory
+
+
+def backbone(settings):
+    """(the configured CLIP, "") or (None, why it cannot be had)."""
+    from apt_jax.preparation import load_clip
+
+    try:
+        return load_clip(settings), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def odd_names(rows, clip) -> list[dict]:
+    """Class names that CLIP reads badly, why, and a better one where one shows."""
+    from apt_jax.data.legibility import oddities, readable
+
+    pieces = None
+    if clip is not None and clip.tokenizer is not None:
+
+        def pieces(word):
+            _, end = clip.tokenizer.encode([word])
+            return int(end[0]) - 1  # without the start token
+
+    return [
+        {
+            "name": row["name"],
+            "odd": odd,
+            "better": readable(row["name"])
+            if readable(row["name"]) != row["name"]
+            else "",
+        }
+        for row in rows
+        if (odd := oddities(row["name"], pieces))
+    ]
+
+
+def next_command(asked) -> str:
+    """The command that trains on the folder."""
+    fields = [f"--config.{name}={value}" for name, value in asked.fields]
+    parts = ["--config", asked.config, f"--config.data.root={asked.root}", *fields]
+    return shlex.join(["python", "train.py", *parts])
+
+
+def drawn(out, report, found, read) -> dict:
+    """Draws the contact sheet, page by page; the entries of the report that tell of it."""
+    from apt_jax.files import write_bytes
+    from apt_jax.report import contact_sheet
+
+    most = MOST_PAGES * contact_sheet.ROWS
+    rows = report["classes"][:most]
+    images = sum(row["images"] for row in report["classes"])
+    marked = marked_paths(report["copies"])
+    pages = contact_sheet.pages(
+        report["name"],
+        f"{images:,} images of {len(report['classes']):,} classes",
+        contact_sheet.LEGEND + contact_sheet.OF_MARKS * bool(marked),
+        sheet_rows(rows, found, report["files"]["unreadable"], marked, read),
+        len(rows),
+    )
+    paths = []
+    for number, page in enumerate(pages, 1):
+        name = out.name if number == 1 else f"{out.stem}-{number}{out.suffix}"
+        write_bytes(out.with_name(name), page)
+        paths.append(str(out.with_name(name)))
+    return {"sheets": paths, "classes_not_drawn": len(report["classes"]) - len(rows)}
+
+
+def marked_paths(copies) -> set[str]:
+    """Pictures that are there more than once."""
+    groups = [*copies["same bytes"], *copies["near copies"]]
+    return {path for group in groups for path in group["paths"]}
+
+
+def sheet_rows(rows, found, unreadable, marked, read):
+    """Yields a row of the contact sheet for each class, a few images each."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from apt_jax.data.dataset import Item
+    from apt_jax.data.images import decode
+    from apt_jax.progress import progress
+    from apt_jax.report.contact_sheet import COLUMNS, Row, Tile, face
+
+    def tile(path):
+        if path in unreadable:
+            return Tile(None)
+        return Tile(face(decode(read(Item(path, 0)))), path in marked)
+
+    workers = min(os.cpu_count() or 1, 8)
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        progress(len(rows), "drawing", "classes") as advance,
+    ):
+        for row in rows:
+            paths = [
+                path
+                for by_class in found.paths.values()
+                for path in by_class.get(row["folder"], ())
+            ]
+            tiles = list(pool.map(tile, spread(paths, COLUMNS)))
+            yield Row(printable(row["name"]), caption(row), tiles)
+            advance()
+
+
+def spread(paths: list[str], count: int) -> list[str]:
+    """At most `count` of the paths, evenly from first to last."""
+    if len(paths) <= count:
+        return paths
+    return [paths[place * (len(paths) - 1) // (count - 1)] for place in range(count)]
+
+
+def caption(row) -> str:
+    """What stands below a class name."""
+    lines = [f"{row['images']:,} image{'s' * (row['images'] != 1)}"]
+    if broken := row["files"] - row["images"]:
+        lines[0] += f", {broken:,} unreadable"
+    if any(row[split] for split in SPLITS):
+        lines.append(" · ".join(f"{split} {row[split]:,}" for split in SPLITS))
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))

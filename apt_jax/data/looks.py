@@ -1,0 +1,130 @@
+"""A look at every photograph before any split: what it is, and what others it resembles.
+
+One pass reads and decodes each file once, a JPEG at a fraction of its size (libjpeg scales
+while it decodes, and still reads all of the file, so what is broken is found). What came
+out is remembered by content beside the hashes of good images, so that neither a second
+run nor the `scan` of the first decodes a file again.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import ExifTags, Image
+
+from apt_jax.data.bursts import Shot, shot_of
+from apt_jax.data.images import MAX_PIXELS, ImageError, _quiet, decode, to_rgb
+from apt_jax.data.near_copies import ENOUGH, hash_of
+from apt_jax.data.remembered import add_lines, read_lines
+from apt_jax.data.scan import examined
+
+FILE = "looks-1.jsonl"  # another number for another hash
+# EXIF's orientations.
+UPRIGHT, TURNED, ON_THE_SIDE = 1, range(2, 9), range(5, 9)
+
+
+class Look(NamedTuple):
+    """What is known of an image file that can be read."""
+
+    sha256: str  # of its bytes
+    format: str  # as Pillow calls it
+    mode: str
+    width: int  # of the upright picture, in pixels
+    height: int
+    turned: bool  # not stored upright: EXIF says how to turn it
+    hash: bytes | None  # `near_copies.hash_of`; None for what is flat or tiny
+    shot: Shot | None
+
+
+def look_at(
+    read, items, known_good_file: Path | None = None
+) -> tuple[dict[str, Look], dict[str, str]]:
+    """(what is known of each image, why a file is none), both by path.
+
+    Args:
+        read: gives the bytes of an item; raises OSError.
+        known_good_file: that of `scan`; what is remembered lies beside it.
+    """
+    memory = known_good_file and known_good_file.with_name(FILE)
+    known = dict(filter(None, map(_read, read_lines(memory))))
+    looks, faults = {}, {}
+
+    def examine(data):
+        sha256 = hashlib.sha256(data).hexdigest()
+        return known.get(sha256) or look(data, sha256)
+
+    try:
+        results = examined(read, items, examine, "looking at images")
+        with contextlib.closing(results):
+            for item, found, fault in results:
+                if fault is None:
+                    looks[item.path] = found
+                else:
+                    faults[item.path] = fault
+    finally:  # an interrupted run too remembers what it has seen
+        new = {one.sha256: one for one in looks.values() if one.sha256 not in known}
+        add_lines(memory, map(json.dumps, map(_spelled, new.values())))
+        add_lines(known_good_file, new)
+    return looks, faults
+
+
+def look(data: bytes, sha256: str) -> Look:
+    """What the bytes of a file show; raises `ImageError` if that is no picture."""
+    try:
+        with _quiet, Image.open(io.BytesIO(data)) as file:
+            return _look(file, sha256)
+    except Exception:
+        decode(data)  # has the words for what is wrong
+        raise
+
+
+def _look(file, sha256):
+    width, height, mode = *file.size, file.mode
+    if width * height > MAX_PIXELS:
+        raise ImageError("too large")
+    if file.format in ("JPEG", "MPO"):
+        file.draft(mode, (ENOUGH, ENOUGH))
+    picture, exif = to_rgb(file), _exif(file)
+    orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
+    if orientation in ON_THE_SIDE:
+        width, height = height, width
+    return Look(
+        sha256=sha256,
+        format=file.format,
+        mode=mode,
+        width=width,
+        height=height,
+        turned=orientation in TURNED,
+        hash=hash_of(picture),
+        shot=shot_of(exif),
+    )
+
+
+def _exif(file):
+    """The file's EXIF; none at all where it is broken, which harms no pixel."""
+    try:
+        exif = file.getexif()
+        exif.get_ifd(ExifTags.IFD.Exif)
+        return exif
+    except Exception:
+        return Image.Exif()
+
+
+def _spelled(one):
+    hexadecimal = one.hash and one.hash.hex()
+    return {**one._asdict(), "hash": hexadecimal, "shot": one.shot}
+
+
+def _read(line):
+    """(sha256, look) of a line; None for half a line."""
+    try:
+        fields = json.loads(line)
+        hexadecimal, shot = fields["hash"], fields["shot"]
+        fields["hash"] = hexadecimal and bytes.fromhex(hexadecimal)
+        fields["shot"] = shot and Shot(*shot)
+        return fields["sha256"], Look(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,101 @@
+"""CUB-200-2011 and NABirds, which come in one layout.
+
+Wah et al. 2011 (CUB: 200 species); Van Horn et al. 2015 (NABirds: 555 categories of 404
+species, split by plumage). Four lists with the same ids:
+
+    classes.txt             CLASS NAME          of NABirds also the groups above
+    images.txt              IMAGE PATH          below images/
+    image_class_labels.txt  IMAGE CLASS
+    train_test_split.txt    IMAGE 1 or 0        1 is train
+
+Labels count the classes that have images, in the order of their ids. The names of CUB's
+classes are "001.Black_footed_Albatross"; CLIP reads what follows the point.
+"""
+
+import re
+
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.originals.held_out import without_a_tenth
+from apt_jax.data.originals.lists import table
+from apt_jax.data.originals.place import opened
+from apt_jax.data.roots import reader, require_images
+from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
+
+LISTS = (
+    "classes.txt",
+    "images.txt",
+    "image_class_labels.txt",
+    "train_test_split.txt",
+)
+
+
+def cub(config, seed: int) -> Dataset:
+    """CUB-200-2011 below `config.root`."""
+    del seed  # the split is the official one
+    folder = opened(
+        config.root,
+        LISTS[-1],
+        ("CUB_200_2011",),
+        ("CUB_200_2011.tgz",),
+        "https://data.caltech.edu/records/65de6-vp158",
+    )
+    return _read(folder, config, "cub")
+
+
+def nabirds(config, seed: int) -> Dataset:
+    """NABirds below `config.root`."""
+    del seed
+    folder = opened(
+        config.root,
+        LISTS[-1],
+        ("nabirds",),
+        ("nabirds.tar.gz",),
+        "https://dl.allaboutbirds.org/nabirds (a form asks for a name first)",
+    )
+    return _read(folder, config, "nabirds")
+
+
+def _read(folder, config, name):
+    names, images, classes, sides = (table(folder / file) for file in LISTS)
+    _require_equal_ids(folder, images, classes, sides)
+    used = sorted(set(classes.values()), key=lambda number: (len(number), number))
+    if unnamed := [number for number in used if number not in names]:
+        raise UserError(
+            f"{folder / LISTS[0]} has no names of classes {listed(unnamed)}; unpack the "
+            "archive again"
+        )
+    label_of = {number: label for label, number in enumerate(used)}
+    items = {
+        side: tuple(
+            Item(f"images/{path}", label_of[classes[image]])
+            for image, path in images.items()
+            if sides[image] == side
+        )
+        for side in ("1", "0")
+    }
+    paths = [item.path for of_side in items.values() for item in of_side]
+    require_images(folder, paths, config.on_error)
+    return Dataset(
+        name=config.name or name,
+        classes=tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
+        **without_a_tenth(items["1"]),
+        test=items["0"],
+        templates=templates_of(config.name or name, config.templates),
+        read=reader(folder),
+    )
+
+
+def _require_equal_ids(folder, images, classes, sides):
+    for file, found in ((LISTS[2], classes), (LISTS[3], sides)):
+        if odd := images.keys() ^ found.keys():
+            raise UserError(
+                f"{folder / file} and {LISTS[1]} list different images "
+                f"({listed(sorted(odd))}); unpack the archive again"
+            )
+    if odd := sorted({*sides.values()} - {"0", "1"}):
+        raise UserError(
+            f"{folder / LISTS[3]} has sides other than 0 and 1 ({listed(odd)}); unpack "
+            "the archive again"
+        )

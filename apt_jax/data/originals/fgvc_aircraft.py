@@ -1,0 +1,66 @@
+"""FGVC-Aircraft 2013b as its archive unpacks, with the official splits.
+
+Maji et al. 2013, arXiv:1306.5151. 10,000 images of 100 variants, 70 families and 30
+manufacturers; `data.labels` says which. `variants.txt` names the classes, its lines are
+the labels; `images_variant_{train,val,test}.txt` have lines "<7 digits> <variant name>";
+image 1234567 is `images/1234567.jpg`. Families and manufacturers have the same files.
+Names hold spaces and slashes. The lowest 20 rows of every picture are a banner with the
+photographer's name; it stays, as in the code that published numbers come from.
+"""
+
+from apt_jax.data.dataset import SPLITS, Dataset, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.originals.lists import lines
+from apt_jax.data.originals.place import opened
+from apt_jax.data.roots import reader, require_images
+from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
+
+DEFAULTS = {"labels": "variant"}  # or "family", "manufacturer"
+NAME = "fgvc_aircraft"
+ARCHIVE = "fgvc-aircraft-2013b.tar.gz"
+URL = f"https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/{ARCHIVE}"
+PLACES = ("data", "fgvc-aircraft-2013b/data", "fgvc-aircraft-2013b")
+LISTS = {
+    "variant": "variants.txt",
+    "family": "families.txt",
+    "manufacturer": "manufacturers.txt",
+}
+
+
+def load(config, seed: int) -> Dataset:
+    """FGVC-Aircraft below `config.root`: the archive, its folder, or one above or below."""
+    del seed  # the split is the official one
+    kind = config.get("labels") or "variant"
+    if kind not in LISTS:
+        raise UserError(f"data.labels is {kind!r}; choose one of {', '.join(LISTS)}")
+    root = opened(config.root, LISTS[kind], PLACES, (ARCHIVE,), URL)
+    classes = tuple(lines(root / LISTS[kind]))
+    labels = {name: label for label, name in enumerate(classes)}
+    splits = {
+        split: _items(root / f"images_{kind}_{split}.txt", labels, LISTS[kind])
+        for split in SPLITS
+    }
+    paths = [item.path for items in splits.values() for item in items]
+    require_images(root, paths, config.on_error)
+    name = config.name or NAME
+    return Dataset(
+        name=name,
+        classes=classes,
+        **splits,
+        templates=templates_of(name, config.templates),
+        read=reader(root),
+    )
+
+
+def _items(path, labels, file):
+    rows = [
+        (image, name.strip())
+        for image, _, name in (line.partition(" ") for line in lines(path))
+    ]
+    if unknown := {name: None for _, name in rows if name not in labels}:
+        raise UserError(
+            f"{path.name} names classes that are not in {file} "
+            f"({listed(map(repr, unknown))}); unpack the archive again"
+        )
+    return tuple(Item(f"images/{image}.jpg", labels[name]) for image, name in rows)

@@ -1,0 +1,26 @@
+"""MATLAB's files, as the authors of three data sets use them for lists."""
+
+import numpy as np
+
+from apt_jax.errors import UserError
+
+
+def variables(path, *names: str) -> tuple[np.ndarray, ...]:
+    """The named variables of a .mat file, each flat, single values out of their cells.
+
+    Raises:
+        UserError: if the file cannot be read or lacks one of them.
+    """
+    from scipy import io
+
+    try:
+        content = io.loadmat(path, squeeze_me=True, chars_as_strings=True)
+    except FileNotFoundError:
+        raise UserError(
+            f"there is no {path}; download it, or unpack its archive"
+        ) from None
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise UserError(f"cannot read {path} ({error}); download it again") from None
+    if missing := [name for name in names if name not in content]:
+        raise UserError(f"{path} has no {', '.join(missing)}; download it again")
+    return tuple(np.atleast_1d(content[name]) for name in names)

@@ -1,0 +1,174 @@
+"""Facts about a folder of photographs, from a look at each file. Pure, nothing refused.
+
+All of it is JSON: numbers, texts, paths relative to the folder.
+"""
+
+import collections
+import itertools
+import statistics
+
+from apt_jax.data.bursts import burst_pairs
+from apt_jax.data.dataset import SPLITS
+from apt_jax.data.folder import Found
+from apt_jax.data.looks import Look
+from apt_jax.data.near_copies import connected, near_pairs
+
+UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
+KINDS = ("same bytes", "near copies", "burst")
+
+
+def classes(found: Found, looks: dict[str, Look], dataset=None) -> list[dict]:
+    """A row a class: images there, of them readable, where they go, their usual size.
+
+    `dataset` is what is left of them to train, val and test; None where nothing is.
+    """
+    places = collections.Counter()
+    if dataset is not None:
+        for split, items in dataset.splits.items():
+            places.update((split, item.label) for item in items)
+    rows = []
+    for label, name in enumerate(found.classes):
+        paths = [
+            path for by_class in found.paths.values() for path in by_class.get(name, ())
+        ]
+        read = [looks[path] for path in paths if path in looks]
+        rows.append(
+            {
+                "folder": name,
+                "name": dataset.classes[label] if dataset else name,
+                "files": len(paths),
+                "images": len(read),
+                **{split: places[split, label] for split in SPLITS},
+                "width": _median(look.width for look in read),
+                "height": _median(look.height for look in read),
+            }
+        )
+    return rows
+
+
+def files(looks: dict[str, Look], faults: dict[str, str]) -> dict:
+    """Formats and sizes; files that cannot be read, are turned, or show too little."""
+    sides = [min(look.width, look.height) for look in looks.values()]
+    formats = collections.Counter(
+        f"{look.format} ({look.mode})" for look in looks.values()
+    )
+    return {
+        "formats": dict(formats.most_common()),
+        "shorter_side": {
+            "least": min(sides, default=None),
+            "median": _median(sides),
+            "most": max(sides, default=None),
+        },
+        "unreadable": faults,
+        "turned": [path for path, look in looks.items() if look.turned],
+        "flat": [path for path, look in looks.items() if look.hash is None],
+    }
+
+
+def smaller_than(looks: dict[str, Look], side: int) -> int:
+    """Images whose shorter side has fewer pixels."""
+    return sum(min(look.width, look.height) < side for look in looks.values())
+
+
+def copies(found: Found, looks: dict[str, Look]) -> dict:
+    """Groups of files that are the same picture or nearly so, by kind.
+
+    Near copies are told among files of different bytes, whatever their classes; bursts
+    within a class.
+    """
+    of_bytes = collections.defaultdict(list)
+    for path, look in looks.items():
+        of_bytes[look.sha256].append(path)
+    firsts = [paths[0] for paths in of_bytes.values()]
+    different = set(firsts)
+    near = connected(len(firsts), near_pairs(looks[path].hash for path in firsts))
+    groups = {
+        "same bytes": list(of_bytes.values()),
+        "near copies": _by_label(firsts, near),
+        "burst": list(
+            itertools.chain.from_iterable(
+                _bursts([path for path in paths if path in different], looks)
+                for paths in _by_class(found)
+            )
+        ),
+    }
+    place = {
+        path: (split, name)
+        for split, by_class in found.paths.items()
+        for name, paths in by_class.items()
+        for path in paths
+    }
+    return {
+        kind: [
+            {
+                "paths": paths,
+                "splits": _different(place[path][0] for path in paths),
+                "classes": _different(place[path][1] for path in paths),
+            }
+            for paths in groups[kind]
+            if len(paths) > 1
+        ]
+        for kind in KINDS
+    }
+
+
+def imbalance(rows: list[dict]) -> float | None:
+    """Images of the largest class for one of the smallest; None where one is empty."""
+    counts = [row["images"] for row in rows]
+    return max(counts) / min(counts) if counts and min(counts) else None
+
+
+def advice(rows: list[dict], copies: dict) -> list[str]:
+    """What nothing refuses and somebody had better mend."""
+    found = []
+    for kind, groups in copies.items():
+        across = sum(len(group["splits"]) > 1 for group in groups)
+        if across:
+            found.append(
+                f"{across} groups of {kind} lie in several splits: who trains on one tests "
+                "what was seen; keep one of each, or move them together"
+            )
+        mixed = sum(len(group["classes"]) > 1 for group in groups)
+        if mixed:
+            found.append(
+                f"{mixed} groups of {kind} lie in several classes: a label is wrong, or "
+                "the classes overlap; keep one of each"
+            )
+    ratio = imbalance(rows)
+    if ratio is not None and ratio >= UNEQUAL:
+        most = max(rows, key=lambda row: row["images"])
+        least = min(rows, key=lambda row: row["images"])
+        found.append(
+            f"{most['folder']!r} has {most['images']} images and {least['folder']!r} "
+            f"{least['images']}: accuracy over all images is that of the large classes"
+        )
+    return found
+
+
+def _by_class(found):
+    """The paths of each class folder of each split, and so of each class of all."""
+    for name in found.classes:
+        yield [
+            path for by_class in found.paths.values() for path in by_class.get(name, ())
+        ]
+
+
+def _bursts(paths, looks):
+    pairs = burst_pairs([looks[path].shot for path in paths])
+    return _by_label(paths, connected(len(paths), [pairs]))
+
+
+def _by_label(paths, labels):
+    groups = collections.defaultdict(list)
+    for path, label in zip(paths, labels, strict=True):
+        groups[int(label)].append(path)
+    return list(groups.values())
+
+
+def _different(values):
+    return sorted(set(values))
+
+
+def _median(values):
+    values = list(values)
+    return int(statistics.median(values)) if values else None

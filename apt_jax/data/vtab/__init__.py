@@ -1,0 +1,133 @@
+"""VTAB-1k without TensorFlow: 19 tasks, read from the archives as their authors publish.
+
+800 images to train on and 200 to validate on, "the first" of a split as TensorFlow Datasets
+stores it, and the test split (Zhai et al. 2019, arXiv:1910.04867). `tasks` is the table of
+what is read and which records are used, `order` is the order in which TFDS stores them. An
+image is named by TFDS split and key: `train/CLEVR_train_000000.png`.
+
+Image files are given as they are in the archive. What the archives hold as arrays is given
+as PPM or PGM files. `data.refit` is VTAB's last step: train on all 1,000 images.
+"""
+
+from pathlib import Path
+
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.roots import note, require_folder
+from apt_jax.data.templates import templates_of
+from apt_jax.data.vtab import downloads
+from apt_jax.data.vtab.order import tfds_order
+from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
+from apt_jax.errors import UserError
+
+DEFAULTS = {"refit": False}  # train on the validation images too
+
+
+def load(config, seed: int) -> Dataset:
+    """The task `config.name`, from its archives in `config.root`."""
+    del seed  # the images are given
+    task = task_of(config.name)
+    root = require_folder(config.root, f"the archives of {config.name}")
+    places = downloads.places(root, config.name, task.builder, task.downloads)
+    names = task.names(places) if callable(task.names) else task.names
+    records = task.records(places)
+    chosen = _chosen(task, records)
+    items = _items(chosen, records, names)
+    splits = {part: tuple(items[record] for record in chosen[part]) for part in chosen}
+    if config.refit:
+        splits |= {"train": splits["train"] + splits["val"], "val": ()}
+    dataset = Dataset(
+        name=config.name,
+        classes=tuple(map(task.readable, names)),
+        **splits,
+        templates=templates_of(config.name, config.templates),
+        read=_reader(items, records, config.on_error),
+        sparse=True,  # 1,000 images of 397 scenes leave some out
+    )
+    for fault in check_sizes(config.name, dataset):
+        note(fault)
+    return dataset
+
+
+def check_sizes(name: str, dataset: Dataset) -> list[str]:
+    """How a task's splits differ in size from the published ones."""
+    test = task_of(name).test_size
+    refit = {"train": TRAIN + VAL, "val": 0, "test": test}
+    sizes = refit if not dataset.val else {"train": TRAIN, "val": VAL, "test": test}
+    return [
+        f"{name}: {len(items)} {split} images, published are {sizes[split]}"
+        for split, items in dataset.splits.items()
+        if len(items) != sizes[split]
+    ]
+
+
+def verify(name: str, root: str) -> dict[str, str]:
+    """How each archive of a task that lies in `root` compares with what TFDS published."""
+    task = task_of(name)
+    return downloads.verify(Path(root).expanduser(), task.builder, task.downloads)
+
+
+def _chosen(task, records) -> dict[str, list[tuple[str, int]]]:
+    """(TFDS split, place) of the records of train, val and test, in stored order."""
+    used = {part.split for part in task.parts.values()}
+    order = {split: tfds_order(split, records[split].keys) for split in used}
+    most = {"train": TRAIN, "val": VAL, "test": None}
+    chosen = {}
+    for name, part in task.parts.items():
+        stored = order[part.split]
+        start, stop = (
+            len(stored) * percent // 100 for percent in (part.start, part.stop)
+        )
+        places = stored[start:stop][: most[name]]
+        chosen[name] = [(part.split, place) for place in places]
+    return chosen
+
+
+def _items(chosen, records, names) -> dict[tuple[str, int], Item]:
+    """The item of each record that is used.
+
+    Raises:
+        UserError: for labels that the task does not have, and for keys that come twice.
+    """
+    labels = {name: label for label, name in enumerate(names)}
+    items, odd = {}, []
+    for split, place in (record for part in chosen.values() for record in part):
+        path = f"{split}/{_text(records[split].keys[place])}"
+        given = records[split].labels[place]
+        label = labels.get(given, -1) if isinstance(given, str) else int(given)
+        if not 0 <= label < len(names):
+            odd.append(f"{path}: {given}")
+        items[split, place] = Item(path, label)
+    if odd:
+        raise UserError(
+            f"{len(odd)} records have labels that are none of {len(names)} "
+            f"({listed(odd)}); download the archives again"
+        )
+    paths = [item.path for item in items.values()]
+    if len(set(paths)) < len(paths):
+        raise UserError(
+            "records have keys that come twice; download the archives again"
+        )
+    return items
+
+
+def _text(key):
+    text = key.decode(errors="replace") if isinstance(key, bytes) else str(key)
+    return text.removeprefix("/")
+
+
+def _reader(items, records, on_error):
+    """Reads an item's image file; only those records are opened that are used."""
+    record_of = {item.path: record for record, item in items.items()}
+    opened = {
+        used: records[used].open(
+            [place for split, place in items if split == used], on_error
+        )
+        for used in {split for split, _ in items}
+    }
+
+    def read(item) -> bytes:
+        split, place = record_of[item.path]
+        return opened[split](place)
+
+    return read

@@ -1,0 +1,135 @@
+"""Tasks whose images are arrays in a file of raw bytes, or in Python's pickles.
+
+CIFAR-100, binary: records of 1 byte coarse label, 1 byte label, 3 x 32 x 32 bytes, in
+train.bin and test.bin; names in fine_label_names.txt. Python: pickled dictionaries in
+train, test and meta, of the same images in the same order as far as is known.
+
+small NORB: a file of magic number, number of dimensions, at least three sizes, all little-
+endian int32, then the array: "dat" holds [N, 2, 96, 96] bytes, two views of which the left
+one is used, "info" [N, 4] int32: instance, elevation 0..8, azimuth 0, 2, ..., 34, lighting.
+"""
+
+import struct
+
+import numpy as np
+
+from apt_jax.data.vtab.pickles import load_pickle
+from apt_jax.data.vtab.pixels import portable
+from apt_jax.data.vtab.stored import Records, broken, lines
+
+SPLITS = ("train", "test")
+CIFAR_RECORD = 2 + 3 * 32 * 32  # bytes
+NORB_FILES = {
+    "train": "smallnorb-5x46789x9x18x6x2x96x96-training-{}.mat",
+    "test": "smallnorb-5x01235x9x18x6x2x96x96-testing-{}.mat",
+}
+NORB_TYPES = {0x1E3D4C55: np.dtype("u1"), 0x1E3D4C54: np.dtype("<i4")}
+
+
+def cifar100(places) -> dict[str, Records]:
+    """Both splits; a key is the image's number in its file."""
+    folder = places["images"]
+    kind = _binary if (folder / "train.bin").is_file() else _pickled
+    return {split: kind(folder, split) for split in SPLITS}
+
+
+def cifar100_names(places) -> tuple[str, ...]:
+    """Names in the order of the labels, from the archive."""
+    folder = places["images"]
+    if (folder / "train.bin").is_file():
+        return tuple(lines(folder / "fine_label_names.txt"))
+    meta = load_pickle(folder / "meta")
+    names = meta.get(b"fine_label_names") if isinstance(meta, dict) else None
+    if not isinstance(names, list):
+        raise broken(folder / "meta", "no fine_label_names")
+    return tuple(name.decode() for name in names)
+
+
+def _binary(folder, split):
+    path = folder / f"{split}.bin"
+    rows = _mapped(path, np.dtype("u1"), 0)
+    if not len(rows) or len(rows) % CIFAR_RECORD:
+        raise broken(path, f"{len(rows)} bytes, no multiple of {CIFAR_RECORD}")
+    rows = rows.reshape(-1, CIFAR_RECORD)
+
+    def open_rows(places, on_error):
+        del places, on_error
+        return lambda place: _planes(rows[place, 2:])
+
+    return Records(range(len(rows)), rows[:, 1].tolist(), open_rows)
+
+
+def _pickled(folder, split):
+    path = folder / split
+    content = load_pickle(path)
+    try:
+        labels, rows = content[b"fine_labels"], content[b"data"]
+        fits = rows.shape == (len(labels), CIFAR_RECORD - 2) and rows.dtype == "u1"
+    except (TypeError, KeyError, AttributeError):
+        fits = False
+    if not fits:
+        raise broken(path, "no fine_labels and data of one length")
+
+    def open_rows(places, on_error):
+        del on_error
+        kept = dict(zip(places, rows[list(places)]))
+        return lambda place: _planes(kept[place])
+
+    return Records(range(len(rows)), labels, open_rows)
+
+
+def _planes(row):
+    """A row of red, green and blue planes as an image file."""
+    return portable(row.reshape(3, 32, 32).transpose(1, 2, 0))
+
+
+def smallnorb_azimuth(places) -> dict[str, Records]:
+    """Labelled by azimuth: 0 to 17, of 20 degrees each."""
+    return _smallnorb(places, lambda info: info[:, 2] // 2)
+
+
+def smallnorb_elevation(places) -> dict[str, Records]:
+    """Labelled by elevation: 0 to 8, from 30 to 70 degrees."""
+    return _smallnorb(places, lambda info: info[:, 1])
+
+
+def _smallnorb(places, labels_of):
+    """Both splits; a key is the image's number in its file."""
+    found = {}
+    for split, name in NORB_FILES.items():
+        files = {kind: places[f"{split} {kind}"] for kind in ("dat", "info")}
+        paths = {kind: base / name.format(kind) for kind, base in files.items()}
+        views, info = map(_matrix, paths.values())
+        if views.ndim != 4 or info.shape != (len(views), 4):
+            raise broken(paths["info"], f"{info.shape} beside images {views.shape}")
+        labels = labels_of(info).tolist()
+        found[split] = Records(range(len(views)), labels, _left_views(views))
+    return found
+
+
+def _left_views(views):
+    def open_views(places, on_error):
+        del places, on_error
+        return lambda place: portable(views[place, 0])
+
+    return open_views
+
+
+def _matrix(path):
+    """The array of a small NORB file, mapped and not read."""
+    try:
+        with open(path, "rb") as file:
+            magic, dimensions = struct.unpack("<ii", file.read(8))
+            shape = struct.unpack(f"<{dimensions}i", file.read(4 * dimensions))
+            return _mapped(path, NORB_TYPES[magic], 8 + 4 * max(3, dimensions)).reshape(
+                shape
+            )
+    except (OSError, struct.error, KeyError, ValueError) as error:
+        raise broken(path, error) from None
+
+
+def _mapped(path, dtype, offset):
+    try:
+        return np.memmap(path, dtype, "r", offset)
+    except (OSError, ValueError) as error:  # ValueError: empty
+        raise broken(path, error) from None

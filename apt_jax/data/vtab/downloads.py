@@ -1,0 +1,156 @@
+"""The archives that a task is read from: found below a root, unpacked once, checked.
+
+An archive may lie in the root as it was downloaded, and is then unpacked beside itself
+into a folder of its name; or be unpacked already, into such a folder or into the root; or
+the root is the folder that it holds. What was downloaded is compared with the size that
+TFDS published, if it did; `verify` compares SHA-256 too.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from apt_jax.data.archives import stem, unpack
+from apt_jax.data.listing import listed
+from apt_jax.data.vtab.package import published
+from apt_jax.errors import UserError
+from apt_jax.files import sha256_of_file
+
+
+@dataclasses.dataclass(frozen=True)
+class Download:
+    """A file as its authors publish it."""
+
+    url: str
+    marker: str  # a file that it holds, or with "/" at the end a folder; a pattern
+    top: str = ""  # the folder in it that the marker lies in
+    name: str = ""  # the file's name, where it is not the end of the URL
+    inside: "Download | None" = None  # the archive that holds it
+    instead: "Download | None" = None  # another that does as well
+    advice: str = ""  # what to do by hand
+
+    @property
+    def file(self) -> str:
+        return self.name or urlsplit(self.url).path.rpartition("/")[2]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is no archive, but the file itself."""
+        return self.file == self.marker
+
+
+Sizes = Mapping[str, tuple[int, str]]  # (bytes, hex SHA-256) by file name
+
+
+def places(root: Path, name: str, builder: str, downloads) -> dict[str, Path]:
+    """The folder of each of `downloads` (a dict), unpacked where that was to do.
+
+    Raises:
+        UserError: naming all that is missing, or what is not whole.
+    """
+    sizes = published(builder)
+    found = {key: _place(root, one, sizes) for key, one in downloads.items()}
+    if missing := [one for key, one in downloads.items() if not found[key]]:
+        raise UserError(
+            f"{root} lacks what {name} is read from: {listed(map(_spelled, missing))}; "
+            "download it there, and leave it as it is or unpack it there"
+        )
+    return found
+
+
+def verify(root: Path, builder: str, downloads) -> dict[str, str]:
+    """How each archive that lies in `root` compares with what TFDS published.
+
+    By file name: "ok", or "not there", "no published hash", "another size" or "another
+    SHA-256".
+    """
+    sizes = published(builder)
+    names = [one.file for first in downloads.values() for one in _all(first)]
+    return {name: _state(root / name, sizes.get(name)) for name in names}
+
+
+def _state(path, known):
+    if not path.is_file():
+        return "not there"
+    if not known:
+        return "no published hash"
+    if path.stat().st_size != known[0]:
+        return "another size"
+    return "ok" if sha256_of_file(path) == known[1] else "another SHA-256"
+
+
+def _all(download) -> Iterator[Download]:
+    """A download, the archive around it, and what does as well."""
+    yield download
+    for other in (download.inside, download.instead):
+        if other:
+            yield from _all(other)
+
+
+def _place(root, download, sizes: Sizes) -> Path | None:
+    """The folder with the download's marker, if the download is there in some form."""
+    for base in _bases(root, download):
+        if _holds(base, download.marker):
+            if download.is_plain:
+                _require_whole(base / download.file, sizes)
+            return base
+    if (root / download.file).is_file():
+        return _unpacked(root / download.file, download, sizes)
+    if download.inside and (outer := _place(root, download.inside, sizes)):
+        return _unpacked(outer / download.file, download, sizes)
+    return _place(root, download.instead, sizes) if download.instead else None
+
+
+def _bases(root, download) -> Iterator[Path]:
+    """Where what the download holds may lie."""
+    around = _bases(root, download.inside) if download.inside else ()
+    for folder in (root, *around):
+        for top in dict.fromkeys((download.top, "")):
+            yield folder / stem(download.file) / top
+            yield folder / top
+
+
+def _holds(base, marker):
+    if marker.endswith("/"):
+        return (base / marker).is_dir()
+    return any(path.is_file() for path in base.glob(marker))
+
+
+def _unpacked(archive, download, sizes):
+    if archive.suffix == ".rar":
+        raise UserError(
+            f"Python cannot unpack {archive}; unpack it beside itself (unrar x, 7z x or "
+            "bsdtar -xf)"
+        )
+    folder = archive.with_name(stem(archive))
+    if not folder.is_dir():
+        _require_whole(archive, sizes)
+    unpack(archive, folder)
+    for base in _bases(archive.parent, download):
+        if _holds(base, download.marker):
+            return base
+    inner = Path(download.top, download.marker)
+    raise UserError(
+        f"{folder} has no {inner}; remove that folder, and download {download.file} "
+        f"again if it then holds none either ({download.url})"
+    )
+
+
+def _require_whole(path, sizes):
+    size, known = path.stat().st_size, sizes.get(path.name)
+    if known and size != known[0]:
+        raise UserError(
+            f"{path} has {size} bytes, published are {known[0]}; download it again, or "
+            "unpack it yourself if it is another edition"
+        )
+
+
+def _spelled(download) -> str:
+    """A download as an error names it, with all that does as well."""
+    outer = download.inside or download
+    advice = f"; {download.advice}" if download.advice else ""
+    text = f"{outer.file} ({outer.url}{advice})"
+    if download.inside:
+        text += f" or its {download.file}"
+    return text + (f" or {_spelled(download.instead)}" if download.instead else "")

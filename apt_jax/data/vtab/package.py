@@ -1,0 +1,30 @@
+"""Files that the installed tensorflow-datasets package carries; it is not imported."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from apt_jax.data.vtab.stored import lines
+from apt_jax.errors import UserError
+
+
+def package_file(path: str) -> Path:
+    """The place of a file of the package."""
+    spec = find_spec("tensorflow_datasets")
+    if spec is None:
+        raise UserError(
+            "tensorflow-datasets is not installed, and its lists are needed; run pip "
+            "install tensorflow-datasets"
+        )
+    return Path(spec.submodule_search_locations[0]) / path
+
+
+def published(builder: str) -> dict[str, tuple[int, str]]:
+    """(bytes, hex SHA-256) of the downloads that TFDS knows for a builder, by file name.
+
+    Its lists have a line a download: URL, size, hash, file name.
+    """
+    for path in (f"datasets/{builder}/checksums.tsv", f"url_checksums/{builder}.txt"):
+        if (file := package_file(path)).is_file():
+            rows = [line.split("\t") for line in lines(file)]
+            return {name: (int(size), sha256) for _, size, sha256, name in rows}
+    return {}

@@ -1,0 +1,144 @@
+"""What a run would say and do, told before it begins: refusals, splits, shots, cost.
+
+A run stops at the first thing that is wrong; here each check is tried by itself, and what
+is wrong is told all at once.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+from ml_collections import ConfigDict
+
+from apt_jax import data
+from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.base_new import items_of, labels_of
+from apt_jax.data.dataset import Dataset
+from apt_jax.data.few_shot import few_shot, validation
+from apt_jax.data.scan import refuse_or_note, without
+from apt_jax.errors import UserError
+from apt_jax.features.estimate import estimate
+from apt_jax.features.views import Views
+from apt_jax.methods.base import Method
+from apt_jax.preparation import (
+    parts,
+    require_validation,
+    require_whole_prompts,
+    selects_on,
+)
+
+MEASURED = 4  # images that an estimate is made from
+NOT_COUNTED = {
+    True: "training, in each step of which this method runs the tower",
+    False: "training, on the frozen outputs: seconds to minutes",
+}
+
+
+class Judged(NamedTuple):
+    """What a configuration says of its photographs."""
+
+    dataset: (
+        Dataset | None
+    )  # without unreadable images; None where there is none to have
+    refused: list[str]  # a message for each thing that a run would stop at
+    notes: list[str]
+
+
+def judged(
+    settings, method: Method, clip: Clip | None, look_at, faults: dict[str, str]
+) -> Judged:
+    """Tries all checks of `preparation.prepare`, those of a CLIP only if it is there.
+
+    Args:
+        look_at: gives the looks that were taken (`looks.look_at`).
+        faults: why files are no images, by path.
+    """
+    refused, notes = [], []
+
+    def tried(check: Callable):
+        """What a check returns; None where it refuses."""
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as said:
+                return check()
+        except UserError as error:
+            refused.append(str(error))
+        finally:
+            notes.extend(
+                line.removeprefix("note: ")
+                for line in said.getvalue().splitlines()
+                if line.startswith("note: ")
+            )
+
+    def loaded(on_error):
+        fields = settings.data.to_dict() | {"on_error": on_error}
+        return data.load(ConfigDict(fields), seed=settings.seed, look_at=look_at)
+
+    on_error = settings.data.on_error
+    dataset = tried(lambda: loaded(on_error))
+    if dataset is None and on_error == "stop":
+        told = len(notes)
+        dataset = tried(
+            lambda: loaded("skip")
+        )  # so that the other checks are tried too
+        del notes[told:]
+    if faults:
+        tried(lambda: refuse_or_note(faults, on_error))
+    if dataset is not None:
+        dataset = without(dataset, faults)
+        for check in _checks(settings, method, clip, dataset):
+            notes += tried(check) or []
+    return Judged(dataset, _different(refused), _different(notes))
+
+
+def _checks(settings, method, clip, dataset):
+    """What is refused of a data set, each by itself; they return notes or nothing."""
+    part = settings.data.classes
+
+    def of_part():
+        return data.check(parts(dataset, part, method)[0], settings.shots)
+
+    yield of_part
+    if selects_on(settings, method) != "none":
+        yield lambda: require_validation(dataset, settings.method.name)
+    if clip is not None and clip.tokenizer is not None:
+        yield lambda: require_whole_prompts(clip.tokenizer, dataset)
+
+
+def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dict:
+    """Splits, shots and images to encode; with a CLIP also time and memory."""
+    part, seed = settings.data.classes, settings.seed
+    labels = labels_of(part, len(dataset.classes))
+    kind = selects_on(settings, method)
+    shots = list(items_of(few_shot(dataset, settings.shots, seed)[0], labels))
+    selection = list(items_of(validation(dataset, kind, settings.shots, seed), labels))
+    tested = dataset.test
+    if part == "new" or not method.names_new_classes:
+        tested = list(items_of(dataset.test, labels))
+    views = Views(settings.augment.views, seed, settings.augment.area)
+    plan = {
+        "splits": {split: len(items) for split, items in dataset.splits.items()},
+        "shots": len(shots),
+        "views": views.per_image,
+        "others": len(selection) + len(tested),
+    }
+    if clip is None or not shots:
+        return plan
+    images = shots[:: max(1, len(shots) // MEASURED)][:MEASURED]
+    cost = estimate(dataset, images, hashes, clip, method, views)
+    count = plan["shots"] * plan["views"] + plan["others"]
+    return plan | {
+        "backbone": f"{clip.name}, {clip.dtype}",
+        "device": jax.devices()[0].device_kind,
+        "tower_ms": 1000 * cost.tower_seconds,
+        "making_ms": 1000 * cost.making_seconds,
+        "seconds": count * (cost.tower_seconds + cost.making_seconds),
+        "bytes": count * cost.bytes,
+        "peak_bytes": cost.peak_bytes,
+        "not_counted": NOT_COUNTED[method.inputs == "pixels"],
+    }
+
+
+def _different(texts):
+    return list(dict.fromkeys(texts))

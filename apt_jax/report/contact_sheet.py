@@ -1,0 +1,138 @@
+"""A contact sheet: a row a class with a few of its photographs, name and counts.
+
+Tiles are the centre squares that CLIP reads. A page has at most `ROWS` classes, so that a
+picture is never larger than a screen is wide and three are high; more classes are more
+pages.
+"""
+
+import dataclasses
+import functools
+import io
+import itertools
+import math
+import textwrap
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
+
+ROWS, COLUMNS = 20, 8  # of a page
+TILE, GAP, ROUND = 104, 8, 8  # pixels
+MARGIN, NAMES = 28, 236  # around all; the width of the column of names
+HEAD, FOOT = 84, 44
+PAPER, INK, PALE, LINE = "#ffffff", "#222222", "#767676", "#e6e6e6"
+MARK, ABSENT = "#ce5c00", "#f2f2f2"  # the frame of what is marked; no picture
+SCALE = 4  # that frames are drawn at, for smooth corners
+NAME_LINES, NAME_LETTERS = 2, 24
+LEGEND = "Tiles are the centre squares that CLIP reads."
+OF_MARKS = " Orange: there is a copy, or a near copy, of this picture."
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """One photograph."""
+
+    face: Image.Image | None  # made by `face`; None for a file that is no picture
+    marked: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One class."""
+
+    name: str
+    caption: str
+    tiles: list[Tile]
+
+
+def pages(
+    title: str, subtitle: str, legend: str, rows: Iterable[Row], count: int
+) -> Iterator[bytes]:
+    """Yields the pages of `count` rows as PNG; holds the pictures of one at a time."""
+    rows, last = iter(rows), math.ceil(count / ROWS)
+    for number in range(1, last + 1):
+        paged = f", page {number} of {last}" if last > 1 else ""
+        drawn = page(
+            title, subtitle + paged, legend, list(itertools.islice(rows, ROWS))
+        )
+        data = io.BytesIO()
+        drawn.save(data, "png", optimize=True)
+        yield data.getvalue()
+
+
+def face(picture: Image.Image) -> Image.Image:
+    """The centre square of a picture, of the size of a tile."""
+    return ImageOps.fit(picture, (TILE, TILE), Image.Resampling.LANCZOS)
+
+
+def page(title, subtitle, legend, rows) -> Image.Image:
+    """One page."""
+    pitch = TILE + GAP
+    width = 2 * MARGIN + NAMES + COLUMNS * pitch - GAP
+    height = HEAD + len(rows) * pitch + FOOT
+    sheet = Image.new("RGB", (width, height), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((MARGIN, 22), _short(title, 60), INK, _font(22, bold=True))
+    draw.text((MARGIN, 52), subtitle, PALE, _font(13))
+    for number, row in enumerate(rows):
+        top = HEAD + number * pitch
+        draw.line((MARGIN, top - GAP // 2, width - MARGIN, top - GAP // 2), LINE)
+        _write_name(draw, row, top)
+        for column, tile in enumerate(row.tiles[:COLUMNS]):
+            place = (MARGIN + NAMES + column * pitch, top)
+            sheet.paste(tile.face or _absent(), place, _corners(0))
+            if tile.marked:
+                sheet.paste(MARK, place, _frame())
+    draw.text((MARGIN, height - 30), legend, PALE, _font(12))
+    return sheet
+
+
+def _write_name(draw, row, top):
+    """Name and caption, together in the middle of the row's height."""
+    lines = textwrap.wrap(row.name, NAME_LETTERS) or [row.name]
+    if len(lines) > NAME_LINES:
+        lines[NAME_LINES - 1] = lines[NAME_LINES - 1][: NAME_LETTERS - 1] + "…"
+    lines = [(line, INK, _font(14, bold=True), 20) for line in lines[:NAME_LINES]]
+    lines += [(line, PALE, _font(12), 17) for line in row.caption.split("\n")]
+    y = top + (TILE - sum(high for *_, high in lines)) // 2
+    for text, colour, font, high in lines:
+        draw.text((MARGIN, y), text, colour, font)
+        y += high
+
+
+def _absent():
+    """Stands for a file that is no picture."""
+    empty = Image.new("RGB", (TILE, TILE), ABSENT)
+    draw = ImageDraw.Draw(empty)
+    draw.text((TILE / 2, TILE / 2), "unreadable", PALE, _font(12), anchor="mm")
+    return empty
+
+
+@functools.cache
+def _corners(inset):
+    """A mask of a tile: a square with round corners, `inset` from the edge."""
+    mask = Image.new("L", (TILE * SCALE, TILE * SCALE))
+    box = (inset * SCALE, inset * SCALE, *[(TILE - inset) * SCALE - 1] * 2)
+    ImageDraw.Draw(mask).rounded_rectangle(box, (ROUND - inset) * SCALE, 255)
+    return mask.resize((TILE, TILE), Image.Resampling.BOX)
+
+
+@functools.cache
+def _frame():
+    """A mask of a tile: its edge."""
+    return ImageChops.subtract(_corners(0), _corners(3))
+
+
+@functools.cache
+def _font(size, bold=False):
+    """The figures' typeface, which knows Latin, Greek and Cyrillic."""
+    import matplotlib
+
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(
+        Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size
+    )
+
+
+def _short(text, letters):
+    return text if len(text) <= letters else text[: letters - 1] + "…"

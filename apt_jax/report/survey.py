@@ -1,0 +1,209 @@
+"""What `python -m apt_jax.data.inspect` found, on the terminal."""
+
+from apt_jax.data.listing import SHOWN, listed, printable
+from apt_jax.report.tables import render
+
+MOST_ROWS = 40  # of a table of classes; of more, the largest and the smallest
+LAYOUTS = {
+    "given": "ROOT/train/CLASS/* and so on, splits given",
+    "drawn": "ROOT/CLASS/*, divided by the seed",
+}
+INDENT = "  "
+
+
+def text(report: dict) -> str:
+    """The whole report."""
+    sections = [
+        _heading(report),
+        _classes(report["classes"]),
+        _section("files", _files(report)),
+        _section("copies", _copies(report)),
+        _section("class names", _names(report)),
+        _section("worth knowing", report["notes"]),
+        _section("the next command", _next(report["next"], report["no_backbone"])),
+        _verdict(report),
+    ]
+    return "\n\n".join(filter(None, sections))
+
+
+def _heading(report):
+    images = sum(row["images"] for row in report["classes"])
+    return (
+        f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
+        f"({LAYOUTS[report['layout']]})"
+    )
+
+
+def _section(title, lines):
+    if not lines:
+        return ""
+    return "\n".join([title, *(INDENT + line for line in lines)])
+
+
+def _classes(rows):
+    columns = ("class", "images", "train", "val", "test", "usual size")
+    ordered = sorted(rows, key=lambda row: -row["images"])
+    left_out = len(rows) - MOST_ROWS
+    if left_out > 0:
+        half = MOST_ROWS // 2
+        shown = [*map(_row, ordered[:half]), *map(_row, ordered[-half:])]
+        shown.insert(half, (f"... {left_out:,} more ...", *[""] * 5))
+    else:
+        shown = list(map(_row, rows))
+    return render(columns, shown)
+
+
+def _row(row):
+    name, size = printable(row["folder"]), "-"
+    if row["name"] != row["folder"]:
+        name += f" (read as {printable(row['name'])})"
+    if row["width"]:
+        size = f"{row['width']} x {row['height']}"
+    count = f"{row['images']:,}"
+    if broken := row["files"] - row["images"]:
+        count = f"{broken:,} unreadable + {count}"
+    places = [f"{row[split]:,}" for split in ("train", "val", "test")]
+    return name, count, *places, size
+
+
+def _files(report):
+    files, small = report["files"], report.get("small")
+    sides = files["shorter_side"]
+    yield f"formats       {listed(_spelled(files['formats'])) or 'none'}"
+    if sides["median"]:
+        yield (
+            f"shorter side  {sides['median']} px, from {sides['least']} to {sides['most']}"
+        )
+    if small and small["images"]:
+        yield (
+            f"small         {small['images']:,} below the {small['side']} px that the "
+            "backbone reads: they are enlarged"
+        )
+    yield f"imbalance     {_imbalance(report['imbalance'])}"
+    broken = [f"{path}: {why}" for path, why in files["unreadable"].items()]
+    yield from _listed("unreadable    ", broken)
+    yield from _listed("turned        ", files["turned"], "EXIF says how; read upright")
+    yield from _listed("flat or tiny  ", files["flat"], "never called near copies")
+
+
+def _spelled(formats):
+    return (f"{count:,} {kind}" for kind, count in formats.items())
+
+
+def _listed(title, texts, what=""):
+    """How many there are, and below that the first of them."""
+    told = f" ({what})" if what and texts else ""
+    return [f"{title}{len(texts) or 'none'}{told}", *map(INDENT.__add__, _few(texts))]
+
+
+def _imbalance(ratio):
+    if ratio is None:
+        return "a class is without images"
+    if ratio == 1:
+        return "none"
+    return f"{ratio:.1f} images of the largest class for one of the smallest"
+
+
+def _copies(report):
+    given = report["layout"] == "given"
+    rows = []
+    for kind, groups in report["copies"].items():
+        across = sum(len(group["splits"]) > 1 for group in groups)
+        rows.append(
+            (
+                kind,
+                f"{len(groups):,}",
+                f"{sum(len(group['paths']) for group in groups):,}",
+                f"{across:,}" if given else "-",
+                f"{sum(len(group['classes']) > 1 for group in groups):,}",
+            )
+        )
+    columns = ("", "groups", "images", "across splits", "across classes")
+    lines = render(columns, rows).split("\n")
+    for kind, groups in report["copies"].items():
+        worst = sorted(
+            groups,
+            key=lambda group: (-len(group["splits"]), -len(group["classes"])),
+        )
+        if worst:
+            lines += [f"{kind}:", *(INDENT + line for line in _few(map(_pair, worst)))]
+    return lines
+
+
+def _pair(group):
+    first, *more, last = group["paths"]
+    return f"{first} ~ {last}" + (f" and {len(more):,} more" if more else "")
+
+
+def _few(texts):
+    """A line each for the first of them, and one that counts the others."""
+    texts = list(map(printable, texts))
+    more = len(texts) - SHOWN
+    return texts[:SHOWN] + ([f"and {more:,} more"] if more > 0 else [])
+
+
+def _names(report):
+    if report["names"]:
+        texts = (
+            f"{row['name']}: {'; '.join(row['odd'])}"
+            + (f" (rather {row['better']!r}?)" if row["better"] else "")
+            for row in report["names"]
+        )
+        yield from _few(texts)
+        yield "rename the folders, or name the classes in ROOT/classes.yaml"
+    else:
+        yield "words that CLIP reads"
+    if report["no_backbone"]:
+        yield "how many pieces a word falls into, only the backbone's tokenizer could tell"
+
+
+def _next(plan, no_backbone):
+    if not plan:
+        return
+    yield plan["command"]
+    splits = ", ".join(f"{count:,} {name}" for name, count in plan["splits"].items())
+    yield f"images        {splits}"
+    yield (
+        f"to encode     {plan['shots']:,} labelled images in {plan['views']} views, "
+        f"{plan['others']:,} others"
+    )
+    if "seconds" in plan:
+        yield (
+            f"encoding      about {_duration(plan['seconds'])} here, once: "
+            f"{plan['tower_ms']:.3g} ms a view in the tower, {plan['making_ms']:.3g} ms to "
+            f"make it ({plan['device']}, {plan['backbone']})"
+        )
+        yield f"keeps         {_size(plan['bytes'])} of frozen outputs"
+        yield f"memory        {_size(plan['peak_bytes'])} at the peak, backbone included"
+        yield f"not counted   {plan['not_counted']}"
+    else:
+        why = no_backbone or "there is nothing to encode"
+        yield f"no estimate   {why}"
+
+
+def _verdict(report):
+    sheets = [f"contact sheet: {path}" for path in report["sheets"]]
+    if report["classes_not_drawn"]:
+        sheets.append(f"{report['classes_not_drawn']:,} more classes are not drawn")
+    return "\n".join([*sheets, _conclusion(report)])
+
+
+def _conclusion(report):
+    if report["refused"]:
+        return _section("train.py would refuse this folder", report["refused"])
+    if report["no_backbone"]:
+        return "one can train on these photographs, once the backbone is there"
+    return "one can train on these photographs"
+
+
+def _duration(seconds):
+    if seconds < 100:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _size(count):
+    unit, name = (2**30, "GB") if count >= 2**30 else (2**20, "MB")
+    return f"{count / unit:.3g} {name}"

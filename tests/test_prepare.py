@@ -1,0 +1,117 @@
+"""Preparing TFDS data: our builders without TensorFlow, theirs in a process apart."""
+
+import hashlib
+import sys
+import tarfile
+
+import pytest
+from photos import load, png, write
+
+from apt_jax.data import builders, prepare
+from apt_jax.data.originals import fgvc_aircraft
+from apt_jax.data.tfds import verify
+from apt_jax.errors import UserError
+
+VARIANTS = ["707-320", "F/A-18"]
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A small fgvc-aircraft-2013b.tar.gz, in the place of the one on the web."""
+    folder = tmp_path / "web/fgvc-aircraft-2013b"
+    lists = {
+        f"images_{kind}_{split}.txt": "".join(
+            f"{number:07d} {names[number % 2]}\n" for number in numbers
+        ).encode()
+        for kind, names in (("variant", VARIANTS), ("manufacturer", ["Boeing", "MD"]))
+        for split, numbers in (("train", range(6)), ("val", (6, 7)), ("test", (8, 9)))
+    }
+    lists |= {
+        "variants.txt": "\n".join(VARIANTS).encode(),
+        "manufacturers.txt": b"Boeing\nMD",
+    }
+    write(folder / "data", lists | {f"images/{n:07d}.jpg": n for n in range(10)})
+    archive = tmp_path / "web" / fgvc_aircraft.ARCHIVE
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(folder, folder.name)
+    monkeypatch.setattr(fgvc_aircraft, "URL", archive.as_uri())
+    md5 = hashlib.md5(archive.read_bytes()).hexdigest()
+    monkeypatch.setattr(builders.FgvcAircraft, "MD5", md5)
+    return tmp_path / "tfds"
+
+
+def test_aircraft_download_by_themselves_and_need_no_tensorflow(published, capsys):
+    prepare.main(["fgvc_aircraft/variant", f"--data_dir={published}"])
+    said = capsys.readouterr().out
+    assert "to download: 2.75 GB" in said
+    assert "licence: non-commercial research" in said
+    assert "(train 6, validation 2, test 2)" in said
+    assert "--config.data.source=tfds --config.data.name=fgvc_aircraft/variant" in said
+    assert "tensorflow" not in sys.modules
+    dataset = load("tfds", published, name="fgvc_aircraft")
+    assert dataset.classes == tuple(VARIANTS)
+    assert dataset.templates == ("a photo of a {}, a type of aircraft.",)
+    found = {dataset.read(item): item.label for item in dataset.train}
+    assert found == {png(number): number % 2 for number in range(6)}
+
+
+def test_what_is_prepared_is_only_checked(published, capsys, monkeypatch):
+    name = ["fgvc_aircraft/manufacturer", f"--data_dir={published}"]
+    prepare.main(name)
+    monkeypatch.setattr(builders.FgvcAircraft, "_read", None)
+    prepare.main(name)
+    assert capsys.readouterr().out.count("whole: ") == 2
+    folder = published / "fgvc_aircraft/manufacturer/1.0.0"
+    next(folder.glob("*-test.*")).unlink()
+    with pytest.raises(UserError, match=r"1 of 3 files"):
+        prepare.main(name)
+
+
+def test_nabirds_without_its_archive_is_told_how_to_get_it(tmp_path):
+    with pytest.raises(
+        UserError,
+        match=r"(?s)manual does not exist.*Fill in the form at https://dl\.all",
+    ):
+        prepare.main(["nabirds", f"--data_dir={tmp_path}"])
+
+
+def test_nabirds_keep_their_official_training_split(tmp_path):
+    ids = [f"{n:08x}" for n in range(30)]
+    lists = {
+        "classes.txt": "0 Birds\n5 Osprey (Adult)\n9 Oak Titmouse\n",
+        "images.txt": "".join(f"{i} 0005/{i}.jpg\n" for i in ids),
+        "image_class_labels.txt": "".join(
+            f"{i} {(5, 9)[n % 2]}\n" for n, i in enumerate(ids)
+        ),
+        "train_test_split.txt": "".join(
+            f"{i} {int(n < 20)}\n" for n, i in enumerate(ids)
+        ),
+    }
+    manual = tmp_path / "mine"
+    pictures = {f"images/0005/{i}.jpg": n for n, i in enumerate(ids)}
+    files = {name: text.encode() for name, text in lists.items()}
+    write(manual / "nabirds", files | pictures)
+    prepare.main(["nabirds", f"--data_dir={tmp_path}", f"--manual_dir={manual}"])
+    assert verify(tmp_path / "nabirds/1.0.0") == {"test": 10, "train": 20}
+    dataset = load("tfds", tmp_path, name="nabirds")
+    assert dataset.classes == ("Osprey (Adult)", "Oak Titmouse")
+
+
+def test_a_builder_that_needs_tensorflow_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"food101 needs TensorFlow.*requirements-tfds"):
+        prepare.main(["food101", f"--data_dir={tmp_path}"])
+
+
+def test_unknown_names_and_small_disks_are_told_before_any_work(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"TFDS has no fod101 .*catalog lists"):
+        prepare.main(["fod101", f"--data_dir={tmp_path}"])
+    with pytest.raises(UserError, match=r"TFDS has no fgvc_aircraft/maker"):
+        prepare.main(["fgvc_aircraft/maker", f"--data_dir={tmp_path}"])
+    free = prepare.shutil.disk_usage(tmp_path)._replace(free=10**9)
+    monkeypatch.setattr(prepare.shutil, "disk_usage", lambda path: free)
+    with pytest.raises(
+        UserError, match=r"food101/2\.0\.0 needs about 15 GB .* 1 GB are free"
+    ):
+        prepare.main(["food101", f"--data_dir={tmp_path}"])
+    assert list(tmp_path.iterdir()) == []
