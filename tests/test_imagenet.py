@@ -2,9 +2,11 @@
 
 import csv
 import json
+import shutil
 
 import jax
 import numpy as np
+import originals
 import pytest
 from photos import load, write
 from small import K, small_shots
@@ -15,26 +17,10 @@ from apt_jax.errors import UserError
 from apt_jax.methods import make
 from apt_jax.methods.restricted import restricted
 
-NAMES = {"n01440764": "tench", "n03773504": "missile", "n04008634": "missile"}
-
 
 @pytest.fixture
 def root(tmp_path):
-    names = "".join(f"{number} {name}\n" for number, name in NAMES.items())
-    files = {"imagenet/classnames.txt": names.encode()}
-    for label, number in enumerate(NAMES):
-        for n in range(3):
-            files[f"imagenet/images/train/{number}/{number}_{n}.JPEG"] = 10 * label + n
-        files[f"imagenet/images/val/{number}/ILSVRC2012_val_{label:08d}.JPEG"] = (
-            80 + label
-        )
-        v2 = "imagenetv2/imagenetv2-matched-frequency-format-val"
-        files[f"{v2}/{label}/{number}.jpeg"] = 40 + label
-        files[f"imagenet-sketch/images/{number}/sketch_1.JPEG"] = 50 + label
-        if label != 1:
-            files[f"imagenet-adversarial/imagenet-a/{number}/1.jpg"] = 60 + label
-    files["imagenet-adversarial/imagenet-a/README.txt"] = b"read me"
-    write(tmp_path, files)
+    originals.imagenet(tmp_path)
     return tmp_path / "imagenet"
 
 
@@ -63,6 +49,7 @@ def test_shifted_sets_have_labels_of_the_same_classes(root):
 
 
 def test_what_is_missing_or_unknown_is_named(root):
+    shutil.rmtree(root.parent / "imagenet-rendition")
     with pytest.raises(UserError, match=r"no .*imagenet-rendition/imagenet-r; lay"):
         load("imagenet", root, shifts=("r",))
     with pytest.raises(UserError, match=r"names c; choose of v2, sketch, a, r"):

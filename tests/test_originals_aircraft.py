@@ -2,34 +2,16 @@
 
 import tarfile
 
+import originals
 import pytest
 from photos import load, paths, write
 
 from apt_jax.errors import UserError
 
-VARIANTS = b"707-320\nF/A-18\nDC-9-30 long name\r\n"
-LISTS = {
-    "images_variant_train.txt": b"""\
-0000002 F/A-18
-0000001 707-320
-0000003 DC-9-30 long name
-""",
-    "images_variant_val.txt": b"0000004 F/A-18\r\n",
-    "images_variant_test.txt": b"""\
-0000005 707-320
-0000006 F/A-18
-0000007 DC-9-30 long name
-""",
-}
-IMAGES = {f"images/{number:07d}.jpg": number for number in range(1, 8)}
-
 
 @pytest.fixture
 def archive(tmp_path):
-    write(
-        tmp_path / "fgvc-aircraft-2013b/data",
-        {"variants.txt": VARIANTS} | LISTS | IMAGES,
-    )
+    originals.fgvc_aircraft(tmp_path)
     return tmp_path / "fgvc-aircraft-2013b"
 
 

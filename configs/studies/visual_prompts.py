@@ -17,23 +17,25 @@ ten minutes on two cores, and the trials that it leaves serve a wider one:
     --config.sets.synthetic.train_images=4 --config.sets.synthetic.val_images=2 \
     --config.train.epochs=20 --config.seeds=1
 
-VTAB-1k, with the 800 and 200 images of a task as train/ and val/ (or in a split file):
+VTAB-1k, DATA with a folder of archives a task (configs/vtab.py names them all):
 
     python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR \
         --config.clip.checkpoint=google/vit-base-patch16-224-in21k \
-        --config.datasets=photos --config.sets.photos.root=TASK \
-        --config.seeds=42,44,82,100,800
+        --config.datasets=svhn,dtd --config.data.root=DATA --config.seeds=42,44,82,100,800
 
 (Here each seed searches for itself; the authors searched with one.) The fine-grained sets
-of VPT choose on validation, train no further on it, and crop at random:
+of VPT (cub, nabirds, flowers102, stanford_dogs, stanford_cars) choose on validation,
+train no further on it, and crop at random:
 
         --config.search_refit=train --config.augment.views=10 --config.augment.area=0.77
 """
 
+from apt_jax.data.vtab.tasks import TASKS
 from apt_jax.grid import study
 
 BATCH = 64
 RATES = (50, 25, 10, 5, 2.5, 1, 0.5, 0.25, 0.1, 0.05)  # for batches of 256
+FINE_GRAINED = ("cub", "nabirds", "flowers102", "stanford_dogs", "stanford_cars")
 DECAYS = (0.01, 0.001, 0.0001, 0.0)
 
 
@@ -55,7 +57,11 @@ def get_config(arg=None):
     c.search_refit = "train+val"
     c.train.batch_size = batch
     c.datasets = ("synthetic",)
-    c.sets = {"synthetic": {"source": "synthetic"}, "photos": {"source": "folder"}}
+    c.sets = {
+        "synthetic": {"source": "synthetic"},
+        **{name: {"source": "vtab", "root": name} for name in TASKS},
+        **{name: {"source": name, "root": name} for name in FINE_GRAINED},
+    }
     c.shots, c.seeds = (0,), (1, 2, 3)
     c.clip.checkpoint = "tiny"
     c.clip.dtype = "float32"
