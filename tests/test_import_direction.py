@@ -39,7 +39,7 @@ ROOMS = [
     "grid",
 ]
 # Commands that stand beside what they are about, in a room that knows less than they do.
-COMMANDS = ["data/inspect.py"]
+COMMANDS = ["data/compare.py", "data/inspect.py", "data/prepare.py"]
 LIGHT = [
     "apt_jax",
     "errors",

@@ -1,0 +1,216 @@
+"""Whether two split files, or two work directories, used the same images.
+
+    python -m apt_jax.data.compare A B [--root_a=IMAGES] [--root_b=IMAGES] [--format=json]
+
+A and B are split files of CoOp's layout or directories of runs, in any mixture. A run knows
+the SHA-256 of its images; a split file only names them, so with its folder of images given
+they are hashed too. Compared are, split by split, paths, contents and labels (as class
+names, since numbers may differ), and the order, because the few-shot sampler depends on
+it; and whether images that one trains on are test images of the other.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from apt_jax import command
+from apt_jax.data.coop import class_names, one_spelling, read_split
+from apt_jax.data.dataset import Item
+from apt_jax.data.listing import listed
+from apt_jax.data.roots import reader, require_folder, require_images
+from apt_jax.data.scan import scan
+from apt_jax.errors import UserError
+
+DRAWN = ("few_shot_train", "few_shot_val")  # of a run: which of the others were drawn
+
+
+class Image(NamedTuple):
+    """An image of a split."""
+
+    path: str
+    label: str  # the name of its class
+    sha256: str | None  # of its bytes, if they are known
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what the two have in common."""
+    options = _options(arguments)
+    a = read(options.a, options.root_a)
+    b = read(options.b, options.root_b)
+    found = compared(a, b)
+    if options.format == "json":
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        print(told(found))
+    return 0
+
+
+def read(place: str, root: str | None = None) -> dict[str, list[Image]]:
+    """The images of each split of a split file or a work directory, in their order."""
+    path = Path(place).expanduser()
+    if path.is_dir():
+        return _of_run(path)
+    rows = read_split(place)
+    names = class_names(rows)
+    splits = {
+        split: [
+            Image(one_spelling(path), names[label], None) for path, label, _ in of_split
+        ]
+        for split, of_split in rows.items()
+    }
+    return splits if root is None else _hashed(splits, root)
+
+
+def _of_run(folder):
+    try:
+        split, names = (
+            json.loads((folder / file).read_text())
+            for file in ("split.json", "classes.json")
+        )
+    except (OSError, ValueError):
+        raise UserError(
+            f"{folder} holds no run with split.json and classes.json; name the directory "
+            "of a run, or a split file"
+        ) from None
+    lists = {
+        name: [Image(path, names[label], sha) for path, label, sha in rows]
+        for name, rows in split.items()
+        if rows and isinstance(rows[0], list) and name != "new_test"
+    }
+    known = {image.path: image for images in lists.values() for image in images}
+    drawn = {name: [known[path] for path in split.get(name, ())] for name in DRAWN}
+    return lists | {name: images for name, images in drawn.items() if images}
+
+
+def _hashed(splits, root):
+    """The same images with the hash of their bytes, read below `root`."""
+    from apt_jax.data import Dataset
+
+    folder = require_folder(root, "the images that the split file lists")
+    require_images(folder, [i.path for of in splits.values() for i in of], "stop")
+    items = {
+        split: [Item(image.path, 0) for image in of] for split, of in splits.items()
+    }
+    named = Dataset("", (), *items.values(), templates=(), read=reader(folder))
+    _, hashes = scan(named)
+    return {
+        split: [image._replace(sha256=hashes[image.path]) for image in images]
+        for split, images in splits.items()
+    }
+
+
+def compared(a, b) -> dict:
+    """Counts by split and way of comparing, and images on both sides of a test."""
+    names = [name for name in a if name in b]
+    splits = {name: _split(a[name], b[name]) for name in names}
+    return {
+        "splits": splits,
+        "only_a": [name for name in a if name not in b],
+        "only_b": [name for name in b if name not in a],
+        "trained_in_a_tested_in_b": _leaking(a, b),
+        "trained_in_b_tested_in_a": _leaking(b, a),
+        "verdict": _verdict(splits),
+    }
+
+
+def _split(a, b) -> dict:
+    """How two lists of images agree, by path and, where both know it, by content."""
+    ways = {
+        "path": [image.path for image in a],
+        "content": [image.sha256 for image in a],
+    }
+    others = {
+        "path": [image.path for image in b],
+        "content": [image.sha256 for image in b],
+    }
+    found = {}
+    for way, of_a in ways.items():
+        of_b = others[way]
+        if None in of_a or None in of_b:
+            continue
+        label_of = {key: image.label for key, image in zip(of_b, b, strict=True)}
+        odd = [
+            image.path
+            for key, image in zip(of_a, a, strict=True)
+            if label_of.get(key, image.label) != image.label
+        ]
+        found[way] = {
+            "both": len(set(of_a) & set(of_b)),
+            "only_a": len(set(of_a) - set(of_b)),
+            "only_b": len(set(of_b) - set(of_a)),
+            "same_order": of_a == of_b,
+            "other_label": odd,
+        }
+    return found
+
+
+def _leaking(a, b) -> list[str]:
+    """Images that `a` trains on and `b` tests on: by content, or else by path."""
+    known = all(image.sha256 for image in (*a.get("train", ()), *b.get("test", ())))
+    key = (lambda image: image.sha256) if known else (lambda image: image.path)
+    tested = {key(image) for image in b.get("test", ())}
+    return [image.path for image in a.get("train", ()) if key(image) in tested]
+
+
+def _verdict(splits) -> str:
+    """In a line: the same, the same in another order, or not the same."""
+    ways = [of.get("content") or of["path"] for of in splits.values()]
+    by = "content" if all("content" in of for of in splits.values()) else "path"
+    if not ways:
+        return "nothing to compare: no split of one name"
+    if any(way["only_a"] or way["only_b"] for way in ways):
+        return f"not the same images, by {by}"
+    if any(way["other_label"] for way in ways):
+        return f"the same images, by {by}, with other labels"
+    if not all(way["same_order"] for way in ways):
+        return f"the same images, by {by}, in another order: other shots are drawn"
+    return f"the same images, by {by}, in the same order: the same shots are drawn"
+
+
+def told(found) -> str:
+    """The comparison for the terminal."""
+    from apt_jax.report.tables import render
+
+    rows = [
+        (
+            f"{split}, by {way}",
+            f"{counts['both']:,}",
+            f"{counts['only_a']:,}",
+            f"{counts['only_b']:,}",
+            "yes" if counts["same_order"] else "no",
+            f"{len(counts['other_label']):,}",
+        )
+        for split, ways in found["splits"].items()
+        for way, counts in ways.items()
+    ]
+    columns = ("", "in both", "only in A", "only in B", "same order", "other label")
+    lines = [render(columns, rows)]
+    for one, other in ("ab", "ba"):
+        if leaking := found[f"trained_in_{one}_tested_in_{other}"]:
+            lines.append(
+                f"{len(leaking)} training images of {one.upper()} are test images of "
+                f"{other.upper()}: {listed(leaking)}"
+            )
+        if alone := found[f"only_{one}"]:
+            lines.append(f"only in {one.upper()}: {listed(alone)}")
+    return "\n".join([*lines, found["verdict"]])
+
+
+def _options(arguments):
+    parser = argparse.ArgumentParser(
+        prog="python -m apt_jax.data.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("a", metavar="A")
+    parser.add_argument("b", metavar="B")
+    parser.add_argument("--root_a", help="the images of the split file A")
+    parser.add_argument("--root_b", help="the images of the split file B")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
