@@ -86,6 +86,7 @@ RULES = {
     ),
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
+    "data.group": (bool, "'auto', 'none' or, of a table, a column"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
     "data.classes": (
         lambda x: x in ("all", "base", "new"),

@@ -79,9 +79,7 @@ def judged(
     dataset = tried(lambda: loaded(on_error))
     if dataset is None and on_error == "stop":
         told = len(notes)
-        dataset = tried(
-            lambda: loaded("skip")
-        )  # so that the other checks are tried too
+        dataset = tried(lambda: loaded("skip"))  # for the other checks
         del notes[told:]
     if faults:
         tried(lambda: refuse_or_note(faults, on_error))

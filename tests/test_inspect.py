@@ -268,6 +268,9 @@ def test_many_classes_are_pages_and_what_is_not_drawn_is_said(
     _, report = look(tmp_path / "owls", f"--out={tmp_path}/s.png")
     assert report["sheets"] == [f"{tmp_path}/s.png", f"{tmp_path}/s-2.png"]
     assert report["classes_not_drawn"] == 2
+    for path in report["sheets"]:
+        with Image.open(path) as page:
+            assert page.height == contact_sheet.height_of(3)
 
 
 def test_copies_have_a_frame_on_the_sheet_and_files_that_are_none_a_grey_tile():

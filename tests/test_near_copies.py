@@ -349,16 +349,16 @@ def test_the_first_ten_pairs_are_named_and_the_others_counted(tmp_path, capsys):
 def test_wider_groups_change_nothing_in_chance():
     found = {"a": [f"a{n}" for n in range(20)], "b": [f"b{n}" for n in range(20)]}
     keys = {path: path for paths in found.values() for path in paths}
-    wider = keys | {"a3": "a7"}
-    plain, grouped = (
-        divide(found, ("a", "b"), keys, 5, more) for more in (None, wider)
-    )
-    side = {item.path: split for split, items in grouped.items() for item in items}
-    assert side["a3"] == side["a7"]
-    for split in plain:
-        assert [i for i in plain[split] if i.label] == [
-            i for i in grouped[split] if i.label
+    for seed in range(20):
+        plain = divide(found, ("a", "b"), keys, seed)
+        grouped = divide(found, ("a", "b"), keys, seed, keys | {"a3": "a7"})
+        side = {item.path: split for split, items in grouped.items() for item in items}
+        assert side["a3"] == side["a7"]
+        of_b = [
+            [item for items in splits.values() for item in items if item.label == 1]
+            for splits in (plain, grouped)
         ]
+        assert of_b[0] == of_b[1]
 
 
 def test_looks_are_remembered_and_a_scan_decodes_nothing_again(

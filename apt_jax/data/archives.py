@@ -33,7 +33,9 @@ BROKEN = (
     zlib.error,
     EOFError,
     NotImplementedError,  # a compression that zipfile does not know
-    RuntimeError,  # an encrypted zip
+    RuntimeError,  # an encrypted zip; links in a circle
+    KeyError,  # a link to a member that is not there
+    ValueError,  # a name or a number that cannot be one
 )
 
 

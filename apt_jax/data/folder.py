@@ -22,7 +22,7 @@ from typing import NamedTuple
 from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.division import divide
-from apt_jax.data.groups import groups_of, nearer
+from apt_jax.data.groups import groups_of, partners
 from apt_jax.data.listing import listed
 from apt_jax.data.looks import look_at
 from apt_jax.data.naming import FILE as NAMES
@@ -76,9 +76,11 @@ def load(config, seed: int, look_at=look_at) -> Dataset:
     found = find(root)
     for line in found.unread:
         note(line)
-    looks = {}
-    if config.group == "auto":
-        looks, _ = look_at(reader(root), found.items)
+
+    def looks():  # only when what costs nothing has been checked
+        grouped = config.group == "auto"
+        return look_at(reader(root), found.items)[0] if grouped else {}
+
     split = _drawn if "" in found.paths else _given
     name = config.name or root.resolve().name
     return Dataset(
@@ -120,7 +122,7 @@ def _given(root, found, looks, seed, on_error):
     del seed  # nothing is left to chance
     splits = {split: [] for split in SPLITS} | found.splits
     kept = _apart(root, splits, on_error)
-    _tell_of_near_copies(kept, looks)
+    _tell_of_near_copies(kept, looks())
     return kept
 
 
@@ -151,7 +153,7 @@ def _tell_of_near_copies(splits, looks):
     placed = [(item, ranks[split]) for split in splits for item in splits[split]]
     sides = {item.path: rank for item, rank in placed}
     labels = {item.path: item.label for item, _ in placed}
-    if alike := nearer(sides, labels, looks):
+    if alike := partners(sides, labels, looks):
         pairs = listed(f"{path} ~ {other}" for path, other in alike.items())
         note(
             f"{len(alike)} images of train or val are near copies, or of one burst, with "
@@ -175,7 +177,7 @@ def _drawn(root, found, looks, seed, on_error):
         name: [path for path in paths if path not in contradictions]
         for name, paths in by_class.items()
     }
-    groups = groups_of(alone, keys, looks)
+    groups = groups_of(alone, keys, looks())
     _tell_of_groups(alone, keys, groups)
     return divide(alone, found.classes, keys, seed, groups)
 

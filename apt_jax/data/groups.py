@@ -46,7 +46,7 @@ def linked(looks: Iterable[Look | None]) -> np.ndarray:
     return connected(len(looks), itertools.chain(near, [bursts]))
 
 
-def nearer(
+def partners(
     sides: dict[str, int], labels: dict[str, int], looks: dict[str, Look]
 ) -> dict[str, str]:
     """For each path that has one, a path it belongs with on a side of a lower number.

@@ -251,14 +251,14 @@ def sheet_rows(rows, found, unreadable, marked, read):
     from concurrent.futures import ThreadPoolExecutor
 
     from apt_jax.data.dataset import Item
-    from apt_jax.data.images import decode
+    from apt_jax.data.looks import small
     from apt_jax.progress import progress
     from apt_jax.report.contact_sheet import COLUMNS, Row, Tile, face
 
     def tile(path):
         if path in unreadable:
             return Tile(None)
-        return Tile(face(decode(read(Item(path, 0)))), path in marked)
+        return Tile(face(small(read(Item(path, 0)))), path in marked)
 
     workers = min(os.cpu_count() or 1, 8)
     with (

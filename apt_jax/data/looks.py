@@ -81,13 +81,17 @@ def look(data: bytes, sha256: str) -> Look:
         raise
 
 
+def small(data: bytes) -> Image.Image:
+    """The picture in a file that can be read, in no more detail than a look needs."""
+    with _quiet, Image.open(io.BytesIO(data)) as file:
+        return _reduced(file)
+
+
 def _look(file, sha256):
     width, height, mode = *file.size, file.mode
     if width * height > MAX_PIXELS:
         raise ImageError("too large")
-    if file.format in ("JPEG", "MPO"):
-        file.draft(mode, (ENOUGH, ENOUGH))
-    picture, exif = to_rgb(file), _exif(file)
+    picture, exif = _reduced(file), _exif(file)
     orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
     if orientation in ON_THE_SIDE:
         width, height = height, width
@@ -101,6 +105,12 @@ def _look(file, sha256):
         hash=hash_of(picture),
         shot=shot_of(exif),
     )
+
+
+def _reduced(file):
+    if file.format in ("JPEG", "MPO"):
+        file.draft(file.mode, (ENOUGH, ENOUGH))
+    return to_rgb(file)
 
 
 def _exif(file):

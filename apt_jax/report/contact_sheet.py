@@ -65,11 +65,16 @@ def face(picture: Image.Image) -> Image.Image:
     return ImageOps.fit(picture, (TILE, TILE), Image.Resampling.LANCZOS)
 
 
+def height_of(rows: int) -> int:
+    """Pixels of a page."""
+    return HEAD + rows * (TILE + GAP) + FOOT
+
+
 def page(title, subtitle, legend, rows) -> Image.Image:
     """One page."""
     pitch = TILE + GAP
     width = 2 * MARGIN + NAMES + COLUMNS * pitch - GAP
-    height = HEAD + len(rows) * pitch + FOOT
+    height = height_of(len(rows))
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((MARGIN, 22), _short(title, 60), INK, _font(22, bold=True))
