@@ -1,5 +1,10 @@
 r"""Any data set in CoOp's layout: a split file and a folder of images.
 
+    python train.py --config configs/coop.py --config.data.root=FOLDER
+
+FOLDER holds split_zhou_NAME.json and the images as CoOp lays them out. Elsewhere both are
+named:
+
     python train.py --config configs/coop.py --config.data.root=IMAGES \
         --config.data.split_file=split_zhou_Caltech101.json --config.data.name=caltech101
 

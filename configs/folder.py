@@ -1,10 +1,18 @@
-"""Your own photographs: a folder a class.
+"""Your own photographs: a folder, a table, or a set of the Hugging Face hub.
 
+    python -m apt_jax.data.inspect PHOTOS
     python train.py --config configs/folder.py --config.data.root=PHOTOS --workdir runs/mine
 
-PHOTOS holds train/CLASS/* and test/CLASS/* (and, if you have it, val/CLASS/*), or just
-CLASS/*, which is split by the seed. The folder's names are the class names CLIP reads:
-make them words. `--config.shots=0` uses all training images.
+PHOTOS is one of
+
+- a folder with train/CLASS/* and test/CLASS/* (and, if you have it, val/CLASS/*), or just
+  CLASS/*, which the seed divides;
+- a table that ends in .csv, .tsv or .parquet, with the columns path, label and, if you
+  have it, split;
+- hf:OWNER/NAME, or a folder that `datasets` saved (pip install -r requirements-hub.txt).
+
+Class names are what CLIP reads: make them words, or give them words and descriptions in a
+classes.yaml (docs/datasets.md). `--config.shots=0` uses all training images.
 """
 
 from apt_jax import config
