@@ -1,6 +1,7 @@
 """All that a run needs, found and checked before any work is done."""
 
 import dataclasses
+import functools
 import sys
 
 from apt_jax import data
@@ -10,6 +11,7 @@ from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.listing import listed
+from apt_jax.data.looks import look_at
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
@@ -42,7 +44,9 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     remembers what it read.
     """
     method = make(config.method.name, **hyper_parameters(config))
-    whole = data.load(config.data, seed=config.seed)
+    memory = known_good_file(config.features.cache_dir)
+    remembering = functools.partial(look_at, known_good_file=memory)
+    whole = data.load(config.data, seed=config.seed, look_at=remembering)
     dataset, _ = parts(whole, config.data.classes, method)
     notes = data.check(dataset, config.shots)
     if selects_on(config, method) != "none":
@@ -53,7 +57,7 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     whole, hashes = scan(
         whole,
         on_error=config.data.on_error,
-        known_good_file=known_good_file(config.features.cache_dir),
+        known_good_file=memory,
     )
     prepared = drawn(config, method, clip, whole, hashes)
     notes = data.check(prepared.dataset, config.shots)  # broken images may be gone

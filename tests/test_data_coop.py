@@ -83,14 +83,27 @@ def test_absent_images_are_dropped_on_request_unless_all_are(root, capsys):
     assert kept.val == ()
     assert "1 No such file or directory (a/2.png" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"6 of 6 listed images"):
-        coop(root.parent, on_error="skip")
+        coop(root.rename(root.parent / "pictures").parent, on_error="skip")
 
 
 def test_a_root_one_level_too_high_is_told_where_the_images_are(root):
     with pytest.raises(
-        UserError, match=r"first is in .*images: set --config\.data\.root"
+        UserError, match=r"first is in .*pictures: set --config\.data\.root"
     ):
-        coop(root.parent)
+        coop(root.rename(root.parent / "pictures").parent)
+
+
+def test_in_coops_own_layout_the_root_holds_images_and_split_file(root):
+    (root / "b/1.png").unlink()  # the first that is listed
+    split_file = write_split(root.parent / "split_zhou_OxfordPets.json", ROWS)
+    dataset = load("coop", root.parent, on_error="skip")
+    assert dataset.name == "oxford_pets"
+    assert dataset.read(dataset.val[0]) == (root / "a/2.png").read_bytes()
+    write_split(root.parent / "split_mine.json", ROWS)
+    with pytest.raises(UserError, match=r"several \(split_mine\.json, split_zhou_"):
+        load("coop", root.parent)
+    named = load("coop", root.parent, split_file=split_file, on_error="skip")
+    assert named.splits == dataset.splits
 
 
 @pytest.mark.parametrize(
@@ -165,7 +178,9 @@ def test_a_file_that_is_no_split_file_is_refused(root, content, message):
 
 
 def test_a_missing_split_file_is_named(root):
-    with pytest.raises(UserError, match=r"split_file is empty; name a split_zhou"):
+    with pytest.raises(
+        UserError, match=r"is empty, and of split_\*\.json .* none; name"
+    ):
         load("coop", root)
     with pytest.raises(UserError, match=r"cannot read .*absent\.json: No such file"):
         load("coop", root, split_file="absent.json")

@@ -12,7 +12,7 @@ from apt_jax.report import figures, grid
 FIGURES = dict.fromkeys(grid.FIGURES, 0.1) | {"samples": None}
 
 
-def cell(method, seed, *rows, shots=4, classes="all"):
+def cell(method, seed, *rows, shots=4, classes="all", shifted=None):
     """A finished cell; `rows` are (name, accuracy, nll), zero-shot's first.
 
     A fourth entry says of which classes, if not of the cell's.
@@ -25,8 +25,9 @@ def cell(method, seed, *rows, shots=4, classes="all"):
         "evaluations": [
             FIGURES
             | {"name": name, "accuracy": accuracy, "nll": nll}
-            | {"classes": part[0] if part else classes}
-            for name, accuracy, nll, *part in rows
+            | {"classes": part[0] if part else classes, "split": split}
+            for split, of_split in {"test": rows, **(shifted or {})}.items()
+            for name, accuracy, nll, *part in of_split
         ],
         "protocol": {
             "backbone": {"name": "tiny", "dtype": "float32"},
@@ -183,6 +184,24 @@ def test_the_table_has_a_row_a_cell_and_evaluation_in_full_precision(tmp_path):
     assert len(rows) == 3 * (1 + 3 + 2)
     assert {row["accuracy"] for row in rows} >= {"0.61", "0.615", "0.7"}
     assert rows[0]["samples"] == ""
+
+
+def test_shifted_splits_have_a_table_of_their_own_and_are_in_no_other(tmp_path):
+    rows = [("zero_shot", 0.5, 1.0), ("deterministic", 0.8, 0.5)]
+    far = {"toys_v2": [("zero_shot", 0.4, 1.2), ("deterministic", 0.6, 0.9)]}
+    found = [cell("sure", seed, *rows, shifted=far) for seed in (1, 2)]
+    grid.write_report(tmp_path, found, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "sure", "### Shifted")[1:] == [
+        "4 shots",
+        "80.0 ± 0.0",
+        "60.0 ± 0.0",
+    ]
+    assert row_of(text, "zero_shot", "### Shifted")[3] == "40.0 ± 0.0"
+    assert row_of(text, "sure", "### Accuracy")[1] == "80.0 ± 0.0"
+    with open(tmp_path / "grid.csv", newline="") as file:
+        splits = [row["split"] for row in csv.DictReader(file)]
+    assert splits == ["test", "test", "toys_v2", "toys_v2"] * 2
 
 
 def test_zero_shot_is_there_for_comparison_if_it_is_no_cell(tmp_path):

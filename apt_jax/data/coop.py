@@ -11,6 +11,7 @@ sampler depends on it.
 """
 
 import json
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -29,6 +30,7 @@ FOLDERS = (
     "2750",
     "UCF-101-midframes",
 )
+PROBED = 20  # paths that are looked for, to find out where all of them start
 LAYOUT = (
     '{"train": [[path, label from 0, class name], ...], "val": [...], "test": [...]}'
 )
@@ -107,10 +109,12 @@ def _only_split_file(folder) -> Path:
 
 def _images(folder, rows) -> Path:
     """Where the listed paths start: the root, or one of the usual folders in it."""
-    first = next((path for of_split in rows.values() for path, *_ in of_split), "")
-    places = [folder, *(folder / name for name in FOLDERS)]
-    there = (place for place in places if (place / one_spelling(first)).is_file())
-    return next(there, folder)
+    paths = [one_spelling(path) for of_split in rows.values() for path, *_ in of_split]
+
+    def found(place):
+        return sum(os.path.isfile(place / path) for path in paths[:PROBED])
+
+    return max([folder, *(folder / name for name in FOLDERS)], key=found)
 
 
 def class_names(rows) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def decode(data: bytes) -> Image.Image:
     if not data:
         raise ImageError("empty file")
     try:
-        with _quiet:
+        with quiet:
             image = Image.open(io.BytesIO(data))
             _require_size(*image.size)
             return to_rgb(image)
@@ -118,4 +118,4 @@ class _Quiet:
                 self._filters.__exit__(*error)
 
 
-_quiet = _Quiet()
+quiet = _Quiet()

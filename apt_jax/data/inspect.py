@@ -131,7 +131,7 @@ def inspect(asked, settings) -> dict:
     layout = "drawn" if "" in found.paths else "given"
     looks, faults = look_at(reader(root), found.items, memory_of(settings, root))
     copies = survey.copies(found, looks)
-    if layout == "given":
+    if layout == "given" and settings.data.group == "auto":
         settings.data.group = "none"  # nothing is grouped, and what to say is below
     method = make(settings.method.name, **hyper_parameters(settings))
     clip, no_clip = backbone(settings)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from PIL import ExifTags, Image
 
 from apt_jax.data.bursts import Shot, shot_of
-from apt_jax.data.images import MAX_PIXELS, ImageError, _quiet, decode, to_rgb
+from apt_jax.data.images import MAX_PIXELS, ImageError, decode, quiet, to_rgb
 from apt_jax.data.near_copies import ENOUGH, hash_of
 from apt_jax.data.remembered import add_lines, read_lines
 from apt_jax.data.scan import examined
@@ -74,7 +74,7 @@ def look_at(
 def look(data: bytes, sha256: str) -> Look:
     """What the bytes of a file show; raises `ImageError` if that is no picture."""
     try:
-        with _quiet, Image.open(io.BytesIO(data)) as file:
+        with quiet, Image.open(io.BytesIO(data)) as file:
             return _look(file, sha256)
     except Exception:
         decode(data)  # has the words for what is wrong
@@ -83,7 +83,7 @@ def look(data: bytes, sha256: str) -> Look:
 
 def small(data: bytes) -> Image.Image:
     """The picture in a file that can be read, in no more detail than a look needs."""
-    with _quiet, Image.open(io.BytesIO(data)) as file:
+    with quiet, Image.open(io.BytesIO(data)) as file:
         return _reduced(file)
 
 
