@@ -14,6 +14,7 @@ from toy import draw, toy_folder
 
 from apt_jax import config, data, experiment
 from apt_jax.errors import UserError
+from apt_jax.grid import study, work
 from apt_jax.methods import make
 from apt_jax.methods.restricted import restricted
 
@@ -123,6 +124,34 @@ def test_a_run_is_judged_on_each_shifted_set_among_its_classes(finished):
         assert float(line["green"]) + float(line["blue"]) == pytest.approx(1)
     split = json.loads((finished / "split.json").read_text())
     assert [label for _, label, _ in split["imagenet_r"]] == [1, 2]
+
+
+STUDY = """
+from apt_jax.grid import study
+
+def get_config(arg=None):
+    c = study.default()
+    c.methods, c.datasets = ("tip_adapter",), ("imagenet",)
+    c.sets = {{"imagenet": {{"source": "imagenet", "root": "imagenet", "shifts": ("r",)}}}}
+    c.shots, c.seeds = (2,), (1,)
+    c.data.root, c.clip.checkpoint = {root!r}, {clip!r}
+    c.clip.dtype, c.features.cache_dir, c.augment.views = "float32", "", 2
+    return c
+"""
+
+
+def test_a_grid_judges_the_shifted_sets_as_a_run_does(finished, tmp_path):
+    file = tmp_path / "study.py"
+    text = STUDY.format(root=str(finished.parent), clip=str(toy_folder()))
+    file.write_text(text)
+    given, folder = study.read([f"--config={file}", f"--workdir={tmp_path / 'grid'}"])
+    work.run(given, folder)
+    with open(tmp_path / "grid/grid.csv", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    of_run = json.loads((finished / "results.json").read_text())["evaluations"]
+    assert [(row["split"], float(row["nll"])) for row in rows] == [
+        (row["split"], row["nll"]) for row in of_run
+    ]
 
 
 def test_judging_again_judges_the_shifted_sets_too(finished, capsys):
