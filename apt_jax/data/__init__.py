@@ -42,6 +42,9 @@ SOURCES = {
     "vtab": vtab.load,
 }
 
+# Sources that look at pictures before they divide them.
+LOOKING = ("folder", "table")
+
 # Sources that draw their pictures from the seed: a path is another picture at each.
 DRAWN = ("synthetic",)
 
@@ -83,7 +86,7 @@ def load(config, *, seed: int, look_at=None) -> Dataset:
         raise UserError(
             f"unknown data.source {source!r}; choose one of {sorted(SOURCES)}"
         )
-    given = {"look_at": look_at} if look_at and source == "folder" else {}
+    given = {"look_at": look_at} if look_at and source in LOOKING else {}
     dataset = SOURCES[source](config, seed, **given)
     return renamed(dataset, config.class_names, config.root)
 

@@ -14,15 +14,14 @@ Everything in a class folder that is not hidden counts as an image; `scan` says 
 none.
 """
 
-import collections
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import SPLITS, Dataset, Item
-from apt_jax.data.division import divide
-from apt_jax.data.groups import groups_of, partners
+from apt_jax.data.drawn import GROUPS, drawn, refuse_or_drop
+from apt_jax.data.groups import partners
 from apt_jax.data.listing import listed
 from apt_jax.data.looks import look_at
 from apt_jax.data.naming import FILE as NAMES
@@ -31,8 +30,6 @@ from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
-GROUPS = ("auto", "none")
-AS_THEY_COME = "--config.data.group=none"
 
 
 class Found(NamedTuple):
@@ -140,7 +137,7 @@ def _apart(root, splits, on_error):
         nearer |= {keys[item.path]: item.path for item in kept[split]}
     if copies:
         pairs = listed(f"{copy} = {original}" for copy, original in copies.items())
-        _refuse_or_drop(
+        refuse_or_drop(
             f"{len(copies)} images are byte-identical copies across splits ({pairs})",
             on_error,
         )
@@ -163,73 +160,9 @@ def _tell_of_near_copies(splits, looks):
 
 
 def _drawn(root, found, looks, seed, on_error):
-    """A seeded, stratified split of the layout with classes only."""
+    """The seeded split of the layout with classes only."""
     (by_class,) = found.paths.values()
-    keys = content_keys(root, [item.path for item in found.items])
-    contradictions = _contradictions(by_class, keys)
-    if contradictions:
-        _refuse_or_drop(
-            f"{len(contradictions)} images have byte-identical copies in another class "
-            f"({listed(contradictions)})",
-            on_error,
-        )
-    alone = {
-        name: [path for path in paths if path not in contradictions]
-        for name, paths in by_class.items()
-    }
-    groups = groups_of(alone, keys, looks())
-    _tell_of_groups(alone, keys, groups)
-    return divide(alone, found.classes, keys, seed, groups)
-
-
-def _tell_of_groups(by_class, keys, groups):
-    """Notes what stays together though the bytes differ.
-
-    Raises:
-        UserError: if a whole class would have to.
-    """
-    whole = [
-        name
-        for name, paths in by_class.items()
-        if len({groups[path] for path in paths}) == 1 < len({keys[p] for p in paths})
-    ]
-    if whole:
-        raise UserError(
-            f"all images of {listed(map(repr, whole))} are near copies or one burst and "
-            "stay on one side of the split, so that none is left to test or to train; add "
-            f"others, or divide them as they come with {AS_THEY_COME}"
-        )
-    sizes = collections.Counter(
-        group for _, group in {(keys[path], group) for path, group in groups.items()}
-    )
-    if together := [size for size in sizes.values() if size > 1]:
-        note(
-            f"{sum(together)} images are near copies or of one burst, {len(together)} "
-            "groups that stay on one side of the split each (python -m "
-            f"apt_jax.data.inspect names them; {AS_THEY_COME} divides them as they come)"
-        )
-
-
-def _contradictions(found, keys):
-    """Paths whose bytes occur under more than one class."""
-    classes = collections.defaultdict(set)
-    for name, paths in found.items():
-        for path in paths:
-            classes[keys[path]].add(name)
-    return [
-        path
-        for paths in found.values()
-        for path in paths
-        if len(classes[keys[path]]) > 1
-    ]
-
-
-def _refuse_or_drop(what, on_error):
-    if on_error == "stop":
-        raise UserError(
-            f"{what}; remove them, or drop them with --config.data.on_error=skip"
-        )
-    note(f"dropped: {what}")
+    return drawn(root, by_class, found.classes, looks, seed, on_error)
 
 
 def _paths_by_class(root: Path, split: str) -> tuple[dict[str, list[str]], list[str]]:

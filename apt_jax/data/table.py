@@ -4,19 +4,21 @@
 
 `path` is inside the table's folder and relative to it; `label` is the class name that CLIP
 reads (numbers keep their order; `data.class_names` names them); `split` is train, val or
-test. Without that column the seed divides, and images with equal values in the column
-that `data.group` names stay on one side. CSV is UTF-8, its fields apart by commas,
-semicolons or tabs. Rows keep their order, because the few-shot sampler depends on it.
+test. Without that column the seed divides: as of a folder, or so that images with equal
+values in the column that `data.group` names stay on one side. CSV is UTF-8, its fields
+apart by commas, semicolons or tabs. Rows keep their order, because the few-shot sampler
+depends on it.
 """
 
 import csv
 import io
 from pathlib import Path
 
-from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.division import divide
+from apt_jax.data.drawn import GROUPS, drawn
 from apt_jax.data.listing import listed
+from apt_jax.data.looks import look_at
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
@@ -35,31 +37,42 @@ SPELLINGS = {
 }
 
 
-def load(config, seed: int) -> Dataset:
-    """The photographs that the table `config.root` lists."""
+def load(config, seed: int, look_at=look_at) -> Dataset:
+    """The photographs that the table `config.root` lists.
+
+    Who has looked at them already gives a `look_at` that remembers.
+    """
     file = _file(config.root)
+    root = file.parent
     columns = _columns(file)
     _require(columns, file, config.group)
     paths = [path.replace("\\", "/") for path in columns["path"]]
-    require_images(file.parent, paths, config.on_error)
+    require_images(root, paths, config.on_error)
     classes = class_names(columns["label"])
     label_of = {name: label for label, name in enumerate(classes)}
     labels = [label_of[name] for name in columns["label"]]
     if "split" in columns:
         splits = _given(paths, labels, columns["split"], file)
     else:
-        groups = _groups(file.parent, paths, columns.get(config.group.casefold()))
         by_class = {name: [] for name in classes}
         for path, name in zip(paths, columns["label"], strict=True):
             by_class[name].append(path)
-        splits = divide(by_class, classes, groups, seed)
+        if config.group in GROUPS:
+            items = [Item(path, 0) for path in paths]
+            grouped = config.group == "auto"
+            looks = lambda: look_at(reader(root), items)[0] if grouped else {}  # noqa: E731
+            splits = drawn(root, by_class, classes, looks, seed, config.on_error)
+        else:
+            column = columns[config.group.casefold()]
+            groups = dict(zip(paths, column, strict=True))
+            splits = divide(by_class, classes, groups, seed)
     name = config.name or file.stem
     return Dataset(
         name=name,
         classes=classes,
         **splits,
         templates=templates_of(name, config.templates),
-        read=reader(file.parent),
+        read=reader(root),
     )
 
 
@@ -164,7 +177,7 @@ def _decoded(data, file):
 def _require(columns, file, group):
     """Refuses missing columns, and empty cells in those that are read."""
     wanted = ["path", "label"]
-    if group.casefold() not in ("auto", "none"):
+    if group not in GROUPS:
         wanted.append(group.casefold())
     if missing := [name for name in wanted if name not in columns]:
         raise UserError(
@@ -193,10 +206,3 @@ def _given(paths, labels, spelled, file):
     for path, label, split in zip(paths, labels, spelled, strict=True):
         splits[SPELLINGS[split.casefold()]].append(Item(path, label))
     return {split: tuple(items) for split, items in splits.items()}
-
-
-def _groups(root, paths, column):
-    """What each path must stay together with: equal values, or else equal bytes."""
-    if column is None:
-        return content_keys(root, paths)
-    return dict(zip(paths, column, strict=True))
