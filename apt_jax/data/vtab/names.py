@@ -1,6 +1,6 @@
 """Class names in the order of the labels, as CLIP shall read them.
 
-Those of FLOWERS, PETS and RESISC45 are the data sets' own, which TFDS lists in the same
+Those of PETS and RESISC45 are the data sets' own, which TFDS lists in the same
 order; EUROSAT gives CoOp's words for the names of its folders. Of tasks whose labels are
 numbers or steps the words are ours. DMLab does not say which label is which; the order is
 that of LAION's CLIP_benchmark.
@@ -107,24 +107,4 @@ island, lake, meadow, medium_residential, mobile_home_park, mountain, overpass,
 palace, parking_lot, railway, railway_station, rectangular_farmland, river,
 roundabout, runway, sea_ice, ship, snowberg, sparse_residential, stadium,
 storage_tank, tennis_court, terrace, thermal_power_station, wetland
-""")
-
-FLOWERS = _listed("""
-pink primrose, hard-leaved pocket orchid, canterbury bells, sweet pea, english
-marigold, tiger lily, moon orchid, bird of paradise, monkshood, globe thistle,
-snapdragon, colt's foot, king protea, spear thistle, yellow iris, globe-flower, purple
-coneflower, peruvian lily, balloon flower, giant white arum lily, fire lily,
-pincushion flower, fritillary, red ginger, grape hyacinth, corn poppy, prince of wales
-feathers, stemless gentian, artichoke, sweet william, carnation, garden phlox, love in
-the mist, mexican aster, alpine sea holly, ruby-lipped cattleya, cape flower, great
-masterwort, siam tulip, lenten rose, barbeton daisy, daffodil, sword lily, poinsettia,
-bolero deep blue, wallflower, marigold, buttercup, oxeye daisy, common dandelion,
-petunia, wild pansy, primula, sunflower, pelargonium, bishop of llandaff, gaura,
-geranium, orange dahlia, pink-yellow dahlia?, cautleya spicata, japanese anemone,
-black-eyed susan, silverbush, californian poppy, osteospermum, spring crocus, bearded
-iris, windflower, tree poppy, gazania, azalea, water lily, rose, thorn apple, morning
-glory, passion flower, lotus, toad lily, anthurium, frangipani, clematis, hibiscus,
-columbine, desert-rose, tree mallow, magnolia, cyclamen, watercress, canna lily,
-hippeastrum, bee balm, ball moss, foxglove, bougainvillea, camellia, mallow, mexican
-petunia, bromelia, blanket flower, trumpet creeper, blackberry lily
 """)

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from apt_jax.data.originals import oxford_flowers102
 from apt_jax.data.vtab import (
     arrays,
     folders,
@@ -327,7 +328,7 @@ TASKS = {
             "sets": Download(f"{VGG}/flowers/102/setid.mat", marker="setid.mat"),
         },
         records=matlab.flowers,
-        names=names.FLOWERS,
+        names=oxford_flowers102.NAMES,
         **GIVEN,
         test_size=6_149,
         licence="research only",
