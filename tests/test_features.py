@@ -1,7 +1,6 @@
 """Frozen outputs: encoded once, kept under a key of all they depend on, never half."""
 
 import dataclasses
-import os
 
 import jax
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
-from apt_jax.features import cache
 from apt_jax.features import encode as encoding
 from apt_jax.features.encode import encode, features_of_crops
 from apt_jax.features.stored import image_of
@@ -117,29 +115,6 @@ def test_the_key_changes_with_everything_features_depend_on(dataset, clip, chang
     elif "items" in change:
         change = {"items": dataset.train[::-1]}
     assert key(**change) != base
-
-
-def test_an_interrupted_encoding_leaves_nothing_behind(dataset, clip, tmp_path):
-    def broken(item):
-        if item == dataset.train[-1]:
-            raise KeyboardInterrupt
-        return dataset.read(item)
-
-    stopped = dataclasses.replace(dataset, read=broken)
-    with pytest.raises(KeyboardInterrupt):
-        encoded(stopped, clip, cache_dir=str(tmp_path))
-    assert list((tmp_path / "features").iterdir()) == []
-    assert len(encoded(dataset, clip, cache_dir=str(tmp_path)).contents) > 0
-
-
-def test_whoever_finishes_second_keeps_the_first_set(tmp_path):
-    folder = tmp_path / "key"
-    with cache.writing(folder, {"x": ((2,), "float32")}) as mine:
-        mine["x"][:] = 1
-        with cache.writing(folder, {"x": ((2,), "float32")}) as theirs:
-            theirs["x"][:] = 2
-    assert sorted(os.listdir(tmp_path)) == ["key"]
-    np.testing.assert_array_equal(cache.load(folder)["x"], [2, 2])
 
 
 def test_a_view_depends_on_its_image_and_seed_and_not_on_the_set(dataset, clip):

@@ -1,13 +1,17 @@
 """Images through the frozen tower, once.
 
 Decoding runs in threads ahead of the tower; batches have one fixed size (the last is
-padded), so there is one compilation.
+padded), so there is one compilation. What is encoded goes to disk block by block
+(`features.blocks`), so a set may be larger than memory, a killed encoding goes on where it
+was, and processes that encode the same images share the work.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
+import errno
 import functools
+import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -18,6 +22,7 @@ import numpy as np
 from apt_jax.data.images import decode
 from apt_jax.errors import UserError
 from apt_jax.features import cache
+from apt_jax.features.blocks import Blocks, bytes_of, gigabytes
 from apt_jax.features.stored import KINDS
 from apt_jax.features.views import Views, content, make_views
 from apt_jax.files import digest
@@ -62,22 +67,35 @@ def encode(
         cache_dir: where features are kept; empty keeps them in memory only.
         what: how the progress bar calls them.
     """
-    shapes = _shapes(clip, inputs, (len(items), views.per_image))
-    start = time.monotonic()
-    batches = _encoded(dataset, items, hashes, clip, inputs, token_source, views, what)
+    n, start = len(items), time.monotonic()
+    shapes = _shapes(clip, inputs, (n, views.per_image))
+    encoded = functools.partial(
+        _encoded,
+        dataset,
+        items,
+        hashes,
+        clip,
+        inputs,
+        token_source,
+        views,
+        what,
+        shapes,
+    )
     folder = cache.location(cache_dir)
-    if folder is None:
-        arrays = {name: np.empty(*shape) for name, shape in shapes.items()}
-        _fill(arrays, batches)
-        return _features(arrays, time.monotonic() - start)
+    if folder is None or n == 0:
+        require_memory(bytes_of(shapes))
+        found = dict(encoded([(0, slice(0, n))], n)) if n else {}
+        empty = {name: np.empty(*shape) for name, shape in shapes.items() if n == 0}
+        return _features(found.get(0, empty), time.monotonic() - start)
     folder /= digest(_key(items, hashes, clip, inputs, token_source, views))
     arrays = cache.load(folder)
     if arrays is not None:
         return _features(arrays, 0.0)
     try:
-        with cache.writing(folder, shapes) as arrays:
-            _fill(arrays, batches)
-    except PermissionError as error:
+        _fill(folder, shapes, encoded)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+            raise
         raise UserError(
             f"cannot write the feature cache {folder.parent}: {error.strerror}; name "
             "another with --config.features.cache_dir=DIR, or none with an empty one"
@@ -141,20 +159,71 @@ def _forward(module, inputs, token_source, params, pixels, crops):
     return {"embedding": embedding, "patches": tokens[:, 1:].astype(np.float16)}
 
 
-def _encoded(dataset, items, hashes, clip, inputs, token_source, views, what):
-    """Yields (image, view, content, kept) for every view of every item."""
-    waiting = collections.deque()  # contents of crops that are on their way
+def _fill(folder, shapes, encoded):
+    """Fills the set of features at `folder`, beside others that do the same."""
+    try:
+        with Blocks(folder, shapes) as blocks:
+            if folder.is_dir():  # since it was looked for
+                blocks.discard()
+                return
+            while blocks.missing:
+                claims = ((block, blocks.rows(block)) for block in blocks.claims())
+                for block, arrays in encoded(claims, blocks.images_missing):
+                    blocks.write(block, arrays)
+                blocks.wait()
+            blocks.publish()
+    except FileNotFoundError:  # another gave the folder its name in between
+        if not folder.is_dir():
+            raise
+
+
+def _encoded(
+    dataset,
+    items,
+    hashes,
+    clip,
+    inputs,
+    token_source,
+    views,
+    what,
+    shapes,
+    claims: Iterable[tuple[int, slice]],
+    count: int,
+):
+    """Yields (block, its arrays) of every claim (block, rows of `items`), in order.
+
+    Decoding runs ahead, into the next block. `count` images are expected in all.
+    """
+    claimed = collections.deque()  # blocks on their way
+    contents = collections.deque()  # of crops on their way
+
+    def wanted():
+        for block, rows in claims:
+            claimed.append((block, rows.stop - rows.start))
+            yield from items[rows]
 
     def crops():
-        for index, of_item in enumerate(_decoded(dataset, items, hashes, views, clip)):
-            for view, crop in enumerate(of_item):
-                waiting.append((index, view, content(crop)))
+        for of_item in _decoded(dataset, wanted(), hashes, views, clip):
+            for crop in of_item:
+                contents.append(content(crop))
                 yield crop
 
-    with progress(len(items) * views.per_image, f"encoding {what}") as advance:
-        for kept in encode_crops(clip, crops(), inputs, token_source):
-            yield (*waiting.popleft(), kept)
-            advance()
+    kept = encode_crops(clip, crops(), inputs, token_source)
+    with progress(count * views.per_image, f"encoding {what}") as advance:
+        for first in kept:
+            block, images = claimed.popleft()
+            arrays = {
+                name: np.empty((images, *shape[1:]), kind)
+                for name, (shape, kind) in shapes.items()
+            }
+            rest = itertools.islice(kept, images * views.per_image - 1)
+            for place, one in enumerate(itertools.chain([first], rest)):
+                at = divmod(place, views.per_image)
+                arrays["contents"][at] = contents.popleft()
+                for name, array in one.items():
+                    arrays[name][at] = array
+                advance()
+            yield block, arrays
 
 
 def _decoded(dataset, items, hashes, views, clip):
@@ -175,11 +244,24 @@ def _decoded(dataset, items, hashes, views, clip):
             yield window.popleft().result()
 
 
-def _fill(arrays, batches):
-    for index, view, of_view, kept in batches:
-        arrays["contents"][index, view] = of_view
-        for name, array in kept.items():
-            arrays[name][index, view] = array
+def require_memory(needed: int):
+    """Refuses frozen outputs of `needed` bytes that this machine cannot hold in memory."""
+    available = available_memory()
+    if available is not None and needed > available:
+        raise UserError(
+            f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(available)} of "
+            "memory are free; keep them on disk with --config.features.cache_dir=DIR"
+        )
+
+
+def available_memory() -> int | None:
+    """Bytes of memory that a process may still take; None where that is not told."""
+    try:
+        with open("/proc/meminfo") as lines:
+            fields = dict(line.split(":") for line in lines)
+        return 1024 * int(fields["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def _features(arrays, seconds) -> Features:

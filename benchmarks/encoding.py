@@ -1,0 +1,140 @@
+"""How long the encoder waits for pictures, and how much memory encoding takes.
+
+    python -m benchmarks.encoding FOLDER [--backbone b16|tiny|CHECKPOINT] [--count 2000]
+    python -m benchmarks.encoding --made-up 200000 [--backbone tiny] [--views 1]
+
+The first reads `--count` photographs below FOLDER, decodes them on all cores ahead of the
+tower and keeps their embeddings on disk, as a run does; the waiting is the time in which
+the tower had no batch. Bar: under 5 % with a ViT-B/16 (random weights), one view and ten.
+The second does the same with small pictures that are made when they are read, as many as
+asked for: its figure is the peak of memory, which must not grow with their number.
+"""
+
+import argparse
+import io
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from apt_jax.clip.checkpoint import load
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.roots import reader
+from apt_jax.features import encode as encoding
+from apt_jax.features.views import Views
+from benchmarks.heading import heading
+from benchmarks.overhead import random_b16
+
+ENDINGS = (".jpg", ".jpeg", ".png")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", nargs="?")
+    parser.add_argument("--backbone", default="b16")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--made-up", type=int, default=0)
+    parser.add_argument(
+        "--views", type=int, default=0, help="random views; 0: the centre"
+    )
+    parser.add_argument("--inputs", default="embedding")
+    options = parser.parse_args()
+    if not options.folder and not options.made_up:
+        parser.error("name a FOLDER of photographs, or --made-up N")
+    print(heading(options))
+    clip = random_b16() if options.backbone == "b16" else load(options.backbone)
+    dataset = made_up(options.made_up) if options.made_up else photographs(options)
+    warm_up(dataset, clip, options)
+    before = peak_megabytes()
+    with tempfile.TemporaryDirectory() as cache:
+        seconds, waited, size = measure(dataset, clip, options, cache)
+    views = len(dataset.train) * max(1, options.views)
+    print(
+        f"{'views':>10} {'views/s':>10} {'waiting':>10} {'kept, MB':>10} {'peak, MB':>22}"
+    )
+    print(
+        f"{views:10,d} {views / seconds:10.1f} {100 * waited / seconds:9.2f}%"
+        f" {size / 1e6:10.1f} {f'{before:.0f} before, {peak_megabytes():.0f} after':>22}"
+    )
+
+
+def photographs(options) -> Dataset:
+    """Photographs below a folder, evenly from first to last."""
+    root = Path(options.folder)
+    paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in ENDINGS)
+    count = min(options.count, len(paths))
+    chosen = [paths[at * len(paths) // count] for at in range(count)]
+    items = tuple(Item(path.relative_to(root).as_posix(), 0) for path in chosen)
+    return Dataset("photographs", ("photograph",), items, (), (), (), reader(root))
+
+
+def made_up(count) -> Dataset:
+    """Small JPEG files of noise, each of its own, made when they are read."""
+
+    def read(item) -> bytes:
+        colours = np.random.default_rng(int(item.path)).integers(0, 256, (4, 4, 3))
+        image = Image.fromarray(colours.astype(np.uint8)).resize((48, 48))
+        file = io.BytesIO()
+        image.save(file, "jpeg")
+        return file.getvalue()
+
+    items = tuple(Item(str(number), 0) for number in range(count))
+    return Dataset("made up", ("noise",), items, (), (), (), read)
+
+
+def hashes_of(dataset):
+    return {item.path: f"{at:064x}" for at, item in enumerate(dataset.train)}
+
+
+def warm_up(dataset, clip, options):
+    """Compiles, outside the clock."""
+    some, hashes = dataset.train[:2], hashes_of(dataset)
+    encoding.encode(dataset, some, hashes, clip, inputs=options.inputs)
+
+
+def measure(dataset, clip, options, cache):
+    """(seconds, of them without a batch, bytes kept)."""
+    views, hashes = Views(options.views), hashes_of(dataset)
+    waited, encode_crops = 0.0, encoding.encode_crops
+
+    def timed(clip, crops, *rest):
+        def waiting():
+            nonlocal waited
+            crops_on = iter(crops)
+            while True:
+                start = time.perf_counter()
+                crop = next(crops_on, None)
+                waited += time.perf_counter() - start
+                if crop is None:
+                    return
+                yield crop
+
+        return encode_crops(clip, waiting(), *rest)
+
+    encoding.encode_crops = timed
+    start = time.perf_counter()
+    encoding.encode(
+        dataset,
+        dataset.train,
+        hashes,
+        clip,
+        inputs=options.inputs,
+        views=views,
+        cache_dir=cache,
+    )
+    seconds = time.perf_counter() - start
+    encoding.encode_crops = encode_crops
+    size = sum(file.stat().st_size for file in Path(cache).rglob("*.npy"))
+    return seconds, waited, size
+
+
+def peak_megabytes() -> float:
+    """The most memory that the process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
