@@ -67,6 +67,11 @@ def test_images_without_a_label_are_refused(tmp_path):
     root = saved(tmp_path / "owls", train=made(4), test=hidden)
     with pytest.raises(UserError, match=r"no class \(test/0000000, test/0000001\)"):
         check(load("folder", root), 1)
+    both = datasets.concatenate_datasets([made(6), hidden])
+    with pytest.raises(
+        UserError, match=r"2 images have no label \(train/0000006, train"
+    ):
+        load("folder", saved(tmp_path / "single", train=both))
 
 
 def test_one_of_several_columns_has_to_be_named(tmp_path):

@@ -13,6 +13,7 @@ from pathlib import Path
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.division import divide
 from apt_jax.data.given_splits import usual
+from apt_jax.data.listing import listed
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
@@ -114,6 +115,11 @@ def _splits(found, classes, read, seed):
             "validation): save it with these names"
         )
     (items,) = found.values()
+    if odd := [item.path for item in items if not 0 <= item.label < len(classes)]:
+        raise UserError(
+            f"{len(odd)} images have no label ({listed(odd)}); leave them out, or name "
+            "another column with --config.data.label"
+        )
     by_class = {name: [] for name in classes}
     for item in items:
         by_class[classes[item.label]].append(item.path)
