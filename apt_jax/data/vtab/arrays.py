@@ -13,9 +13,10 @@ import struct
 
 import numpy as np
 
+from apt_jax.data.originals.lists import lines
 from apt_jax.data.vtab.pickles import load_pickle
 from apt_jax.data.vtab.pixels import portable
-from apt_jax.data.vtab.stored import Records, broken, lines
+from apt_jax.data.vtab.stored import Records, broken
 
 SPLITS = ("train", "test")
 CIFAR_RECORD = 2 + 3 * 32 * 32  # bytes

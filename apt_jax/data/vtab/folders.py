@@ -16,9 +16,10 @@ import os
 
 import numpy as np
 
+from apt_jax.data.originals.lists import lines
 from apt_jax.data.roots import entries
 from apt_jax.data.vtab.package import package_file
-from apt_jax.data.vtab.stored import Records, broken, files, lines
+from apt_jax.data.vtab.stored import Records, broken, files
 from apt_jax.errors import UserError
 
 CALTECH_SEED, CALTECH_TRAIN = 1234, 30  # of the draw, and images of a class drawn

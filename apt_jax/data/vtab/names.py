@@ -8,8 +8,8 @@ that of LAION's CLIP_benchmark.
 
 from collections.abc import Callable
 
+from apt_jax.data.originals.lists import lines
 from apt_jax.data.vtab.package import package_file
-from apt_jax.data.vtab.stored import lines
 
 
 def listed_in(path: str) -> Callable[[dict], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from apt_jax.data.vtab.stored import lines
+from apt_jax.data.originals.lists import lines
 from apt_jax.errors import UserError
 
 

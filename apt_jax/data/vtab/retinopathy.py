@@ -24,8 +24,9 @@ import numpy as np
 from PIL import Image
 
 from apt_jax.data.images import ImageError, decode
+from apt_jax.data.originals.lists import lines
 from apt_jax.data.roots import require_images
-from apt_jax.data.vtab.stored import Records, broken, lines
+from apt_jax.data.vtab.stored import Records, broken
 from apt_jax.files import write_bytes
 
 RADIUS = 300

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from apt_jax.data.originals.lists import lines
 from apt_jax.data.vtab.drives import split_by_drive
-from apt_jax.data.vtab.stored import Records, broken, files, lines
+from apt_jax.data.vtab.stored import Records, broken, files
 from apt_jax.progress import progress
 
 CLEVR_NAMES = {"train": "train", "validation": "val"}

@@ -31,19 +31,6 @@ def files(folder: Path, paths: Sequence[str]) -> Callable[[Sequence[int], str], 
     return open_files
 
 
-def lines(path: Path) -> list[str]:
-    """The lines of a text file that came with the images, without empty ones.
-
-    Raises:
-        UserError: if it cannot be read.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise broken(path, getattr(error, "strerror", None) or "no UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
 def broken(path: Path, reason) -> UserError:
     """The error for a file whose content is not as published."""
     reason = " ".join(str(reason).split()) or type(reason).__name__
