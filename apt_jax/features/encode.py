@@ -69,18 +69,14 @@ def encode(
     """
     n, start = len(items), time.monotonic()
     shapes = _shapes(clip, inputs, (n, views.per_image))
-    encoded = functools.partial(
-        _encoded,
-        dataset,
-        items,
-        hashes,
-        clip,
-        inputs,
-        token_source,
-        views,
-        what,
-        shapes,
-    )
+
+    def views_of(chosen):
+        return _decoded(dataset, chosen, hashes, views, clip)
+
+    def kept_of(crops):
+        return encode_crops(clip, crops, inputs, token_source)
+
+    encoded = functools.partial(_encoded, items, views_of, kept_of, shapes, what)
     folder = cache.location(cache_dir)
     if folder is None or n == 0:
         require_memory(bytes_of(shapes))
@@ -177,25 +173,15 @@ def _fill(folder, shapes, encoded):
             raise
 
 
-def _encoded(
-    dataset,
-    items,
-    hashes,
-    clip,
-    inputs,
-    token_source,
-    views,
-    what,
-    shapes,
-    claims: Iterable[tuple[int, slice]],
-    count: int,
-):
+def _encoded(items, views_of, kept_of, shapes, what, claims, count: int):
     """Yields (block, its arrays) of every claim (block, rows of `items`), in order.
 
-    Decoding runs ahead, into the next block. `count` images are expected in all.
+    `views_of` decodes items ahead, into the next block; `kept_of` is the tower. `count`
+    images are expected in all.
     """
     claimed = collections.deque()  # blocks on their way
     contents = collections.deque()  # of crops on their way
+    _, per_image, *_ = shapes["contents"][0]
 
     def wanted():
         for block, rows in claims:
@@ -203,22 +189,22 @@ def _encoded(
             yield from items[rows]
 
     def crops():
-        for of_item in _decoded(dataset, wanted(), hashes, views, clip):
+        for of_item in views_of(wanted()):
             for crop in of_item:
                 contents.append(content(crop))
                 yield crop
 
-    kept = encode_crops(clip, crops(), inputs, token_source)
-    with progress(count * views.per_image, f"encoding {what}") as advance:
+    kept = kept_of(crops())
+    with progress(count * per_image, f"encoding {what}") as advance:
         for first in kept:
             block, images = claimed.popleft()
             arrays = {
                 name: np.empty((images, *shape[1:]), kind)
                 for name, (shape, kind) in shapes.items()
             }
-            rest = itertools.islice(kept, images * views.per_image - 1)
+            rest = itertools.islice(kept, images * per_image - 1)
             for place, one in enumerate(itertools.chain([first], rest)):
-                at = divmod(place, views.per_image)
+                at = divmod(place, per_image)
                 arrays["contents"][at] = contents.popleft()
                 for name, array in one.items():
                     arrays[name][at] = array
