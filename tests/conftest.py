@@ -34,3 +34,11 @@ def shared():
             "NOT CHECKED: no ../shared beside the checkout (real data, tokenizer)"
         )
     return SHARED
+
+
+@pytest.fixture
+def small_archives(monkeypatch):
+    """Archives that a test makes are smaller than the published ones of their names."""
+    from apt_jax.data.published import downloads
+
+    monkeypatch.setattr(downloads, "known_files", lambda builder: {})

@@ -9,7 +9,6 @@ import vtab_archives
 from photos import write, write_split
 
 from apt_jax import config, data
-from apt_jax.data.vtab import downloads
 from apt_jax.errors import UserError
 from apt_jax.grid import study
 
@@ -40,6 +39,8 @@ FGVC = {
     "stanford_cars": originals.stanford_cars,
 }
 OWN = {"quickstart", "coop", "folder"}  # of no data set that others publish
+
+pytestmark = pytest.mark.usefixtures("small_archives")
 
 
 def loaded(name, root):
@@ -104,8 +105,7 @@ def test_imagenet_comes_with_its_four_shifts(tmp_path):
     ]
 
 
-def test_a_task_of_vtab_is_read_from_its_archives(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "published", lambda builder: {})
+def test_a_task_of_vtab_is_read_from_its_archives(tmp_path):
     vtab_archives.svhn(tmp_path)
     _, dataset = loaded("vtab.py:task=svhn", tmp_path)
     assert dataset.classes == tuple("0123456789")

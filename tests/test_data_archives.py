@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from apt_jax.data.archives import stem, unpack
+from apt_jax.data.published.archives import stem, unpack
 from apt_jax.errors import UserError
 
 FILES = {"a b/1.txt": b"one", "c/d/2.txt": b"two"}

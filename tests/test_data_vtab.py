@@ -22,10 +22,11 @@ from prepared import prepare
 
 from apt_jax import data
 from apt_jax.data import vtab
+from apt_jax.data.published import downloads
+from apt_jax.data.published.package import known_files
 from apt_jax.data.scan import scan
-from apt_jax.data.vtab import downloads, drives, folders, hdf5, retinopathy
+from apt_jax.data.vtab import drives, folders, hdf5, retinopathy
 from apt_jax.data.vtab.order import tfds_order
-from apt_jax.data.vtab.package import published
 from apt_jax.data.vtab.tasks import TASKS
 from apt_jax.errors import UserError
 
@@ -119,9 +120,8 @@ def lists(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch, lists):
+def small(monkeypatch, lists, small_archives):
     """Archives are smaller than published, and so are lists and what is read at once."""
-    monkeypatch.setattr(downloads, "published", lambda builder: {})
     monkeypatch.setattr(folders, "package_file", lambda path: lists.parent / path)
     monkeypatch.setattr(hdf5, "AT_LEAST", 50)
 
@@ -608,7 +608,7 @@ def test_a_rar_is_left_to_the_user(tmp_path):
 def test_a_download_of_another_size_than_published_is_refused(
     made, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(downloads, "published", published)
+    monkeypatch.setattr(downloads, "known_files", known_files)
     root = copied(made, "dtd", tmp_path)
     with pytest.raises(
         UserError, match=r"tar\.gz has \d+ bytes, published are 625239812; download it"
@@ -627,7 +627,7 @@ def test_archives_are_verified_by_hash(made, tmp_path, monkeypatch):
     file = root / "cifar-100-binary.tar.gz"
     content = file.read_bytes()
     known = (len(content), hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(downloads, "published", lambda builder: {file.name: known})
+    monkeypatch.setattr(downloads, "known_files", lambda builder: {file.name: known})
     python = "cifar-100-python.tar.gz"
     assert vtab.verify("cifar100", root) == {file.name: "ok", python: "not there"}
     file.write_bytes(content[:-1] + b"x")
@@ -641,9 +641,9 @@ def test_archives_are_verified_by_hash(made, tmp_path, monkeypatch):
 
 
 def test_sizes_come_from_the_lists_of_the_tfds_package():
-    assert published("dtd")["dtd-r1.0.1.tar.gz"][0] == 625239812
-    assert published("svhn_cropped")["test_32x32.mat"][1].startswith("cdce80df")
-    assert published("nothing") == {}
+    assert known_files("dtd")["dtd-r1.0.1.tar.gz"][0] == 625239812
+    assert known_files("svhn_cropped")["test_32x32.mat"][1].startswith("cdce80df")
+    assert known_files("nothing") == {}
     unknown = {"cifar-100-python.tar.gz", "101_ObjectCategories.tar.gz"}
     unknown |= {f"{name}.zip" for name in ("train", "test", "trainLabels.csv")}
     unknown |= {"NWPU-RESISC45.rar", "EuroSAT_RGB.zip", f"{hdf5.DSPRITES}.npz"}
@@ -651,7 +651,7 @@ def test_sizes_come_from_the_lists_of_the_tfds_package():
         wanted = {
             x.file for first in row.downloads.values() for x in downloads._all(first)
         }
-        assert wanted - published(row.builder).keys() <= unknown
+        assert wanted - known_files(row.builder).keys() <= unknown
 
 
 def test_a_broken_archive_is_refused_and_nothing_is_left(made, tmp_path):
@@ -898,8 +898,8 @@ def test_no_tensorflow_is_loaded(made):
     for name in ("dmlab", "dtd", "patch_camelyon"):
         root = str(made(TABLE[name].archive)[0])
         program += (
-            "from apt_jax.data.vtab import downloads\n"
-            "downloads.published = lambda builder: {}\n"
+            "from apt_jax.data.published import downloads\n"
+            "downloads.known_files = lambda builder: {}\n"
             f"load('vtab', {root!r}, name={name!r})\n"
         )
     program += "assert 'tensorflow' not in sys.modules"

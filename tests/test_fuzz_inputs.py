@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from photos import load, write
 
-from apt_jax.data.archives import unpack
 from apt_jax.data.check import check
 from apt_jax.data.naming import renamed
+from apt_jax.data.published.archives import unpack
 from apt_jax.errors import UserError
 
 FUZZ = settings(

@@ -9,7 +9,11 @@ from scipy import io
 
 from apt_jax.data.dataset import Item
 from apt_jax.data.originals.held_out import without_a_tenth
+from apt_jax.data.published import downloads
+from apt_jax.data.published.package import known_files
 from apt_jax.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("small_archives")
 
 
 def pack(folder, name, archive):
@@ -90,12 +94,12 @@ def test_flowers_have_their_small_training_and_large_test_split(tmp_path):
         "blackberry lily",
     )
     assert [(i.path, i.label) for i in dataset.test] == [
-        ("jpg/image_00007.jpg", 0),
-        ("jpg/image_00002.jpg", 0),
-        ("jpg/image_00004.jpg", 1),
-        ("jpg/image_00006.jpg", 101),
+        ("image_00007.jpg", 0),
+        ("image_00002.jpg", 0),
+        ("image_00004.jpg", 1),
+        ("image_00006.jpg", 101),
     ]
-    assert paths(dataset.val) == ["jpg/image_00005.jpg"]
+    assert paths(dataset.val) == ["image_00005.jpg"]
     io.savemat(tmp_path / "setid.mat", {"trnid": [[9]], "valid": [[5]], "tstid": [[7]]})
     with pytest.raises(UserError, match=r"images without a label \(9\)"):
         load("flowers102", tmp_path)
@@ -104,16 +108,28 @@ def test_flowers_have_their_small_training_and_large_test_split(tmp_path):
 @pytest.mark.parametrize(
     ("source", "named"),
     [
-        ("cub", "CUB_200_2011.tgz; get it from https://data.caltech.edu"),
-        ("nabirds", "nabirds.tar.gz; get it from https://dl.allaboutbirds.org"),
-        ("stanford_dogs", "images.tar or lists.tar; get them from http://vision"),
-        ("stanford_cars", "cars_train.tgz or cars_test.tgz or car_devkit.tgz"),
-        ("flowers102", "102flowers.tgz; get it from https://www.robots.ox.ac.uk"),
+        ("cub", r"CUB-200-2011 is read from: CUB_200_2011\.tgz \(https://data\.calt"),
+        ("nabirds", r"nabirds\.tar\.gz \(https://dl\.allaboutbirds\S+; a form asks"),
+        ("stanford_dogs", r"images\.tar \(http://vision\S+\), lists\.tar \("),
+        (
+            "stanford_cars",
+            r"cars_train\.tgz \(.* cars_test_annos_withlabels\.mat \(.*gone",
+        ),
+        ("flowers102", r"102flowers\.tgz \(https://www\.robots\.ox\.ac\.uk"),
+        ("aircraft", r"fgvc-aircraft-2013b\.tar\.gz \(https://www\.robots"),
     ],
 )
 def test_what_is_missing_is_named_with_its_source(tmp_path, source, named):
-    with pytest.raises(UserError, match=f"holds no .*{named}"):
+    with pytest.raises(UserError, match=rf"lacks what .*{named}.*; download it there"):
         load(source, tmp_path)
+
+
+def test_an_archive_that_is_not_whole_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "known_files", known_files)
+    originals.cub(tmp_path)
+    pack(tmp_path, "CUB_200_2011", "CUB_200_2011.tgz")
+    with pytest.raises(UserError, match=r"bytes, published are 1150585339; download"):
+        load("cub", tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -63,14 +63,6 @@ def test_families_and_manufacturers_are_other_labels_of_the_same_images(archive)
         load("aircraft", archive, labels="maker")
 
 
-def test_another_folder_is_told_what_was_looked_for(tmp_path):
-    with pytest.raises(
-        UserError,
-        match=r"holds no variants\.txt .*fgvc-aircraft-2013b\.tar\.gz; get it",
-    ):
-        load("aircraft", tmp_path)
-
-
 def test_a_missing_list_is_named(archive):
     (archive / "data/images_variant_val.txt").unlink()
     with pytest.raises(UserError, match=r"images_variant_val\.txt \(No such file"):

@@ -1,5 +1,6 @@
 """Preparing TFDS data: our builders without TensorFlow, theirs in a process apart."""
 
+import dataclasses
 import hashlib
 import sys
 import tarfile
@@ -8,7 +9,7 @@ import pytest
 from photos import load, png, write
 
 from apt_jax.data import builders, prepare
-from apt_jax.data.originals import fgvc_aircraft
+from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
 from apt_jax.data.tfds import verify
 from apt_jax.errors import UserError
 
@@ -31,10 +32,11 @@ def published(tmp_path, monkeypatch):
         "manufacturers.txt": b"Boeing\nMD",
     }
     write(folder / "data", lists | {f"images/{n:07d}.jpg": n for n in range(10)})
-    archive = tmp_path / "web" / fgvc_aircraft.ARCHIVE
+    archive = tmp_path / "web" / ARCHIVE.file
     with tarfile.open(archive, "w:gz") as file:
         file.add(folder, folder.name)
-    monkeypatch.setattr(fgvc_aircraft, "URL", archive.as_uri())
+    here = dataclasses.replace(ARCHIVE, url=archive.as_uri())
+    monkeypatch.setattr(builders, "ARCHIVE", here)
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
     monkeypatch.setattr(builders.FgvcAircraft, "MD5", md5)
     return tmp_path / "tfds"

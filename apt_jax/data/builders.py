@@ -13,11 +13,12 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from apt_jax.data.dataset import Dataset
-from apt_jax.data.download import fetch
 from apt_jax.data.originals import birds, fgvc_aircraft
+from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
+from apt_jax.data.published.fetch import fetch
 from apt_jax.errors import UserError
 
-FORM = "https://dl.allaboutbirds.org/nabirds"
+FORM = birds.NABIRDS.url
 
 
 class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -78,7 +79,7 @@ class FgvcAircraft(_Original):
 
     def _read(self, dl_manager):
         folder = Path(dl_manager.download_dir)
-        fetch(fgvc_aircraft.URL, folder / fgvc_aircraft.ARCHIVE, md5=self.MD5)
+        fetch(ARCHIVE.url, folder / ARCHIVE.file, md5=self.MD5)
         return fgvc_aircraft.load(_at(folder, labels=self.builder_config.name), 0)
 
 

@@ -17,8 +17,8 @@ import re
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.originals.held_out import without_a_tenth
-from apt_jax.data.originals.lists import table
-from apt_jax.data.originals.place import opened
+from apt_jax.data.published.downloads import Download, places
+from apt_jax.data.published.lists import table
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
@@ -29,32 +29,32 @@ LISTS = (
     "image_class_labels.txt",
     "train_test_split.txt",
 )
+CUB = Download(
+    "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz?download=1",
+    marker=LISTS[-1],
+    top="CUB_200_2011",
+)
+NABIRDS = Download(
+    "https://dl.allaboutbirds.org/nabirds",
+    marker=LISTS[-1],
+    top="nabirds",
+    name="nabirds.tar.gz",
+    advice="a form asks for a name first",
+)
 
 
 def cub(config, seed: int) -> Dataset:
     """CUB-200-2011 below `config.root`."""
     del seed  # the split is the official one
-    folder = opened(
-        config.root,
-        LISTS[-1],
-        ("CUB_200_2011",),
-        ("CUB_200_2011.tgz",),
-        "https://data.caltech.edu/records/65de6-vp158",
-    )
-    return _read(folder, config, "cub")
+    found = places(config.root, "CUB-200-2011", {"all": CUB}, "caltech_birds2011")
+    return _read(found["all"], config, "cub")
 
 
 def nabirds(config, seed: int) -> Dataset:
     """NABirds below `config.root`."""
     del seed
-    folder = opened(
-        config.root,
-        LISTS[-1],
-        ("nabirds",),
-        ("nabirds.tar.gz",),
-        "https://dl.allaboutbirds.org/nabirds (a form asks for a name first)",
-    )
-    return _read(folder, config, "nabirds")
+    found = places(config.root, "NABirds", {"all": NABIRDS})
+    return _read(found["all"], config, "nabirds")
 
 
 def _read(folder, config, name):

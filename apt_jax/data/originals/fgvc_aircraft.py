@@ -10,17 +10,20 @@ photographer's name; it stays, as in the code that published numbers come from.
 
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.originals.lists import lines
-from apt_jax.data.originals.place import opened
+from apt_jax.data.published.downloads import Download, places
+from apt_jax.data.published.lists import lines
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 DEFAULTS = {"labels": "variant"}  # or "family", "manufacturer"
 NAME = "fgvc_aircraft"
-ARCHIVE = "fgvc-aircraft-2013b.tar.gz"
-URL = f"https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/{ARCHIVE}"
-PLACES = ("data", "fgvc-aircraft-2013b/data", "fgvc-aircraft-2013b")
+ARCHIVE = Download(
+    "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/"
+    "fgvc-aircraft-2013b.tar.gz",
+    marker="variants.txt",
+    top="fgvc-aircraft-2013b/data",
+)
 LISTS = {
     "variant": "variants.txt",
     "family": "families.txt",
@@ -34,7 +37,7 @@ def load(config, seed: int) -> Dataset:
     kind = config.get("labels") or "variant"
     if kind not in LISTS:
         raise UserError(f"data.labels is {kind!r}; choose one of {', '.join(LISTS)}")
-    root = opened(config.root, LISTS[kind], PLACES, (ARCHIVE,), URL)
+    root = places(config.root, "FGVC-Aircraft", {"all": ARCHIVE})["all"]
     classes = tuple(lines(root / LISTS[kind]))
     labels = {name: label for label, name in enumerate(classes)}
     splits = {

@@ -21,7 +21,7 @@ import os
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.originals.lists import table
+from apt_jax.data.published.lists import table
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError

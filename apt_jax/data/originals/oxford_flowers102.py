@@ -3,38 +3,36 @@
 Nilsback & Zisserman 2008. `jpg/image_00001.jpg` ...; imagelabels.mat holds `labels` from 1
 in image order, setid.mat the numbers of the images of train (`trnid`, 1,020),
 validation (`valid`, 1,020) and test (`tstid`, 6,149). The files name no class; NAMES are
-those of the authors' page, in the order of the labels. CoOp's few-shot split is another:
-source `coop`.
+those of the authors' page, in the order of the labels. An item's path is the file's name,
+as in CoOp's split, which is another: source `coop`.
 """
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.originals.matlab import variables
-from apt_jax.data.originals.place import opened
+from apt_jax.data.published.downloads import Download, places
+from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
-SOURCE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
+SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
+DOWNLOADS = {
+    "images": Download(f"{SITE}/102flowers.tgz", marker="image_*.jpg", top="jpg"),
+    "labels": Download(f"{SITE}/imagelabels.mat", marker="imagelabels.mat"),
+    "sets": Download(f"{SITE}/setid.mat", marker="setid.mat"),
+}
 IDS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
 def load(config, seed: int) -> Dataset:
     """Oxford Flowers below `config.root`: 102flowers.tgz and the .mat files."""
     del seed  # the split is the official one
-    archives = ("102flowers.tgz",)
-    images = opened(config.root, "jpg", ("102flowers",), archives, SOURCE)
-    lists = opened(config.root, "setid.mat", (), ("setid.mat",), SOURCE)
-    (labels,) = variables(lists / "imagelabels.mat", "labels")
-    splits = {
-        split: tuple(
-            Item(f"jpg/image_{number:05d}.jpg", int(labels[number - 1]) - 1)
-            for number in _numbers(lists / "setid.mat", name, len(labels))
-        )
-        for split, name in IDS.items()
-    }
+    found = places(config.root, "Oxford Flowers", DOWNLOADS, "oxford_flowers102")
+    splits = official(found)
     require_images(
-        images, [i.path for of in splits.values() for i in of], config.on_error
+        found["images"],
+        [item.path for items in splits.values() for item in items],
+        config.on_error,
     )
     name = config.name or "oxford_flowers"
     return Dataset(
@@ -42,8 +40,20 @@ def load(config, seed: int) -> Dataset:
         classes=NAMES,
         **splits,
         templates=templates_of(name, config.templates),
-        read=reader(images),
+        read=reader(found["images"]),
     )
+
+
+def official(found) -> dict[str, tuple[Item, ...]]:
+    """The splits, as the lists in the folders of `DOWNLOADS` give them."""
+    (labels,) = variables(found["labels"] / "imagelabels.mat", "labels")
+    return {
+        split: tuple(
+            Item(f"image_{number:05d}.jpg", int(labels[number - 1]) - 1)
+            for number in _numbers(found["sets"] / "setid.mat", name, len(labels))
+        )
+        for split, name in IDS.items()
+    }
 
 
 def _numbers(file, name, count):

@@ -12,39 +12,47 @@ the .mat files in devkit/ or beside it. CoOp's few-shot split is another: source
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.originals.held_out import without_a_tenth
-from apt_jax.data.originals.matlab import variables
-from apt_jax.data.originals.place import opened
+from apt_jax.data.published.downloads import Download, places
+from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 
-SOURCE = "a copy of the data set (the authors' site is gone)"
+SITE = "http://ai.stanford.edu/~jkrause/car196"
+GONE = "gone; find a copy"
+DOWNLOADS = {
+    "train": Download(f"{SITE}/cars_train.tgz", marker="cars_train/", advice=GONE),
+    "test": Download(f"{SITE}/cars_test.tgz", marker="cars_test/", advice=GONE),
+    "kit": Download(
+        f"{SITE}/car_devkit.tgz", marker="cars_meta.mat", top="devkit", advice=GONE
+    ),
+    "test labels": Download(
+        f"{SITE}/cars_test_annos_withlabels.mat",
+        marker="cars_test_annos_withlabels.mat",
+        top="devkit",
+        advice=GONE,
+    ),
+}
 ANNOTATIONS = {
-    "train": "cars_train_annos.mat",
-    "test": "cars_test_annos_withlabels.mat",
+    "train": ("kit", "cars_train_annos.mat"),
+    "test": ("test labels", "cars_test_annos_withlabels.mat"),
 }
 
 
 def load(config, seed: int) -> Dataset:
     """Stanford Cars below `config.root`, archives unpacked or not."""
     del seed  # the split is the official one
-    archives = ("cars_train.tgz", "cars_test.tgz", "car_devkit.tgz")
-
-    def file(mark, *places):
-        return opened(config.root, mark, places, archives, SOURCE) / mark
-
-    kits = ("devkit", "car_devkit/devkit")
-    (names,) = variables(file("cars_meta.mat", *kits), "class_names")
-    folders = {side: file(f"cars_{side}", f"cars_{side}") for side in ANNOTATIONS}
+    found = places(config.root, "Stanford Cars", DOWNLOADS, "cars196")
+    (names,) = variables(found["kit"] / "cars_meta.mat", "class_names")
     items = {}
-    for side, name in ANNOTATIONS.items():
-        (rows,) = variables(file(name, *kits), "annotations")
+    for side, (place, file) in ANNOTATIONS.items():
+        (rows,) = variables(found[place] / file, "annotations")
         items[side] = tuple(
             Item(f"cars_{side}/{row['fname']}", int(row["class"]) - 1) for row in rows
         )
         require_images(
-            folders[side].parent, [item.path for item in items[side]], config.on_error
+            found[side], [item.path for item in items[side]], config.on_error
         )
-    readers = {side: reader(folder.parent) for side, folder in folders.items()}
+    readers = {side: reader(found[side]) for side in ANNOTATIONS}
     name = config.name or "stanford_cars"
     return Dataset(
         name=name,

@@ -10,23 +10,28 @@ import re
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.originals.held_out import without_a_tenth
-from apt_jax.data.originals.matlab import variables
-from apt_jax.data.originals.place import opened
+from apt_jax.data.published.downloads import Download, places
+from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 
-SOURCE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
+SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
+DOWNLOADS = {
+    "images": Download(f"{SITE}/images.tar", marker="Images/"),
+    "lists": Download(f"{SITE}/lists.tar", marker="train_list.mat"),
+}
 
 
 def load(config, seed: int) -> Dataset:
     """Stanford Dogs below `config.root`: images.tar and lists.tar, unpacked or not."""
     del seed  # the split is the official one
-    archives = ("images.tar", "lists.tar")
-    lists = opened(config.root, "train_list.mat", ("lists",), archives, SOURCE)
-    images = opened(config.root, "Images", ("images",), archives, SOURCE)
+    found = places(config.root, "Stanford Dogs", DOWNLOADS, "stanford_dogs")
+    images = found["images"]
     names, items = {}, {}
     for side in ("train", "test"):
-        files, labels = variables(lists / f"{side}_list.mat", "file_list", "labels")
+        files, labels = variables(
+            found["lists"] / f"{side}_list.mat", "file_list", "labels"
+        )
         rows = list(zip(map(str, files), labels.astype(int) - 1, strict=True))
         names |= {label: path.partition("/")[0] for path, label in rows}
         items[side] = tuple(Item(f"Images/{path}", int(label)) for path, label in rows)

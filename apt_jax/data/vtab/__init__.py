@@ -13,9 +13,9 @@ from pathlib import Path
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.roots import note, require_folder
+from apt_jax.data.published import downloads
+from apt_jax.data.roots import note
 from apt_jax.data.templates import templates_of
-from apt_jax.data.vtab import downloads
 from apt_jax.data.vtab.order import tfds_order
 from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.errors import UserError
@@ -27,8 +27,7 @@ def load(config, seed: int) -> Dataset:
     """The task `config.name`, from its archives in `config.root`."""
     del seed  # the images are given
     task = task_of(config.name)
-    root = require_folder(config.root, f"the archives of {config.name}")
-    places = downloads.places(root, config.name, task.builder, task.downloads)
+    places = downloads.places(config.root, config.name, task.downloads, task.builder)
     names = task.names(places) if callable(task.names) else task.names
     records = task.records(places)
     chosen = _chosen(task, records)
@@ -64,7 +63,7 @@ def check_sizes(name: str, dataset: Dataset) -> list[str]:
 def verify(name: str, root: str) -> dict[str, str]:
     """How each archive of a task that lies in `root` compares with what TFDS published."""
     task = task_of(name)
-    return downloads.verify(Path(root).expanduser(), task.builder, task.downloads)
+    return downloads.verify(Path(root).expanduser(), task.downloads, task.builder)
 
 
 def _chosen(task, records) -> dict[str, list[tuple[str, int]]]:

@@ -1,4 +1,4 @@
-"""Tasks whose images are arrays in a file of raw bytes, or in Python's pickles.
+"""Tasks whose images are arrays: in a file of raw bytes, in pickles, in MATLAB's files.
 
 CIFAR-100, binary: records of 1 byte coarse label, 1 byte label, 3 x 32 x 32 bytes, in
 train.bin and test.bin; names in fine_label_names.txt. Python: pickled dictionaries in
@@ -7,13 +7,16 @@ train, test and meta, of the same images in the same order as far as is known.
 small NORB: a file of magic number, number of dimensions, at least three sizes, all little-
 endian int32, then the array: "dat" holds [N, 2, 96, 96] bytes, two views of which the left
 one is used, "info" [N, 4] int32: instance, elevation 0..8, azimuth 0, 2, ..., 34, lighting.
+
+SVHN: X is [32, 32, 3, N] uint8, y is [N, 1] from 1, where 10 is the digit 0.
 """
 
 import struct
 
 import numpy as np
 
-from apt_jax.data.originals.lists import lines
+from apt_jax.data.published.lists import lines
+from apt_jax.data.published.matlab import variables
 from apt_jax.data.vtab.pickles import load_pickle
 from apt_jax.data.vtab.pixels import portable
 from apt_jax.data.vtab.stored import Records, broken
@@ -134,3 +137,28 @@ def _mapped(path, dtype, offset):
         return np.memmap(path, dtype, "r", offset)
     except (OSError, ValueError) as error:  # ValueError: empty
         raise broken(path, error) from None
+
+
+def svhn(places) -> dict[str, Records]:
+    """Training and test digits; a key is the image's number in its file."""
+    return {split: _digits(places[split] / f"{split}_32x32.mat") for split in SPLITS}
+
+
+def _digits(path):
+    (digits,) = variables(path, "y")
+    if digits.size and not 1 <= digits.min() <= digits.max() <= 10:
+        raise broken(path, "digits that are not 1 to 10")
+    return Records(range(len(digits)), (digits % 10).tolist(), _columns(path, digits))
+
+
+def _columns(path, digits):
+    def open_columns(places, on_error):
+        del on_error
+        (pixels,) = variables(path, "X")
+        if pixels.shape != (32, 32, 3, len(digits)) or pixels.dtype != "u1":
+            raise broken(path, f"pixels {pixels.shape} for {len(digits)} digits")
+        rows = np.moveaxis(pixels[..., list(places)], -1, 0)
+        kept = dict(zip(places, rows))
+        return lambda place: portable(kept[place])
+
+    return open_columns

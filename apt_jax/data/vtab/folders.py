@@ -3,6 +3,7 @@
     caltech101          101_ObjectCategories/<Class>/image_0001.jpg
     dtd                 dtd/images/<class>/<class>_0001.jpg, dtd/labels/train1.txt, ...
     oxford_iiit_pet     images/<Breed>_1.jpg, annotations/trainval.txt, test.txt
+    oxford_flowers102   jpg/image_00001.jpg, imagelabels.mat, setid.mat
     sun397              SUN397/a/abbey/sun_<id>.jpg; the split is TFDS's own
     eurosat             2750/<Class>/<Class>_1.jpg
     resisc45            NWPU-RESISC45/<class>/<class>_001.jpg
@@ -16,9 +17,10 @@ import os
 
 import numpy as np
 
-from apt_jax.data.originals.lists import lines
+from apt_jax.data.originals import oxford_flowers102
+from apt_jax.data.published.lists import lines
+from apt_jax.data.published.package import package_file
 from apt_jax.data.roots import entries
-from apt_jax.data.vtab.package import package_file
 from apt_jax.data.vtab.stored import Records, broken, files
 from apt_jax.errors import UserError
 
@@ -71,6 +73,17 @@ def dtd(places) -> dict[str, Records]:
         )
         for split, of in keys.items()
     }
+
+
+def flowers(places) -> dict[str, Records]:
+    """The three official sets; a key is the file's name."""
+    found = {}
+    for split, items in oxford_flowers102.official(places).items():
+        keys = [item.path for item in items]
+        labels = [item.label for item in items]
+        name = "validation" if split == "val" else split
+        found[name] = Records(keys, labels, files(places["images"], keys))
+    return found
 
 
 def pets(places) -> dict[str, Records]:

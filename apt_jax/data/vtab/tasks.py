@@ -13,17 +13,16 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from apt_jax.data.originals import oxford_flowers102
+from apt_jax.data.published.downloads import Download
 from apt_jax.data.vtab import (
     arrays,
     folders,
     hdf5,
-    matlab,
     names,
     retinopathy,
     scenes,
     tfrecords,
 )
-from apt_jax.data.vtab.downloads import Download
 from apt_jax.data.vtab.stored import Records
 from apt_jax.errors import UserError
 
@@ -317,17 +316,9 @@ TASKS = {
     ),
     "oxford_flowers102": Task(
         builder="oxford_flowers102",
-        homepage=f"{VGG}/flowers/102/",
-        downloads={
-            "images": Download(
-                f"{VGG}/flowers/102/102flowers.tgz", marker="image_*.jpg", top="jpg"
-            ),
-            "labels": Download(
-                f"{VGG}/flowers/102/imagelabels.mat", marker="imagelabels.mat"
-            ),
-            "sets": Download(f"{VGG}/flowers/102/setid.mat", marker="setid.mat"),
-        },
-        records=matlab.flowers,
+        homepage=oxford_flowers102.SITE,
+        downloads=oxford_flowers102.DOWNLOADS,
+        records=folders.flowers,
         names=oxford_flowers102.NAMES,
         **GIVEN,
         test_size=6_149,
@@ -412,7 +403,7 @@ TASKS = {
             split: Download(f"{SVHN}/{split}_32x32.mat", marker=f"{split}_32x32.mat")
             for split in ("train", "test")
         },
-        records=matlab.svhn,
+        records=arrays.svhn,
         names=names.DIGITS,
         **TENTH,
         test_size=26_032,

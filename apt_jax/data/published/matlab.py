@@ -1,4 +1,4 @@
-"""MATLAB's files, as the authors of three data sets use them for lists."""
+"""MATLAB's files, as authors use them for lists, and SVHN for images."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from apt_jax.errors import UserError
 
 
 def variables(path, *names: str) -> tuple[np.ndarray, ...]:
-    """The named variables of a .mat file, each flat, single values out of their cells.
+    """The named variables of a .mat file, without axes of length 1 and single cells.
 
     Raises:
         UserError: if the file cannot be read or lacks one of them.
@@ -14,7 +14,9 @@ def variables(path, *names: str) -> tuple[np.ndarray, ...]:
     from scipy import io
 
     try:
-        content = io.loadmat(path, squeeze_me=True, chars_as_strings=True)
+        content = io.loadmat(
+            path, variable_names=names, squeeze_me=True, chars_as_strings=True
+        )
     except FileNotFoundError:
         raise UserError(
             f"there is no {path}; download it, or unpack its archive"

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from apt_jax.data.originals.lists import lines
+from apt_jax.data.published.lists import lines
 from apt_jax.errors import UserError
 
 
@@ -18,10 +18,11 @@ def package_file(path: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / path
 
 
-def published(builder: str) -> dict[str, tuple[int, str]]:
+def known_files(builder: str) -> dict[str, tuple[int, str]]:
     """(bytes, hex SHA-256) of the downloads that TFDS knows for a builder, by file name.
 
-    Its lists have a line a download: URL, size, hash, file name.
+    Empty if there is no such builder. Its lists have a line a download: URL, size, hash,
+    file name.
     """
     for path in (f"datasets/{builder}/checksums.tsv", f"url_checksums/{builder}.txt"):
         if (file := package_file(path)).is_file():

@@ -1,9 +1,9 @@
-"""The archives that a task is read from: found below a root, unpacked once, checked.
+"""The files that a data set is read from: found below a root, unpacked once, checked.
 
 An archive may lie in the root as it was downloaded, and is then unpacked beside itself
 into a folder of its name; or be unpacked already, into such a folder or into the root; or
-the root is the folder that it holds. What was downloaded is compared with the size that
-TFDS published, if it did; `verify` compares SHA-256 too.
+the root is the folder that it holds, or one on the way there. What was downloaded is
+compared with the size that TFDS published, if it did; `verify` compares SHA-256 too.
 """
 
 import dataclasses
@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from apt_jax.data.archives import stem, unpack
 from apt_jax.data.listing import listed
-from apt_jax.data.vtab.package import published
+from apt_jax.data.published.archives import stem, unpack
+from apt_jax.data.published.package import known_files
+from apt_jax.data.roots import require_folder
 from apt_jax.errors import UserError
 from apt_jax.files import sha256_of_file
 
@@ -24,7 +25,7 @@ class Download:
 
     url: str
     marker: str  # a file that it holds, or with "/" at the end a folder; a pattern
-    top: str = ""  # the folder in it that the marker lies in
+    top: str = ""  # the folders in it that the marker lies in
     name: str = ""  # the file's name, where it is not the end of the URL
     inside: "Download | None" = None  # the archive that holds it
     instead: "Download | None" = None  # another that does as well
@@ -43,29 +44,37 @@ class Download:
 Sizes = Mapping[str, tuple[int, str]]  # (bytes, hex SHA-256) by file name
 
 
-def places(root: Path, name: str, builder: str, downloads) -> dict[str, Path]:
-    """The folder of each of `downloads` (a dict), unpacked where that was to do.
+def places(
+    root: str, name: str, downloads: Mapping[str, Download], builder: str = ""
+) -> dict[str, Path]:
+    """The folder of each of `downloads`, unpacked where that was to do.
+
+    Args:
+        name: the data set's, for errors.
+        builder: of TFDS, whose published sizes are those of the files.
 
     Raises:
         UserError: naming all that is missing, or what is not whole.
     """
-    sizes = published(builder)
+    root = require_folder(root, f"the files of {name}")
+    sizes = known_files(builder)
     found = {key: _place(root, one, sizes) for key, one in downloads.items()}
     if missing := [one for key, one in downloads.items() if not found[key]]:
         raise UserError(
             f"{root} lacks what {name} is read from: {listed(map(_spelled, missing))}; "
-            "download it there, and leave it as it is or unpack it there"
+            "download it there and leave it as it is or unpack it, or name another folder "
+            "with --config.data.root"
         )
     return found
 
 
-def verify(root: Path, builder: str, downloads) -> dict[str, str]:
+def verify(root: Path, downloads, builder: str) -> dict[str, str]:
     """How each archive that lies in `root` compares with what TFDS published.
 
     By file name: "ok", or "not there", "no published hash", "another size" or "another
     SHA-256".
     """
-    sizes = published(builder)
+    sizes = known_files(builder)
     names = [one.file for first in downloads.values() for one in _all(first)]
     return {name: _state(root / name, sizes.get(name)) for name in names}
 
@@ -93,7 +102,7 @@ def _place(root, download, sizes: Sizes) -> Path | None:
     for base in _bases(root, download):
         if _holds(base, download.marker):
             if download.is_plain:
-                _require_whole(base / download.file, sizes)
+                _require_whole(base / download.file, sizes, is_plain=True)
             return base
     if (root / download.file).is_file():
         return _unpacked(root / download.file, download, sizes)
@@ -106,9 +115,15 @@ def _bases(root, download) -> Iterator[Path]:
     """Where what the download holds may lie."""
     around = _bases(root, download.inside) if download.inside else ()
     for folder in (root, *around):
-        for top in dict.fromkeys((download.top, "")):
+        for top in _ends(download.top):
             yield folder / stem(download.file) / top
             yield folder / top
+
+
+def _ends(path) -> Iterator[Path]:
+    """A relative path, and what is left of it without its first folders."""
+    parts = Path(path).parts
+    return (Path(*parts[start:]) for start in range(len(parts) + 1))
 
 
 def _holds(base, marker):
@@ -137,12 +152,12 @@ def _unpacked(archive, download, sizes):
     )
 
 
-def _require_whole(path, sizes):
+def _require_whole(path, sizes, *, is_plain=False):
     size, known = path.stat().st_size, sizes.get(path.name)
     if known and size != known[0]:
+        other = "" if is_plain else ", or unpack it yourself if it is another edition"
         raise UserError(
-            f"{path} has {size} bytes, published are {known[0]}; download it again, or "
-            "unpack it yourself if it is another edition"
+            f"{path} has {size} bytes, published are {known[0]}; download it again{other}"
         )
 
 

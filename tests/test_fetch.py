@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from apt_jax.data.download import MEGABYTE, fetch
+from apt_jax.data.published.fetch import MEGABYTE, fetch
 from apt_jax.errors import UserError
 
 CONTENT = bytes(range(256)) * (3 * MEGABYTE // 256) + b"end"
