@@ -11,7 +11,7 @@ from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.listing import listed
-from apt_jax.data.looks import look_at
+from apt_jax.data.own.looks import look_at
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError

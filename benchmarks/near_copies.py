@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from apt_jax.data.images import decode
-from apt_jax.data.looks import look
-from apt_jax.data.near_copies import (
+from apt_jax.data.own.looks import look
+from apt_jax.data.own.near_copies import (
     BITS,
     MARGINS,
     MOST_BITS,

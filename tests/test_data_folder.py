@@ -5,7 +5,7 @@ import os
 import pytest
 from photos import load, paths, png, write
 
-from apt_jax.data.copies import content_keys
+from apt_jax.data.own.copies import content_keys
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 

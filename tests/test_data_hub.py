@@ -1,7 +1,9 @@
 """Hugging Face image-classification sets, as the library itself writes them."""
 
+import numpy as np
 import pytest
-from photos import load, paths, png
+from photos import encoded, load, paths, png
+from PIL import Image
 
 from apt_jax.data.check import check
 from apt_jax.errors import UserError
@@ -13,6 +15,12 @@ FEATURES = {
     "picture": datasets.Image(),
     "species": datasets.ClassLabel(names=["barn owl", "wren"]),
 }
+
+
+def photo(number):
+    """A picture of its own for each number, large enough for a look."""
+    cells = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize((96, 72), Image.Resampling.BICUBIC)
 
 
 def made(count, first=0, **features):
@@ -60,6 +68,40 @@ def test_a_single_split_is_divided_by_the_seed_copies_together(tmp_path):
     assert sum(map(len, dataset.splits.values())) == 20
     sides = [set(map(dataset.read, items)) for items in dataset.splits.values()]
     assert sum(map(len, sides)) == len(set().union(*sides)) == 10
+
+
+def test_near_copies_of_a_single_split_stay_together(tmp_path, capsys):
+    photos = [photo(number) for number in range(12)]
+    images = [encoded(one, "jpeg") for one in photos]
+    images += [encoded(photos[0], "jpeg", quality=60)]
+    columns = {"picture": [{"bytes": i, "path": None} for i in images]}
+    columns["species"] = [n % 2 for n in range(len(images))]
+    one = datasets.Dataset.from_dict(columns, features=datasets.Features(FEATURES))
+    root = saved(tmp_path / "owls", train=one)
+    for seed in range(5):
+        splits = load("folder", root, seed=seed).splits
+        sides = [
+            {"train/0000000", "train/0000012"} & {*paths(i)} for i in splits.values()
+        ]
+        assert sorted(map(len, sides)) == [0, 0, 2]
+    assert "2 images are near copies or of one burst" in capsys.readouterr().err
+
+
+def test_a_column_may_say_what_stays_together(tmp_path):
+    one = made(12, nest=datasets.Value("int32"))
+    nests = [n // 4 for n in range(12)]
+    one = one.remove_columns("nest").add_column("nest", nests)
+    root = saved(tmp_path / "owls", train=one)
+    dataset = load("folder", root, group="nest")
+    sides = [
+        {nests[int(path.partition("/")[2])] for path in paths(items)}
+        for items in dataset.splits.values()
+    ]
+    assert sum(map(len, sides)) == len(set().union(*sides)) == 3
+    with pytest.raises(
+        UserError, match=r"columns are nest, species; name one of them, or"
+    ):
+        load("folder", root, group="nests")
 
 
 def test_images_without_a_label_are_refused(tmp_path):

@@ -129,6 +129,15 @@ def test_a_table_that_cannot_be_right_is_refused(root, text, said):
         table(root, text)
 
 
+def test_copies_across_given_splits_are_refused_or_dropped(root):
+    write(root, {"a/copy.png": (root / "a/3.png").read_bytes()})
+    text = ROWS + "a/copy.png,ant,train\n"
+    with pytest.raises(UserError, match=r"across splits \(a/copy\.png = a/3\.png\)"):
+        table(root, text)
+    dataset = table(root, text, on_error="skip")
+    assert paths(dataset.train) == ["b/1.png", "a/1.png"]
+
+
 def test_images_twice_and_on_two_sides_are_refused(root):
     with pytest.raises(UserError, match=r"in train and test \(a/1\.png\)"):
         check(table(root, ROWS.replace("a/3", "a/1")), 1)

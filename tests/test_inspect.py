@@ -14,7 +14,7 @@ from PIL import ExifTags, Image
 from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.data import inspect
-from apt_jax.data.legibility import oddities, readable
+from apt_jax.data.own.legibility import oddities, readable
 from apt_jax.errors import UserError
 from apt_jax.report import contact_sheet
 
@@ -92,7 +92,7 @@ def test_a_sound_folder_has_counts_splits_and_a_command_and_status_0(root, look)
     assert (owl["folder"], owl["name"], owl["images"]) == ("barn owl", "barn owl", 8)
     assert (owl["train"], owl["val"], owl["test"]) == (4, 2, 2)
     assert (wren["width"], wren["height"]) == (96, 72)
-    assert report["layout"] == "drawn"
+    assert (report["layout"], report["divided"]) == ("ROOT/CLASS/*", "by the seed")
     assert report["files"]["formats"] == {"JPEG (RGB)": 16}
     assert report["imbalance"] == 1
     assert report["names"] == []
@@ -159,7 +159,7 @@ def test_near_copies_across_given_splits_are_told_and_refuse_nothing(tmp_path, l
     write(tmp_path / "owls", GIVEN | near)
     status, report = look(tmp_path / "owls")
     (group,) = report["copies"]["near copies"]
-    assert (status, report["layout"]) == (0, "given")
+    assert (status, report["divided"]) == (0, "as given")
     assert group["splits"] == ["test", "train"]
     assert any("lie in several splits" in line for line in report["notes"])
     assert report["classes"][1]["train"] == 9
@@ -187,6 +187,51 @@ def test_what_is_skipped_on_request_is_no_longer_refused(root, look):
     assert "on_error=skip" in report["next"]["command"]
 
 
+def test_a_table_is_looked_at_as_a_folder_is(root, look, tmp_path):
+    write(root, {"wren/near.jpg": jpeg(photo(101), quality=50), "no.jpg": b"no"})
+    rows = [f"{path},{path.partition('/')[0]}" for path in SOUND]
+    rows += ["wren/near.jpg,wren", "no.jpg,wren", "absent.jpg,wren"]
+    (root / "owls.csv").write_text("\n".join(["path,label", *rows]))
+    status, report = look(root / "owls.csv", f"--out={tmp_path}/sheet.png")
+    assert (status, report["name"], report["layout"]) == (2, "owls", "a table")
+    assert [row["images"] for row in report["classes"]] == [8, 9]
+    (group,) = report["copies"]["near copies"]
+    assert group["paths"] == ["wren/1.jpg", "wren/near.jpg"]
+    assert report["files"]["unreadable"].keys() == {"no.jpg", "absent.jpg"}
+    assert "1 of 19 listed images are not below" in report["refused"][0]
+    assert f"--config.data.root={root}/owls.csv" in report["next"]["command"]
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_a_set_of_the_hub_is_looked_at_as_a_folder_is(look, tmp_path):
+    datasets = pytest.importorskip(
+        "datasets", reason="NOT CHECKED: no datasets (requirements-hub.txt)"
+    )
+    datasets.disable_progress_bars()
+    features = datasets.Features(
+        image=datasets.Image(), label=datasets.ClassLabel(names=["barn owl", "wren"])
+    )
+    images = [*SOUND.values(), jpeg(photo(101), quality=50)]
+    rows = {
+        "image": [{"bytes": image, "path": None} for image in images],
+        "label": [0] * 8 + [1] * 9,
+    }
+    one = datasets.Dataset.from_dict(rows, features=features)
+    datasets.DatasetDict(train=one).save_to_disk(tmp_path / "owls")
+    status, report = look(tmp_path / "owls", f"--out={tmp_path}/sheet.png")
+    assert (status, report["refused"], report["name"]) == (0, [], "owls")
+    assert [row["images"] for row in report["classes"]] == [8, 9]
+    (group,) = report["copies"]["near copies"]
+    assert group["paths"] == ["train/0000009", "train/0000016"]
+    assert any("2 images are near copies" in line for line in report["notes"])
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_a_root_that_is_not_there_is_one_line(look):
+    with pytest.raises(UserError, match="no folder nowhere"):
+        look("nowhere")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -205,9 +250,8 @@ def test_a_wrong_layout_is_one_line(tmp_path, look, files, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "no folder nowhere"),
-        ([".", "other"], "2 folders named; name one"),
-        (["--format=json"], "0 folders named"),
+        ([".", "other"], "2 roots named; name one"),
+        (["--format=json"], "0 roots named"),
         ([".", "--format=xml"], "choose one of table, json"),
         ([".", "--out=sheet.jpg"], r"name a file that ends in \.png"),
         ([".", "--out", "sheet.png"], "where nothing is written; name a place outside"),

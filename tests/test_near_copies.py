@@ -9,15 +9,15 @@ from photos import encoded, load, paths, write
 from PIL import ExifTags, Image, ImageEnhance
 
 from apt_jax import data
-from apt_jax.data import looks as looks_module
-from apt_jax.data import near_copies as near_copies_module
 from apt_jax.data import scan as scan_module
-from apt_jax.data.bursts import Shot, burst_pairs
 from apt_jax.data.dataset import Item
-from apt_jax.data.division import divide
 from apt_jax.data.images import ImageError
-from apt_jax.data.looks import FILE, look, look_at
-from apt_jax.data.near_copies import MARGINS, connected, hash_of, near_pairs
+from apt_jax.data.own import looks as looks_module
+from apt_jax.data.own import near_copies as near_copies_module
+from apt_jax.data.own.bursts import Shot, burst_pairs
+from apt_jax.data.own.division import divide
+from apt_jax.data.own.looks import FILE, look, look_at
+from apt_jax.data.own.near_copies import MARGINS, connected, hash_of, near_pairs
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 

@@ -1,6 +1,6 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
-from apt_jax.data import coop, folder, hub, synthetic, table, tfds, vtab
+from apt_jax.data import coop, own, synthetic, tfds, vtab
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.naming import renamed
@@ -30,20 +30,20 @@ SOURCES = {
     "coop": coop.load,
     "cub": birds.cub,
     "flowers102": oxford_flowers102.load,
-    "folder": folder.load,
-    "hub": hub.load,
+    "folder": own.load,
+    "hub": own.load,
     "imagenet": imagenet.load,
     "nabirds": birds.nabirds,
     "stanford_cars": stanford_cars.load,
     "stanford_dogs": stanford_dogs.load,
     "synthetic": synthetic.load,
-    "table": table.load,
+    "table": own.load,
     "tfds": tfds.load,
     "vtab": vtab.load,
 }
 
 # Sources that look at pictures before they divide them.
-LOOKING = ("folder", "table")
+LOOKING = tuple(own.KINDS)
 
 # Sources that draw their pictures from the seed: a path is another picture at each.
 DRAWN = ("synthetic",)
@@ -57,7 +57,7 @@ DEFAULTS = {
     "classes": "all",  # or "base", "new": half of the classes (data.base_new)
     "templates": (),  # prompts with {} for the class name; by default the data set's
     # What a seeded split keeps on one side: "auto" near-identical pictures, "none" only
-    # files with the same bytes; of a table, the name of a column.
+    # files with the same bytes; of a table or a set of the hub, the name of a column.
     "group": "auto",
     "on_error": "stop",  # or "skip": drop unreadable images and say how many
 }
@@ -65,7 +65,7 @@ DEFAULTS = {
 # Fields that only one source has.
 OWN_DEFAULTS = {
     "aircraft": fgvc_aircraft.DEFAULTS,
-    "hub": hub.DEFAULTS,
+    "hub": own.hub.DEFAULTS,
     "imagenet": imagenet.DEFAULTS,
     "synthetic": synthetic.DEFAULTS,
     "tfds": tfds.DEFAULTS,
@@ -81,7 +81,7 @@ def load(config, *, seed: int, look_at=None) -> Dataset:
     Raises:
         UserError: if the source is unknown or its files are not as they should be.
     """
-    source = own_kind(config.root) if config.source == "folder" else config.source
+    source = config.source
     if source not in SOURCES:
         raise UserError(
             f"unknown data.source {source!r}; choose one of {sorted(SOURCES)}"
@@ -89,10 +89,3 @@ def load(config, *, seed: int, look_at=None) -> Dataset:
     given = {"look_at": look_at} if look_at and source in LOOKING else {}
     dataset = SOURCES[source](config, seed, **given)
     return renamed(dataset, config.class_names, config.root)
-
-
-def own_kind(root: str) -> str:
-    """The source that reads somebody's own data at `root`: folder, table or hub."""
-    if table.is_table(root):
-        return "table"
-    return "hub" if hub.is_hub(root) else "folder"

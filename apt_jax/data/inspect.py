@@ -1,13 +1,15 @@
-"""Looks at a folder of photographs before anyone trains.
+"""Looks at somebody's own photographs before anyone trains.
 
     python -m apt_jax.data.inspect ROOT [--config PATH] [--config.FIELD=VALUE ...]
         [--out SHEET.png] [--format=table|json]
 
-ROOT is laid out as for train.py: ROOT/train/CLASS/* and ROOT/test/CLASS/*, or
-ROOT/CLASS/*. Tells of classes and counts, sizes and formats, files that cannot be read, are
-turned or copies of others, names that CLIP reads badly, and what the next command would
-do and cost. --out draws a contact sheet. All faults are told, and nothing is written into
-ROOT. What a file looks like is remembered in the feature cache.
+ROOT is what train.py reads with configs/folder.py: a folder of photographs
+(ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*), a table of them (CSV or
+Parquet: path,label[,split]), or a set of the Hugging Face hub (hf:NAME). Tells of classes
+and counts, sizes and formats, files that cannot be read, are turned or copies of others,
+names that CLIP reads badly, and what the next command would do and cost. --out draws a
+contact sheet. All faults are told, and nothing is written into a folder of photographs.
+What a file looks like is remembered in the feature cache.
 
 Exit status 0 if one can train, 2 if train.py would refuse.
 """
@@ -20,9 +22,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apt_jax import command, config
+from apt_jax.data import own
 from apt_jax.data.dataset import SPLITS
 from apt_jax.data.listing import printable
-from apt_jax.data.roots import require_folder
 from apt_jax.errors import UserError
 
 STANDARD = "configs/folder.py"
@@ -70,13 +72,12 @@ def read(argv) -> Asked:
     given = config.take_apart(options, ("config", "out", "format"))
     if len(roots) != 1:
         raise UserError(
-            f"{len(roots)} folders named; name one: python -m apt_jax.data.inspect ROOT"
+            f"{len(roots)} roots named; name one: python -m apt_jax.data.inspect ROOT"
         )
     root, out = roots[0], given.named.get("out")
     form = given.named.get("format", FORMATS[0])
     if form not in FORMATS:
         raise UserError(f"--format={form}; choose one of {', '.join(FORMATS)}")
-    require_folder(root, "your photographs, a folder a class")
     if out is not None:
         require_outside(root, out)
     path = given.named.get("config", STANDARD)
@@ -109,29 +110,28 @@ def settings_of(asked):
         settings.data.root = asked.root
         return settings
     settings, _ = config.read(["--config", asked.config, *fields])
-    if settings.data.source != "folder":
+    if settings.data.source not in own.KINDS:
         raise UserError(
-            f"data.source={settings.data.source}: folders of photographs are looked at, "
-            "source folder; name another --config"
+            f"data.source={settings.data.source}: looked at are your own photographs "
+            f"({', '.join(own.KINDS)}); name another --config"
         )
     return settings
 
 
 def inspect(asked, settings) -> dict:
     """The report: facts, refusals, plan; all of it JSON."""
+    from ml_collections import ConfigDict
+
     from apt_jax import forecast
-    from apt_jax.data import folder, survey
-    from apt_jax.data.looks import look_at
-    from apt_jax.data.roots import reader
+    from apt_jax.data.own import survey
+    from apt_jax.data.own.looks import look_at
     from apt_jax.methods import make
     from apt_jax.preparation import hyper_parameters
 
-    root = Path(asked.root).expanduser()
-    found = folder.find(root)
-    layout = "drawn" if "" in found.paths else "given"
-    looks, faults = look_at(reader(root), found.items, memory_of(settings, root))
+    found = own.find(ConfigDict(settings.data.to_dict() | {"on_error": "skip"}))
+    looks, faults = look_at(found.read, found.items, memory_of(settings, asked.root))
     copies = survey.copies(found, looks)
-    if layout == "given" and settings.data.group == "auto":
+    if not found.is_drawn and settings.data.group == "auto":
         settings.data.group = "none"  # nothing is grouped, and what to say is below
     method = make(settings.method.name, **hyper_parameters(settings))
     clip, no_clip = backbone(settings)
@@ -141,8 +141,9 @@ def inspect(asked, settings) -> dict:
     rows = survey.classes(found, looks, judged.dataset)
     report = {
         "root": asked.root,
-        "name": settings.data.name or root.resolve().name,
-        "layout": layout,
+        "name": settings.data.name or found.name,
+        "layout": found.layout,
+        "divided": "by the seed" if found.is_drawn else "as given",
         "classes": rows,
         "imbalance": survey.imbalance(rows),
         "files": survey.files(looks, faults),
@@ -163,7 +164,7 @@ def inspect(asked, settings) -> dict:
         plan = forecast.planned(settings, method, clip, judged.dataset, hashes)
         report["next"] = {"command": next_command(asked)} | plan
     if asked.out is not None:
-        report |= drawn(asked.out, report, found, reader(root))
+        report |= drawn(asked.out, report, found)
     return report
 
 
@@ -187,7 +188,7 @@ def backbone(settings):
 
 def odd_names(rows, clip) -> list[dict]:
     """Class names that CLIP reads badly, why, and a better one where one shows."""
-    from apt_jax.data.legibility import oddities, readable
+    from apt_jax.data.own.legibility import oddities, readable
 
     pieces = None
     if clip is not None and clip.tokenizer is not None:
@@ -210,13 +211,13 @@ def odd_names(rows, clip) -> list[dict]:
 
 
 def next_command(asked) -> str:
-    """The command that trains on the folder."""
+    """The command that trains on what was looked at."""
     fields = [f"--config.{name}={value}" for name, value in asked.fields]
     parts = ["--config", asked.config, f"--config.data.root={asked.root}", *fields]
     return shlex.join(["python", "train.py", *parts])
 
 
-def drawn(out, report, found, read) -> dict:
+def drawn(out, report, found) -> dict:
     """Draws the contact sheet, page by page; the entries of the report that tell of it."""
     from apt_jax.files import write_bytes
     from apt_jax.report import contact_sheet
@@ -229,7 +230,7 @@ def drawn(out, report, found, read) -> dict:
         report["name"],
         f"{images:,} images of {len(report['classes']):,} classes",
         contact_sheet.LEGEND + contact_sheet.OF_MARKS * bool(marked),
-        sheet_rows(rows, found, report["files"]["unreadable"], marked, read),
+        sheet_rows(rows, found, report["files"]["unreadable"], marked),
         len(rows),
     )
     paths = []
@@ -246,19 +247,19 @@ def marked_paths(copies) -> set[str]:
     return {path for group in groups for path in group["paths"]}
 
 
-def sheet_rows(rows, found, unreadable, marked, read):
+def sheet_rows(rows, found, unreadable, marked):
     """Yields a row of the contact sheet for each class, a few images each."""
     from concurrent.futures import ThreadPoolExecutor
 
     from apt_jax.data.dataset import Item
-    from apt_jax.data.looks import small
+    from apt_jax.data.own.looks import small
     from apt_jax.progress import progress
     from apt_jax.report.contact_sheet import COLUMNS, Row, Tile, face
 
     def tile(path):
         if path in unreadable:
             return Tile(None)
-        return Tile(face(small(read(Item(path, 0)))), path in marked)
+        return Tile(face(small(found.read(Item(path, 0)))), path in marked)
 
     workers = min(os.cpu_count() or 1, 8)
     with (
@@ -266,12 +267,7 @@ def sheet_rows(rows, found, unreadable, marked, read):
         progress(len(rows), "drawing", "classes") as advance,
     ):
         for row in rows:
-            paths = [
-                path
-                for by_class in found.paths.values()
-                for path in by_class.get(row["folder"], ())
-            ]
-            tiles = list(pool.map(tile, spread(paths, COLUMNS)))
+            tiles = list(pool.map(tile, spread(found.of_class(row["folder"]), COLUMNS)))
             yield Row(printable(row["name"]), caption(row), tiles)
             advance()
 

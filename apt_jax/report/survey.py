@@ -4,10 +4,6 @@ from apt_jax.data.listing import SHOWN, listed, printable
 from apt_jax.report.tables import render
 
 MOST_ROWS = 40  # of a table of classes; of more, the largest and the smallest
-LAYOUTS = {
-    "given": "ROOT/train/CLASS/* and so on, splits given",
-    "drawn": "ROOT/CLASS/*, divided by the seed",
-}
 INDENT = "  "
 
 
@@ -30,7 +26,7 @@ def _heading(report):
     images = sum(row["images"] for row in report["classes"])
     return (
         f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
-        f"({LAYOUTS[report['layout']]})"
+        f"({report['layout']}, divided {report['divided']})"
     )
 
 
@@ -105,7 +101,7 @@ def _imbalance(ratio):
 
 
 def _copies(report):
-    given = report["layout"] == "given"
+    given = report["divided"] == "as given"
     rows = []
     for kind, groups in report["copies"].items():
         across = sum(len(group["splits"]) > 1 for group in groups)

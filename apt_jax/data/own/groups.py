@@ -11,9 +11,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from apt_jax.data.bursts import burst_pairs
-from apt_jax.data.looks import Look
-from apt_jax.data.near_copies import connected, near_pairs
+from apt_jax.data.own.bursts import burst_pairs
+from apt_jax.data.own.looks import Look
+from apt_jax.data.own.near_copies import connected, near_pairs
+
+GROUPS = ("auto", "none")  # values of data.group that name no column
 
 
 def groups_of(

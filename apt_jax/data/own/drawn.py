@@ -6,34 +6,34 @@ classes are an error.
 """
 
 import collections
-from pathlib import Path
 
-from apt_jax.data.copies import content_keys
 from apt_jax.data.dataset import Item
-from apt_jax.data.division import divide
-from apt_jax.data.groups import groups_of
 from apt_jax.data.listing import listed
+from apt_jax.data.own.copies import refuse_or_drop
+from apt_jax.data.own.division import divide
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.groups import groups_of
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 
-GROUPS = ("auto", "none")  # values of data.group that name no column of a table
 AS_THEY_COME = "--config.data.group=none"
 
 
-def drawn(
-    root: Path, by_class, classes, looks, seed: int, on_error: str
-) -> dict[str, tuple[Item, ...]]:
+def drawn(found: Found, looks, seed: int, on_error: str) -> dict[str, tuple[Item, ...]]:
     """The three splits.
 
     Args:
-        by_class: paths below the root, by class name.
+        found: all pictures, and what `data.group` keeps together if it names a column.
         looks: gives what is known of the images (`looks.look_at`), by path; called when
             what costs nothing has been checked.
 
     Raises:
         UserError: for copies in two classes, and for a class that cannot be divided.
     """
-    keys = content_keys(root, [path for paths in by_class.values() for path in paths])
+    (by_class,) = found.by_class.values()
+    if found.groups is not None:
+        return divide(by_class, found.classes, found.groups, seed)
+    keys = found.keys([item.path for item in found.items])
     contradictions = _contradictions(by_class, keys)
     if contradictions:
         refuse_or_drop(
@@ -47,7 +47,7 @@ def drawn(
     }
     groups = groups_of(alone, keys, looks())
     _tell_of_groups(alone, keys, groups)
-    return divide(alone, classes, keys, seed, groups)
+    return divide(alone, found.classes, keys, seed, groups)
 
 
 def _tell_of_groups(by_class, keys, groups):
@@ -78,24 +78,15 @@ def _tell_of_groups(by_class, keys, groups):
         )
 
 
-def _contradictions(found, keys):
+def _contradictions(by_class, keys):
     """Paths whose bytes occur under more than one class."""
     classes = collections.defaultdict(set)
-    for name, paths in found.items():
+    for name, paths in by_class.items():
         for path in paths:
             classes[keys[path]].add(name)
     return [
         path
-        for paths in found.values()
+        for paths in by_class.values()
         for path in paths
         if len(classes[keys[path]]) > 1
     ]
-
-
-def refuse_or_drop(what: str, on_error: str):
-    """Says what is dropped; with "stop" by raising `UserError`."""
-    if on_error == "stop":
-        raise UserError(
-            f"{what}; remove them, or drop them with --config.data.on_error=skip"
-        )
-    note(f"dropped: {what}")

@@ -3,18 +3,18 @@
 `data.root` is `hf:OWNER/NAME[:CONFIG]`, downloaded once; `hf:FOLDER` with files as a hub
 repository has them; or a folder that `save_to_disk` wrote. Images are the bytes that are
 stored, and an image is named by split and place: `train/0000012`. With one split only, the
-seed divides it. Needs requirements-hub.txt.
+seed divides it; `data.group` may name a column. Needs requirements-hub.txt.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
-from apt_jax.data.dataset import SPLITS, Dataset, Item
-from apt_jax.data.division import divide
+from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
-from apt_jax.data.templates import templates_of
+from apt_jax.data.own.copies import keys_of_content
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.groups import GROUPS
 from apt_jax.errors import UserError
 
 DEFAULTS = {
@@ -25,12 +25,17 @@ PREFIX = "hf:"
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
-def load(config, seed: int) -> Dataset:
-    """The data set that `config.root` names."""
+def find(config) -> Found:
+    """The data set that `config.root` names.
+
+    Raises:
+        UserError: if it cannot be had, and for columns and splits that are not clear.
+    """
     sets = _opened(config.root)
     features = next(iter(sets.values())).features
     image = _column(features, "Image", config.get("image"), "image")
     label = _column(features, "ClassLabel", config.get("label"), "label")
+    _require_column(features.keys() - {image}, config.group)
     raw = {split: _undecoded(one, image) for split, one in sets.items()}
 
     def read(item) -> bytes:
@@ -38,21 +43,29 @@ def load(config, seed: int) -> Dataset:
         stored = raw[split][int(place)][image]
         return stored["bytes"] or Path(stored["path"]).read_bytes()
 
-    found = {
-        split: [
-            Item(f"{split}/{place:07d}", value)
-            for place, value in enumerate(one[label])
-        ]
-        for split, one in sets.items()
-    }
+    def of_column(column):
+        return {
+            split: [
+                (_path(split, place), value) for place, value in enumerate(one[column])
+            ]
+            for split, one in sets.items()
+        }
+
     classes = tuple(features[label].names)
-    name = config.name or _name(config.root)
-    return Dataset(
-        name=name,
+    splits = _splits(of_column(label), classes)
+    groups = None
+    if config.group not in GROUPS:
+        rows = of_column(config.group).values()
+        groups = {path: str(value) for of_split in rows for path, value in of_split}
+    return Found(
+        name=_name(config.root),
+        layout="a set of the hub",
         classes=classes,
-        **_splits(found, classes, read, seed),
-        templates=templates_of(name, config.templates),
+        splits=splits,
         read=read,
+        keys=lambda paths: keys_of_content(read, paths),
+        groups=groups,
+        published=True,
     )
 
 
@@ -105,10 +118,27 @@ def _column(features, kind, given, field):
     return chosen[0]
 
 
-def _splits(found, classes, read, seed):
+def _require_column(columns, group):
+    if group not in (*GROUPS, *columns):
+        raise UserError(
+            f"data.group={group}: the columns are {listed(sorted(columns))}; name one of "
+            f"them, or {', '.join(GROUPS)}"
+        )
+
+
+def _path(split, place):
+    return f"{split}/{place:07d}"
+
+
+def _splits(rows, classes) -> dict[str, list[Item]]:
+    """The items of each split, of a single one under "": `rows` are (path, label)."""
+    found = {
+        split: [Item(path, label) for path, label in of_split]
+        for split, of_split in rows.items()
+    }
     names = usual(found)
     if names["train"] and names["test"]:
-        return {split: tuple(found.get(names[split], ())) for split in SPLITS}
+        return {split: found.get(names[split], []) for split in SPLITS}
     if len(found) > 1:
         raise UserError(
             f"the splits are {', '.join(found)}; apt_jax reads train and test (or "
@@ -120,11 +150,7 @@ def _splits(found, classes, read, seed):
             f"{len(odd)} images have no label ({listed(odd)}); leave them out, or name "
             "another column with --config.data.label"
         )
-    by_class = {name: [] for name in classes}
-    for item in items:
-        by_class[classes[item.label]].append(item.path)
-    content = {item.path: hashlib.sha256(read(item)).digest() for item in items}
-    return divide(by_class, classes, content, seed)
+    return {"": items}
 
 
 def _name(root):

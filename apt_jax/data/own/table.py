@@ -4,23 +4,21 @@
 
 `path` is inside the table's folder and relative to it; `label` is the class name that CLIP
 reads (numbers keep their order; `data.class_names` names them); `split` is train, val or
-test. Without that column the seed divides: as of a folder, or so that images with equal
-values in the column that `data.group` names stay on one side. CSV is UTF-8, its fields
-apart by commas, semicolons or tabs. Rows keep their order, because the few-shot sampler
-depends on it.
+test. Without that column the seed divides. `data.group` may name any column. CSV is UTF-8,
+its fields apart by commas, semicolons or tabs. Rows keep their order, because the few-shot
+sampler depends on it.
 """
 
 import csv
 import io
 from pathlib import Path
 
-from apt_jax.data.dataset import SPLITS, Dataset, Item
-from apt_jax.data.division import divide
-from apt_jax.data.drawn import GROUPS, drawn
+from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.looks import look_at
+from apt_jax.data.own.copies import content_keys
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
@@ -37,10 +35,11 @@ SPELLINGS = {
 }
 
 
-def load(config, seed: int, look_at=look_at) -> Dataset:
+def find(config) -> Found:
     """The photographs that the table `config.root` lists.
 
-    Who has looked at them already gives a `look_at` that remembers.
+    Raises:
+        UserError: for a table that is not as above, and for images that are not there.
     """
     file = _file(config.root)
     root = file.parent
@@ -50,29 +49,23 @@ def load(config, seed: int, look_at=look_at) -> Dataset:
     require_images(root, paths, config.on_error)
     classes = class_names(columns["label"])
     label_of = {name: label for label, name in enumerate(classes)}
-    labels = [label_of[name] for name in columns["label"]]
-    if "split" in columns:
-        splits = _given(paths, labels, columns["split"], file)
-    else:
-        by_class = {name: [] for name in classes}
-        for path, name in zip(paths, columns["label"], strict=True):
-            by_class[name].append(path)
-        if config.group in GROUPS:
-            items = [Item(path, 0) for path in paths]
-            grouped = config.group == "auto"
-            looks = lambda: look_at(reader(root), items)[0] if grouped else {}  # noqa: E731
-            splits = drawn(root, by_class, classes, looks, seed, config.on_error)
-        else:
-            column = columns[config.group.casefold()]
-            groups = dict(zip(paths, column, strict=True))
-            splits = divide(by_class, classes, groups, seed)
-    name = config.name or file.stem
-    return Dataset(
-        name=name,
+    items = [
+        Item(path, label_of[name])
+        for path, name in zip(paths, columns["label"], strict=True)
+    ]
+    groups = None
+    if config.group not in GROUPS:
+        groups = dict(zip(paths, columns[config.group.casefold()], strict=True))
+    return Found(
+        name=file.stem,
+        layout="a table",
         classes=classes,
-        **splits,
-        templates=templates_of(name, config.templates),
+        splits=_given(items, columns["split"], file)
+        if "split" in columns
+        else {"": items},
         read=reader(root),
+        keys=lambda paths: content_keys(root, paths),
+        groups=groups,
     )
 
 
@@ -196,13 +189,13 @@ def _require(columns, file, group):
         )
 
 
-def _given(paths, labels, spelled, file):
+def _given(items, spelled, file) -> dict[str, list[Item]]:
     if odd := sorted(set(map(str.casefold, spelled)) - SPELLINGS.keys()):
         raise UserError(
             f"{file} has splits that are no train, val or test ({listed(map(repr, odd))}); "
             "mend them"
         )
     splits = {split: [] for split in SPLITS}
-    for path, label, split in zip(paths, labels, spelled, strict=True):
-        splits[SPELLINGS[split.casefold()]].append(Item(path, label))
-    return {split: tuple(items) for split, items in splits.items()}
+    for item, split in zip(items, spelled, strict=True):
+        splits[SPELLINGS[split.casefold()]].append(item)
+    return splits

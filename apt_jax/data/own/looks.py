@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from apt_jax.data.bursts import Shot, shot_of
 from apt_jax.data.images import MAX_PIXELS, ImageError, decode, quiet, to_rgb
-from apt_jax.data.near_copies import ENOUGH, hash_of
+from apt_jax.data.own.bursts import Shot, shot_of
+from apt_jax.data.own.near_copies import ENOUGH, hash_of
 from apt_jax.data.remembered import add_lines, read_lines
 from apt_jax.data.scan import examined
 

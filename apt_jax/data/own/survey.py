@@ -7,11 +7,11 @@ import collections
 import itertools
 import statistics
 
-from apt_jax.data.bursts import burst_pairs
 from apt_jax.data.dataset import SPLITS
-from apt_jax.data.folder import Found
-from apt_jax.data.looks import Look
-from apt_jax.data.near_copies import connected, near_pairs
+from apt_jax.data.own.bursts import burst_pairs
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.looks import Look
+from apt_jax.data.own.near_copies import connected, near_pairs
 
 UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
 KINDS = ("same bytes", "near copies", "burst")
@@ -28,9 +28,7 @@ def classes(found: Found, looks: dict[str, Look], dataset=None) -> list[dict]:
             places.update((split, item.label) for item in items)
     rows = []
     for label, name in enumerate(found.classes):
-        paths = [
-            path for by_class in found.paths.values() for path in by_class.get(name, ())
-        ]
+        paths = found.of_class(name)
         read = [looks[path] for path in paths if path in looks]
         rows.append(
             {
@@ -94,7 +92,7 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
     }
     place = {
         path: (split, name)
-        for split, by_class in found.paths.items()
+        for split, by_class in found.by_class.items()
         for name, paths in by_class.items()
         for path in paths
     }
@@ -147,10 +145,7 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
 
 def _by_class(found):
     """The paths of each class folder of each split, and so of each class of all."""
-    for name in found.classes:
-        yield [
-            path for by_class in found.paths.values() for path in by_class.get(name, ())
-        ]
+    return map(found.of_class, found.classes)
 
 
 def _bursts(paths, looks):

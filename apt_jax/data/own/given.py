@@ -1,0 +1,63 @@
+"""Splits that are given with the pictures: what of them would flatter the test.
+
+A file with the bytes of one in another split is an error, or dropped from the split that
+is farther from the test; of near copies a note tells.
+"""
+
+from apt_jax.data.dataset import SPLITS, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.own.copies import refuse_or_drop
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.groups import partners
+from apt_jax.data.roots import note
+
+NEAREST_FIRST = ("test", "val", "train")
+
+
+def given(found: Found, looks, on_error: str) -> dict[str, tuple[Item, ...]]:
+    """The three splits.
+
+    Args:
+        looks: gives what is known of the images (`looks.look_at`), by path.
+
+    Raises:
+        UserError: for copies across splits, if `on_error` is "stop".
+    """
+    splits = {split: found.splits.get(split, []) for split in SPLITS}
+    kept = _apart(splits, found.keys([item.path for item in found.items]), on_error)
+    _tell_of_near_copies(kept, looks())
+    return kept
+
+
+def _apart(splits, keys, on_error):
+    """The splits without copies of what is in a split nearer to the test."""
+    kept, copies, nearer = {}, {}, {}
+    for split in NEAREST_FIRST:
+        for item in splits[split]:
+            original = nearer.get(keys[item.path], item.path)
+            if original != item.path:  # listed twice is for `check` to say
+                copies[item.path] = original
+        kept[split] = tuple(item for item in splits[split] if item.path not in copies)
+        nearer |= {keys[item.path]: item.path for item in kept[split]}
+    if copies:
+        pairs = listed(f"{copy} = {original}" for copy, original in copies.items())
+        refuse_or_drop(
+            f"{len(copies)} images are byte-identical copies across splits ({pairs})",
+            on_error,
+        )
+    return kept
+
+
+def _tell_of_near_copies(splits, looks):
+    """Notes images that look like one in a split nearer to the test."""
+    ranks = {split: rank for rank, split in enumerate(NEAREST_FIRST)}
+    placed = [(item, ranks[split]) for split in splits for item in splits[split]]
+    sides = {item.path: rank for item, rank in placed}
+    labels = {item.path: item.label for item, _ in placed}
+    if alike := partners(sides, labels, looks):
+        pairs = listed(f"{path} ~ {other}" for path, other in alike.items())
+        note(
+            f"{len(alike)} images of train or val are near copies, or of one burst, with "
+            f"images of a split nearer to the test ({pairs}); the splits are given and "
+            "stay: remove them for figures that owe nothing to them"
+        )
