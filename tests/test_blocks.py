@@ -232,3 +232,26 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(blocks.os, "open", refused)
     with pytest.raises(UserError, match=r"cannot write the feature cache .*denied"):
         encoded(drawn_dataset(), tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"no picture"])
+def test_a_picture_that_is_lost_meanwhile_is_named(tmp_path, content):
+    dataset = drawn_dataset()
+    hashes = hashes_of(dataset)
+
+    def lost(item):
+        if content is None:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return content
+
+    broken = dataclasses.replace(dataset, read=lost)
+    why = r"Permission denied" if content is None else "not an image"
+    with pytest.raises(UserError, match=rf"cannot be read now \({why}\); mend it"):
+        encode(
+            broken,
+            dataset.train,
+            hashes,
+            toy_clip(),
+            inputs="tokens",
+            cache_dir=str(tmp_path),
+        )

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
-from apt_jax.data.images import decode
+from apt_jax.data.images import ImageError, decode
 from apt_jax.errors import UserError
 from apt_jax.features import cache
 from apt_jax.features.blocks import Blocks, bytes_of, gigabytes
@@ -216,7 +216,14 @@ def _decoded(dataset, items, hashes, views, clip):
     """Yields [R, S, S, 3] uint8 views of each item, decoded ahead in threads."""
 
     def load(item):
-        image = decode(dataset.read(item))
+        try:
+            image = decode(dataset.read(item))
+        except (OSError, ImageError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"{item.path} was an image when it was checked and cannot be read now "
+                f"({reason}); mend it and start the same command again"
+            ) from None
         return make_views(image, hashes[item.path], views, clip.pixels)
 
     workers = min(os.cpu_count() or 1, 8)

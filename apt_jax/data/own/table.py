@@ -89,7 +89,9 @@ def _file(root) -> Path:
             f"data.root is empty; name a table ({', '.join(KINDS)}): {LAYOUT}"
         )
     file = Path(root).expanduser()
-    if not file.is_file() or not is_table(file.name):
+    if is_table(file.name) and not file.is_file():
+        raise UserError(f"there is no table {root}; name it with --config.data.root")
+    if not is_table(file.name):
         raise UserError(
             f"{root} is no table; name a file that ends in {', '.join(KINDS)}"
         )
