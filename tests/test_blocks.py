@@ -229,7 +229,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     def refused(*arguments):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(blocks.os, "open", refused)
+    monkeypatch.setattr(Blocks, "__enter__", refused)
     with pytest.raises(UserError, match=r"cannot write the feature cache .*denied"):
         encoded(drawn_dataset(), tmp_path)
 
