@@ -2,11 +2,13 @@
 
 import dataclasses
 import hashlib
+import importlib.util
 import sys
 import tarfile
 
 import pytest
-from photos import load, png, write
+from photos import encoded, load, png, write
+from PIL import Image
 
 from apt_jax.data import builders, prepare
 from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
@@ -103,6 +105,31 @@ def test_a_builder_that_needs_tensorflow_says_what_to_install(tmp_path, monkeypa
     monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"food101 needs TensorFlow.*requirements-tfds"):
         prepare.main(["food101", f"--data_dir={tmp_path}"])
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("tensorflow") is None,
+    reason="NOT CHECKED: TensorFlow, with which TFDS prepares, is not installed",
+)
+def test_a_builder_of_tfds_is_prepared_in_a_process_apart(tmp_path, capfd):
+    command = ["resisc45", f"--data_dir={tmp_path}", f"--manual_dir={tmp_path}"]
+    with pytest.raises(UserError, match="resisc45 is not prepared, for the reason"):
+        prepare.main(command)
+    said = capfd.readouterr().err
+    assert "error: TFDS cannot prepare resisc45/3.0.0 (AssertionError: You must" in said
+    assert "Traceback" not in said
+    picture = encoded(Image.new("RGB", (256, 256)), "jpeg")
+    names = ("airplane", "wetland")
+    files = {f"{name}/{name}_{n:03d}.jpg": picture for name in names for n in (1, 2, 3)}
+    write(tmp_path / "NWPU-RESISC45", files)
+    assert prepare.main(command) == 0
+    said = capfd.readouterr().out
+    assert "(train 6)" in said
+    assert "licence: " in said
+    assert "tensorflow" not in sys.modules
+    dataset = load("tfds", tmp_path, name="resisc45", test_split="train[80%:]")
+    assert len(dataset.classes) == 45
+    assert len(dataset.test) == 1
 
 
 def test_unknown_names_and_small_disks_are_told_before_any_work(tmp_path, monkeypatch):

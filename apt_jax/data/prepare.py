@@ -128,7 +128,16 @@ def _prepare(builder, place, manual_dir):
     config = tfds.download.DownloadConfig(
         manual_dir=manual_dir or place / "downloads/manual", try_download_gcs=False
     )
-    builder.download_and_prepare(download_config=config)
+    try:
+        builder.download_and_prepare(download_config=config)
+    except UserError:
+        raise
+    except Exception as error:  # of the network, of the files, of TFDS: all kinds
+        message = " ".join(str(error).split())
+        raise UserError(
+            f"TFDS cannot prepare {builder.info.full_name} ({type(error).__name__}: "
+            f"{message}); mend that and give the same command again"
+        ) from error
 
 
 def _prepare_apart(options, place):
@@ -147,8 +156,8 @@ def _prepare_apart(options, place):
     done = subprocess.run(again, env=os.environ | hidden, check=False)
     if done.returncode:
         raise UserError(
-            f"TFDS could not prepare {options.name} (its message is above); mend that "
-            "and give the same command again, it goes on from there"
+            f"{options.name} is not prepared, for the reason above; what is downloaded "
+            "stays, and the same command goes on from there"
         )
 
 
