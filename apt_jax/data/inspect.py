@@ -261,7 +261,7 @@ def sheet_rows(rows, found, unreadable, marked):
             return Tile(None)
         return Tile(face(small(found.read(Item(path, 0)))), path in marked)
 
-    workers = min(os.cpu_count() or 1, 8)
+    workers = os.cpu_count() or 1
     with (
         ThreadPoolExecutor(workers) as pool,
         progress(len(rows), "drawing", "classes") as advance,

@@ -71,7 +71,7 @@ def examined(read, items, examine, what: str = "checking images"):
         except OSError as error:
             return item, None, error.strerror or str(error)
 
-    pool = concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
+    pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1)
     try:
         with progress(len(items), what) as advance:
             for result in pool.map(check, items):

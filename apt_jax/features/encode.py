@@ -226,7 +226,7 @@ def _decoded(dataset, items, hashes, views, clip):
             ) from None
         return make_views(image, hashes[item.path], views, clip.pixels)
 
-    workers = min(os.cpu_count() or 1, 8)
+    workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         window = collections.deque()
         for item in items:

@@ -30,7 +30,7 @@ def estimate(dataset, items, hashes, clip, method, views: Views) -> Estimate:
         )
 
     start = time.monotonic()
-    workers = min(os.cpu_count() or 1, 8)
+    workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         crops = [crop for of_item in pool.map(crops_of, items) for crop in of_item]
     making = (time.monotonic() - start) / len(crops)
