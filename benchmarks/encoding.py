@@ -44,9 +44,11 @@ def main():
     options = parser.parse_args()
     if not options.folder and not options.made_up:
         parser.error("name a FOLDER of photographs, or --made-up N")
+    dataset = made_up(options.made_up) if options.made_up else photographs(options)
+    if not dataset.train:
+        parser.error(f"{options.folder} holds no photographs ({', '.join(ENDINGS)})")
     print(heading(options))
     clip = random_b16() if options.backbone == "b16" else load(options.backbone)
-    dataset = made_up(options.made_up) if options.made_up else photographs(options)
     warm_up(dataset, clip, options)
     before = peak_megabytes()
     with tempfile.TemporaryDirectory() as cache:
