@@ -100,6 +100,7 @@ def test_a_method_whose_members_would_be_equal_refuses_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_saved_resumed_bit_for_bit_and_predicts(tmp_path, monkeypatch):
     # One CLIP for all starts: another one would compile everything anew.
     monkeypatch.setattr(checkpoint, "load", functools.cache(checkpoint.load))

@@ -60,6 +60,7 @@ def assert_equal_to_runs(asked, folder, seeds=(2,)):
         yield found
 
 
+@pytest.mark.slow
 def test_cells_as_published_select_on_what_their_runs_select_on(
     photos, tmp_path, monkeypatch
 ):

@@ -52,6 +52,7 @@ def test_no_caption_is_longer_than_the_context_of_training(tmp_path):
     assert eos.max() < pretrain.CONTEXT
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain, "BATCH", 8)
     size = learn_bpe(captions.every_caption(), tmp_path)

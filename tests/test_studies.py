@@ -115,6 +115,7 @@ def test_gains_are_paired_by_seed_and_above_zero_where_the_method_is_better():
     assert last["variance"]["pseudo_f"]["mean"] == 7.5
 
 
+@pytest.mark.slow
 def test_the_controlled_study_resumes_at_the_cell_where_it_died(
     tmp_path, monkeypatch, capsys
 ):

@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from apt_jax.clip import checkpoint
@@ -54,6 +55,7 @@ def test_it_is_a_whole_checkpoint_of_at_most_eight_megabytes():
     assert sum(p.stat().st_size for p in checkpoint.TINY.iterdir()) < 8 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_zero_shot_is_far_above_chance():
     assert zero_shot().mean() > 16 / len(VARIANTS)
 
@@ -65,6 +67,7 @@ def test_zero_shot_leaves_room_for_adaptation():
     assert zero_shot()[~held_out].mean() > 0.9
 
 
+@pytest.mark.slow
 def test_it_reads_attributes_too():
     pictures = [
         render(variant, np.random.default_rng([8, number]), 0.3, 64)
