@@ -225,6 +225,14 @@ def test_a_set_of_the_hub_is_looked_at_as_a_folder_is(look, tmp_path):
     assert group["paths"] == ["train/0000009", "train/0000016"]
     assert any("2 images are near copies" in line for line in report["notes"])
     assert (tmp_path / "sheet.png").is_file()
+    hidden = one.select(range(2)).map(lambda row: {"label": -1})
+    datasets.DatasetDict(train=one, test=hidden).save_to_disk(tmp_path / "hidden")
+    status, report = look(tmp_path / "hidden")
+    assert status == 2
+    assert (
+        "labels that are no class (test/0000000, test/0000001)" in report["refused"][0]
+    )
+    assert [row["images"] for row in report["classes"]] == [8, 9]
 
 
 def test_a_root_that_is_not_there_is_one_line(look):
