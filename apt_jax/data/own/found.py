@@ -35,9 +35,14 @@ class Found:
         found = {split: {name: [] for name in self.classes} for split in self.splits}
         for split, items in self.splits.items():
             for item in items:
-                if 0 <= item.label < len(self.classes):
-                    found[split][self.classes[item.label]].append(item.path)
+                if (name := self.class_of(item)) is not None:
+                    found[split][name].append(item.path)
         return found
+
+    def class_of(self, item: Item) -> str | None:
+        """The name of its class; None for a label that is no class."""
+        is_class = 0 <= item.label < len(self.classes)
+        return self.classes[item.label] if is_class else None
 
     def of_class(self, name: str) -> list[str]:
         """The paths of a class in all splits."""

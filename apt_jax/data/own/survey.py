@@ -15,6 +15,7 @@ from apt_jax.data.own.near_copies import connected, near_pairs
 
 UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
 KINDS = ("same bytes", "near copies", "burst")
+NO_CLASS = "(no class)"
 
 
 def classes(found: Found, looks: dict[str, Look], dataset=None) -> list[dict]:
@@ -91,10 +92,9 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
         ),
     }
     place = {
-        path: (split, name)
-        for split, by_class in found.by_class.items()
-        for name, paths in by_class.items()
-        for path in paths
+        item.path: (split, found.class_of(item) or NO_CLASS)
+        for split, items in found.splits.items()
+        for item in items
     }
     return {
         kind: [
