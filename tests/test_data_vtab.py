@@ -120,8 +120,9 @@ def lists(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch, lists, small_archives):
+def small(monkeypatch, lists):
     """Archives are smaller than published, and so are lists and what is read at once."""
+    monkeypatch.setattr(downloads, "known_files", lambda builder: {})
     monkeypatch.setattr(folders, "package_file", lambda path: lists.parent / path)
     monkeypatch.setattr(hdf5, "AT_LEAST", 50)
 
