@@ -1,6 +1,7 @@
 """What is found of somebody's own photographs before any of them is divided."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 from apt_jax.data.dataset import Item
@@ -29,7 +30,7 @@ class Found:
     def items(self) -> list[Item]:
         return [item for items in self.splits.values() for item in items]
 
-    @property
+    @functools.cached_property
     def by_class(self) -> dict[str, dict[str, list[str]]]:
         """Paths by split and class; without those whose label is no class."""
         found = {split: {name: [] for name in self.classes} for split in self.splits}
