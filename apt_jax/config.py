@@ -86,7 +86,7 @@ RULES = {
     ),
     "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
-    "data.group": (bool, "'auto', 'none' or, of a table, a column"),
+    "data.group": (bool, "'auto', 'none' or, of a table or a set of the hub, a column"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
     "data.classes": (
         lambda x: x in ("all", "base", "new"),
@@ -187,10 +187,7 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
             "configs/quickstart.py"
         )
     config = load(given.named["config"])
-    _switch(config, given.fields)
-    for field, text in given.fields:
-        set_field(config, field, text)
-    require_sound(config)
+    change(config, given.fields)
     return config, given.named.get("workdir")
 
 
@@ -236,6 +233,18 @@ def load(path_and_argument: str) -> ConfigDict:
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} returned no ConfigDict; return one")
     return config
+
+
+def change(config, fields: list[tuple[str, str]]):
+    """Sets the fields that a command line gives, each to the value that its text spells.
+
+    Raises:
+        UserError: for unknown fields (with the nearest name), wrong types and values.
+    """
+    _switch(config, fields)
+    for field, text in fields:
+        set_field(config, field, text)
+    require_sound(config)
 
 
 def _switch(config, fields):

@@ -16,6 +16,13 @@ def png(number: int) -> bytes:
     return encoded(Image.fromarray(pixels), "png")
 
 
+def photo(number: int, size=(96, 72)) -> Image.Image:
+    """A picture of its own for each number."""
+    generator = np.random.default_rng(number)
+    cells = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    return Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC)
+
+
 def encoded(image, kind: str, **options) -> bytes:
     file = io.BytesIO()
     image.save(file, format=kind, **options)

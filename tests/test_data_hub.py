@@ -1,11 +1,10 @@
 """Hugging Face image-classification sets, as the library itself writes them."""
 
-import numpy as np
 import pytest
-from photos import encoded, load, paths, png
-from PIL import Image
+from photos import encoded, load, paths, photo, png
 
 from apt_jax.data.check import check
+from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
 datasets = pytest.importorskip(
@@ -15,12 +14,6 @@ FEATURES = {
     "picture": datasets.Image(),
     "species": datasets.ClassLabel(names=["barn owl", "wren"]),
 }
-
-
-def photo(number):
-    """A picture of its own for each number, large enough for a look."""
-    cells = np.random.default_rng(number).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize((96, 72), Image.Resampling.BICUBIC)
 
 
 def made(count, first=0, **features):
@@ -98,6 +91,16 @@ def test_a_column_may_say_what_stays_together(tmp_path):
         for items in dataset.splits.values()
     ]
     assert sum(map(len, sides)) == len(set().union(*sides)) == 3
+    test = made(2, first=20)  # given splits are not divided, whatever columns they have
+    given = load(
+        "folder", saved(tmp_path / "given", train=one, test=test), group="nest"
+    )
+    assert len(given.test) == 2
+    some = one.remove_columns("nest").add_column("nest", [None, *nests[1:]])
+    with pytest.raises(
+        UserError, match=r"nest has no value for 1 images \(train/0000000"
+    ):
+        load("folder", saved(tmp_path / "some", train=some), group="nest")
     with pytest.raises(
         UserError, match=r"columns are nest, species; name one of them, or"
     ):
@@ -114,6 +117,32 @@ def test_images_without_a_label_are_refused(tmp_path):
         UserError, match=r"2 images have no label \(train/0000006, train"
     ):
         load("folder", saved(tmp_path / "single", train=both))
+
+
+def test_what_is_not_stored_is_told_and_no_traceback(tmp_path, capsys):
+    rows = {
+        "picture": [
+            None,
+            {"bytes": b"", "path": None},
+            *({"bytes": png(n), "path": None} for n in range(8)),
+        ],
+        "species": [n % 2 for n in range(10)],
+    }
+    features = datasets.Features(FEATURES)
+    one = datasets.Dataset.from_dict(rows, features=features)
+    root = saved(tmp_path / "owls", train=one, test=made(2, first=20))
+    dataset = load("folder", root)
+    with pytest.raises(
+        UserError, match=r"0000000: no picture is stored; train/0000001: empty file"
+    ):
+        scan(dataset)
+    rows["species"][2] = None
+    one = datasets.Dataset.from_dict(rows, features=features)
+    root = saved(tmp_path / "wrens", train=one, test=made(2, first=20))
+    with pytest.raises(UserError, match=r"no class \(train/0000002\)"):
+        check(load("folder", root), 1)
+    with pytest.raises(UserError, match=r"1 images have no label \(train/0000002\)"):
+        load("folder", saved(tmp_path / "single", train=one))
 
 
 def test_one_of_several_columns_has_to_be_named(tmp_path):

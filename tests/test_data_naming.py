@@ -28,6 +28,14 @@ def test_names_are_replaced_and_others_kept(root, capsys):
     assert "classes.yaml" not in capsys.readouterr().err
 
 
+def test_a_table_has_its_names_beside_it(root):
+    rows = [f"{name}/{n}.png,{name}" for name in ("TUTI", "no", "wren") for n in (1, 2)]
+    (root / "birds.csv").write_text("\n".join(["path,label", *rows]))
+    (root / "classes.yaml").write_text("TUTI: tufted titmouse\n")
+    dataset = load("folder", root / "birds.csv")
+    assert dataset.classes == ("tufted titmouse", "no", "wren")
+
+
 def test_descriptions_follow_the_name_or_are_prompts_of_their_own(root):
     dataset = named(
         root,

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from photos import encoded, write
+from photos import encoded, photo, write
 from PIL import ExifTags, Image
 
 from apt_jax.clip.checkpoint import TINY
@@ -21,13 +20,6 @@ from apt_jax.report import contact_sheet
 CHECKOUT = Path(__file__).parents[1]
 ABSENT = "--config.clip.checkpoint=absent"  # no folder, and no network is asked
 PLAIN = ("--config", str(CHECKOUT / "configs/folder.py"), "--config.shots=2")
-
-
-def photo(number: int, size=(96, 72)) -> Image.Image:
-    """A picture of its own for each number."""
-    generator = np.random.default_rng(number)
-    cells = generator.integers(0, 256, (16, 16, 3), dtype=np.uint8)
-    return Image.fromarray(cells).resize(size, Image.Resampling.BICUBIC)
 
 
 def jpeg(image, **options) -> bytes:
@@ -92,7 +84,7 @@ def test_a_sound_folder_has_counts_splits_and_a_command_and_status_0(root, look)
     assert (owl["folder"], owl["name"], owl["images"]) == ("barn owl", "barn owl", 8)
     assert (owl["train"], owl["val"], owl["test"]) == (4, 2, 2)
     assert (wren["width"], wren["height"]) == (96, 72)
-    assert (report["layout"], report["divided"]) == ("ROOT/CLASS/*", "by the seed")
+    assert (report["layout"], report["source"]) == ("drawn", "ROOT/CLASS/*")
     assert report["files"]["formats"] == {"JPEG (RGB)": 16}
     assert report["imbalance"] == 1
     assert report["names"] == []
@@ -159,7 +151,7 @@ def test_near_copies_across_given_splits_are_told_and_refuse_nothing(tmp_path, l
     write(tmp_path / "owls", GIVEN | near)
     status, report = look(tmp_path / "owls")
     (group,) = report["copies"]["near copies"]
-    assert (status, report["divided"]) == (0, "as given")
+    assert (status, report["layout"]) == (0, "given")
     assert group["splits"] == ["test", "train"]
     assert any("lie in several splits" in line for line in report["notes"])
     assert report["classes"][1]["train"] == 9
@@ -193,7 +185,7 @@ def test_a_table_is_looked_at_as_a_folder_is(root, look, tmp_path):
     rows += ["wren/near.jpg,wren", "no.jpg,wren", "absent.jpg,wren"]
     (root / "owls.csv").write_text("\n".join(["path,label", *rows]))
     status, report = look(root / "owls.csv", f"--out={tmp_path}/sheet.png")
-    assert (status, report["name"], report["layout"]) == (2, "owls", "a table")
+    assert (status, report["name"], report["source"]) == (2, "owls", "a table")
     assert [row["images"] for row in report["classes"]] == [8, 9]
     (group,) = report["copies"]["near copies"]
     assert group["paths"] == ["wren/1.jpg", "wren/near.jpg"]
@@ -201,6 +193,33 @@ def test_a_table_is_looked_at_as_a_folder_is(root, look, tmp_path):
     assert "1 of 19 listed images are not below" in report["refused"][0]
     assert f"--config.data.root={root}/owls.csv" in report["next"]["command"]
     assert (tmp_path / "sheet.png").is_file()
+
+
+def test_the_sheet_never_takes_the_place_of_a_photograph(root, look):
+    picture = encoded(photo(800), "png")
+    write(root, {"wren/one.png": picture})
+    rows = [f"{path},{path.partition('/')[0]}" for path in [*SOUND, "wren/one.png"]]
+    (root / "owls.csv").write_text("\n".join(["path,label", *rows]))
+    with pytest.raises(UserError, match=r"one\.png is one of the photographs; name an"):
+        look(root / "owls.csv", f"--out={root}/wren/one.png")
+    assert (root / "wren/one.png").read_bytes() == picture
+    with pytest.raises(UserError, match="where nothing is written"):
+        inspect.read([f"hf:{root}", f"--out={root}/sheet.png"])
+
+
+def test_fields_are_those_of_train_where_there_is_no_configuration_file(
+    root, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    given = [str(root), "--config.shots=2", ABSENT, "--config.features.cache_dir="]
+    assert inspect.main([*given, "--format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)["next"]["shots"] == 4
+    with pytest.raises(UserError, match="looked at are your own photographs"):
+        inspect.main([*given, "--config.data.source=synthetic"])
+    with pytest.raises(UserError, match=r"shots=-1 must be a whole number"):
+        inspect.main([*given, "--config.shots=-1"])
+    with pytest.raises(UserError, match=f"cannot load {root}"):
+        inspect.main([*given, "--config.data.source=hub", "--config.data.image=photo"])
 
 
 def test_a_set_of_the_hub_is_looked_at_as_a_folder_is(look, tmp_path):
@@ -446,7 +465,7 @@ def test_the_table_tells_what_the_report_holds(root, capsys):
         "wren/1.jpg ~ wren/same.jpg",
         "SeaGull: words run together (rather 'sea gull'?)",
         "no test images of 'SeaGull'",
-        "train.py would refuse this folder",
+        "train.py would refuse these photographs",
         "9.0 images of the largest class",
     ):
         assert part in said

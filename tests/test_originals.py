@@ -85,6 +85,21 @@ def test_cars_are_read_from_the_devkit(tmp_path):
     assert len(read) == 12
 
 
+@pytest.mark.parametrize("place", ["devkit", "car_devkit/devkit", "."])
+def test_cars_may_have_their_lists_anywhere_the_kit_may_be(tmp_path, place):
+    originals.stanford_cars(tmp_path)
+    name = "cars_test_annos_withlabels.mat"
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    if place.startswith("car_devkit"):
+        for file in (tmp_path / "devkit").iterdir():
+            file.rename(tmp_path / place / file.name)
+    (tmp_path / name).rename(tmp_path / place / name)
+    assert len(load("stanford_cars", tmp_path).test) == 2
+    (tmp_path / place / name).unlink()
+    with pytest.raises(UserError, match=r"read from: cars_test_annos_withl[^,]*; down"):
+        load("stanford_cars", tmp_path)
+
+
 def test_flowers_have_their_small_training_and_large_test_split(tmp_path):
     originals.flowers102(tmp_path)
     dataset = load("flowers102", tmp_path)

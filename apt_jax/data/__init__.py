@@ -53,7 +53,7 @@ DEFAULTS = {
     "root": "",  # the folder of the images; of "folder" also a table or a set of the hub
     "name": "",  # chooses the templates; by default the folder's name
     "split_file": "",  # of source "coop"
-    "class_names": "",  # a YAML file; by default classes.yaml in the root, if there
+    "class_names": "",  # a YAML file; by default classes.yaml in the root or beside it
     "classes": "all",  # or "base", "new": half of the classes (data.base_new)
     "templates": (),  # prompts with {} for the class name; by default the data set's
     # What a seeded split keeps on one side: "auto" near-identical pictures, "none" only

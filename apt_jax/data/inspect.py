@@ -95,21 +95,17 @@ def require_outside(root, out):
 
 
 def is_inside(root, path: Path) -> bool:
+    """Whether a path lies in a folder of photographs, be it one in the hub's layout."""
+    folder = Path(root.removeprefix(own.hub.PREFIX)).expanduser()
     place = os.path.realpath(path.expanduser())
-    return Path(place).is_relative_to(os.path.realpath(Path(root).expanduser()))
+    return Path(place).is_relative_to(os.path.realpath(folder))
 
 
 def settings_of(asked):
     """The configuration that train.py would get; without a file of it, the defaults."""
-    fields = [f"--config.{field}={value}" for field, value in asked.fields]
-    fields.append(f"--config.data.root={asked.root}")
-    if asked.config == STANDARD and not Path(STANDARD).is_file():
-        settings = config.default()
-        for field, value in asked.fields:
-            config.set_field(settings, field, value)
-        settings.data.root = asked.root
-        return settings
-    settings, _ = config.read(["--config", asked.config, *fields])
+    is_absent = asked.config == STANDARD and not Path(STANDARD).is_file()
+    settings = config.default() if is_absent else config.load(asked.config)
+    config.change(settings, [*asked.fields, ("data.root", asked.root)])
     if settings.data.source not in own.KINDS:
         raise UserError(
             f"data.source={settings.data.source}: looked at are your own photographs "
@@ -142,8 +138,8 @@ def inspect(asked, settings) -> dict:
     report = {
         "root": asked.root,
         "name": settings.data.name or found.name,
-        "layout": found.layout,
-        "divided": "by the seed" if found.is_drawn else "as given",
+        "source": found.layout,
+        "layout": "drawn" if found.is_drawn else "given",
         "classes": rows,
         "imbalance": survey.imbalance(rows),
         "files": survey.files(looks, faults),
@@ -233,12 +229,25 @@ def drawn(out, report, found) -> dict:
         sheet_rows(rows, found, report["files"]["unreadable"], marked),
         len(rows),
     )
-    paths = []
+    paths, pictures = [], pictures_of(report["root"], found)
     for number, page in enumerate(pages, 1):
         name = out.name if number == 1 else f"{out.stem}-{number}{out.suffix}"
-        write_bytes(out.with_name(name), page)
-        paths.append(str(out.with_name(name)))
+        path = out.with_name(name)
+        if os.path.realpath(path) in pictures:
+            raise UserError(
+                f"--out={path} is one of the photographs; name another place"
+            )
+        write_bytes(path, page)
+        paths.append(str(path))
     return {"sheets": paths, "classes_not_drawn": len(report["classes"]) - len(rows)}
+
+
+def pictures_of(root, found) -> set[str]:
+    """The files that a table lists; of other roots none, where `require_outside` holds."""
+    if not own.table.is_table(root):
+        return set()
+    folder = Path(root).expanduser().parent
+    return {os.path.realpath(folder / item.path) for item in found.items}
 
 
 def marked_paths(copies) -> set[str]:

@@ -28,12 +28,13 @@ LAYOUT = "CLASS: READABLE NAME, or CLASS: {name: ..., descriptions: [...]}"
 def renamed(dataset: Dataset, path: str, root: str) -> Dataset:
     """The data set with the names and descriptions of the file `path`.
 
-    With an empty `path` those of classes.yaml in `root`, if it is there.
+    With an empty `path` those of classes.yaml in `root`, or beside it if it is a table,
+    where that is there.
 
     Raises:
         UserError: if the file is missing, of another layout, or names unknown classes.
     """
-    beside = Path(root).expanduser() / FILE if root else None
+    beside = _beside(Path(root).expanduser()) if root else None
     if not path and not (beside and beside.is_file()):
         return dataset
     file = Path(path).expanduser() if path else beside
@@ -52,6 +53,10 @@ def renamed(dataset: Dataset, path: str, root: str) -> Dataset:
         classes=tuple(name for name, _ in named),
         descriptions=descriptions if any(descriptions) else (),
     )
+
+
+def _beside(root) -> Path:
+    return (root.parent if root.is_file() else root) / FILE
 
 
 def _entries(file) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -130,9 +130,9 @@ def _prepare(builder, place, manual_dir):
     )
     try:
         builder.download_and_prepare(download_config=config)
-    except UserError:
-        raise
     except Exception as error:  # of the network, of the files, of TFDS: all kinds
+        if _is_own(builder) or isinstance(error, UserError):
+            raise
         message = " ".join(str(error).split())
         raise UserError(
             f"TFDS cannot prepare {builder.info.full_name} ({type(error).__name__}: "

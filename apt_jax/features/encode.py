@@ -66,6 +66,10 @@ def encode(
         views: random views of each image, or the centre crop.
         cache_dir: where features are kept; empty keeps them in memory only.
         what: how the progress bar calls them.
+
+    Raises:
+        UserError: if memory or disk are too small, the cache cannot be written, or an
+            image that was checked cannot be read any more.
     """
     n, start = len(items), time.monotonic()
     shapes = _shapes(clip, inputs, (n, views.per_image))
@@ -231,7 +235,7 @@ def _decoded(dataset, items, hashes, views, clip):
         window = collections.deque()
         for item in items:
             window.append(pool.submit(load, item))
-            if len(window) > 4 * workers:
+            if len(window) > 2 * workers:
                 yield window.popleft().result()
         while window:
             yield window.popleft().result()

@@ -3,6 +3,7 @@
 from apt_jax.data.listing import SHOWN, listed, printable
 from apt_jax.report.tables import render
 
+SPLITS = {"given": "splits given", "drawn": "divided by the seed"}
 MOST_ROWS = 40  # of a table of classes; of more, the largest and the smallest
 INDENT = "  "
 
@@ -26,7 +27,7 @@ def _heading(report):
     images = sum(row["images"] for row in report["classes"])
     return (
         f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
-        f"({report['layout']}, divided {report['divided']})"
+        f"({report['source']}, {SPLITS[report['layout']]})"
     )
 
 
@@ -101,7 +102,7 @@ def _imbalance(ratio):
 
 
 def _copies(report):
-    given = report["divided"] == "as given"
+    given = report["layout"] == "given"
     rows = []
     for kind, groups in report["copies"].items():
         across = sum(len(group["splits"]) > 1 for group in groups)
@@ -146,7 +147,7 @@ def _names(report):
             for row in report["names"]
         )
         yield from _few(texts)
-        yield "rename the folders, or name the classes in ROOT/classes.yaml"
+        yield "rename the classes, or give them names: --config.data.class_names=FILE"
     else:
         yield "words that CLIP reads"
     if report["no_backbone"]:
@@ -186,7 +187,7 @@ def _verdict(report):
 
 def _conclusion(report):
     if report["refused"]:
-        return _section("train.py would refuse this folder", report["refused"])
+        return _section("train.py would refuse these photographs", report["refused"])
     if report["no_backbone"]:
         return "one can train on these photographs, once the backbone is there"
     return "one can train on these photographs"

@@ -45,7 +45,11 @@ def load(config, seed: int) -> Dataset:
 
 
 def official(found) -> dict[str, tuple[Item, ...]]:
-    """The splits, as the lists in the folders of `DOWNLOADS` give them."""
+    """The splits, as the lists in the folders of `DOWNLOADS` give them.
+
+    Raises:
+        UserError: if a list is damaged or names images without a label.
+    """
     (labels,) = variables(found["labels"] / "imagelabels.mat", "labels")
     return {
         split: tuple(

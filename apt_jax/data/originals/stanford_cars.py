@@ -22,18 +22,24 @@ GONE = "gone; find a copy"
 DOWNLOADS = {
     "train": Download(f"{SITE}/cars_train.tgz", marker="cars_train/", advice=GONE),
     "test": Download(f"{SITE}/cars_test.tgz", marker="cars_test/", advice=GONE),
-    "kit": Download(
+    "names": Download(
         f"{SITE}/car_devkit.tgz", marker="cars_meta.mat", top="devkit", advice=GONE
+    ),
+    "train labels": Download(
+        f"{SITE}/car_devkit.tgz",
+        marker="cars_train_annos.mat",
+        top="devkit",
+        advice=GONE,
     ),
     "test labels": Download(
         f"{SITE}/cars_test_annos_withlabels.mat",
         marker="cars_test_annos_withlabels.mat",
-        top="devkit",
+        top="car_devkit/devkit",  # beside the kit's lists, if not beside the kit
         advice=GONE,
     ),
 }
 ANNOTATIONS = {
-    "train": ("kit", "cars_train_annos.mat"),
+    "train": ("train labels", "cars_train_annos.mat"),
     "test": ("test labels", "cars_test_annos_withlabels.mat"),
 }
 
@@ -42,7 +48,7 @@ def load(config, seed: int) -> Dataset:
     """Stanford Cars below `config.root`, archives unpacked or not."""
     del seed  # the split is the official one
     found = places(config.root, "Stanford Cars", DOWNLOADS, "cars196")
-    (names,) = variables(found["kit"] / "cars_meta.mat", "class_names")
+    (names,) = variables(found["names"] / "cars_meta.mat", "class_names")
     items = {}
     for side, (place, file) in ANNOTATIONS.items():
         (rows,) = variables(found[place] / file, "annotations")

@@ -38,6 +38,10 @@ def load(config, seed: int, look_at=look_at) -> Dataset:
     """The photographs at `config.root`.
 
     Who has looked at them already gives a `look_at` that remembers.
+
+    Raises:
+        UserError: as `find`; for copies in several classes or splits, unless
+            `config.on_error` drops them; and for a class that cannot be divided.
     """
     found = find(config)
     for line in found.unread:

@@ -30,7 +30,7 @@ def content_keys(root: Path, paths) -> dict[str, str]:
 
 
 def keys_of_content(read, paths) -> dict[str, str]:
-    """The same where pictures are no files: `read`, that of a `Found`, reads them all."""
+    """A key for each path, equal where the bytes are: all are read, by `Found.read`."""
 
     def key(path):
         try:

@@ -22,6 +22,7 @@ DEFAULTS = {
     "label": "",  # the column with the class
 }
 PREFIX = "hf:"
+NO_LABEL = -1  # as the hub writes it
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
@@ -40,23 +41,18 @@ def find(config) -> Found:
 
     def read(item) -> bytes:
         split, _, place = item.path.partition("/")
-        stored = raw[split][int(place)][image]
-        return stored["bytes"] or Path(stored["path"]).read_bytes()
-
-    def of_column(column):
-        return {
-            split: [
-                (_path(split, place), value) for place, value in enumerate(one[column])
-            ]
-            for split, one in sets.items()
-        }
+        stored = raw[split][int(place)][image] or {"bytes": None, "path": None}
+        if stored["bytes"] is not None:
+            return stored["bytes"]
+        if stored["path"] is None:
+            raise OSError("no picture is stored")
+        return Path(stored["path"]).read_bytes()
 
     classes = tuple(features[label].names)
-    splits = _splits(of_column(label), classes)
+    splits = _splits(sets, label, classes)
     groups = None
-    if config.group not in GROUPS:
-        rows = of_column(config.group).values()
-        groups = {path: str(value) for of_split in rows for path, value in of_split}
+    if config.group not in GROUPS and "" in splits:
+        groups = _groups(sets, config.group)
     return Found(
         name=_name(config.root),
         layout="a set of the hub",
@@ -130,11 +126,26 @@ def _path(split, place):
     return f"{split}/{place:07d}"
 
 
-def _splits(rows, classes) -> dict[str, list[Item]]:
-    """The items of each split, of a single one under "": `rows` are (path, label)."""
+def _groups(sets, column) -> dict[str, str]:
+    """The column's value for each path of the only split."""
+    ((split, one),) = sets.items()
+    found = {_path(split, place): value for place, value in enumerate(one[column])}
+    if empty := [path for path, value in found.items() if value is None]:
+        raise UserError(
+            f"column {column} has no value for {len(empty)} images ({listed(empty)}); "
+            "fill them in, or choose another --config.data.group"
+        )
+    return {path: str(value) for path, value in found.items()}
+
+
+def _splits(sets, label, classes) -> dict[str, list[Item]]:
+    """The items of each split, of a single one under ""."""
     found = {
-        split: [Item(path, label) for path, label in of_split]
-        for split, of_split in rows.items()
+        split: [
+            Item(_path(split, place), NO_LABEL if value is None else value)
+            for place, value in enumerate(one[label])
+        ]
+        for split, one in sets.items()
     }
     names = usual(found)
     if names["train"] and names["test"]:

@@ -1,6 +1,6 @@
-"""Facts about a folder of photographs, from a look at each file. Pure, nothing refused.
+"""Facts about somebody's photographs, from a look at each. Pure, nothing refused.
 
-All of it is JSON: numbers, texts, paths relative to the folder.
+All of it is JSON: numbers, texts, paths as the source names them.
 """
 
 import collections
@@ -86,8 +86,10 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
         "near copies": _by_label(firsts, near),
         "burst": list(
             itertools.chain.from_iterable(
-                _bursts([path for path in paths if path in different], looks)
-                for paths in _by_class(found)
+                _bursts(
+                    [path for path in dict.fromkeys(paths) if path in different], looks
+                )
+                for paths in map(found.of_class, found.classes)
             )
         ),
     }
@@ -141,11 +143,6 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
             f"{least['images']}: accuracy over all images is that of the large classes"
         )
     return found
-
-
-def _by_class(found):
-    """The paths of each class folder of each split, and so of each class of all."""
-    return map(found.of_class, found.classes)
 
 
 def _bursts(paths, looks):

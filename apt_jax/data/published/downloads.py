@@ -60,8 +60,9 @@ def places(
     sizes = known_files(builder)
     found = {key: _place(root, one, sizes) for key, one in downloads.items()}
     if missing := [one for key, one in downloads.items() if not found[key]]:
+        named = listed(dict.fromkeys(map(_spelled, missing)))
         raise UserError(
-            f"{root} lacks what {name} is read from: {listed(map(_spelled, missing))}; "
+            f"{root} lacks what {name} is read from: {named}; "
             "download it there and leave it as it is or unpack it, or name another folder "
             "with --config.data.root"
         )

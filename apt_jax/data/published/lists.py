@@ -1,4 +1,4 @@
-"""Text lists of the originals: a line an entry, parts apart by the first space."""
+"""Text lists as authors publish them: a line an entry, parts apart by the first space."""
 
 from apt_jax.errors import UserError
 

@@ -15,7 +15,7 @@ def variables(path, *names: str) -> tuple[np.ndarray, ...]:
 
     try:
         content = io.loadmat(
-            path, variable_names=names, squeeze_me=True, chars_as_strings=True
+            str(path), variable_names=names, squeeze_me=True, chars_as_strings=True
         )
     except FileNotFoundError:
         raise UserError(

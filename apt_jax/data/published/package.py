@@ -8,7 +8,11 @@ from apt_jax.errors import UserError
 
 
 def package_file(path: str) -> Path:
-    """The place of a file of the package."""
+    """The place of a file of the package.
+
+    Raises:
+        UserError: if the package is not installed.
+    """
     spec = find_spec("tensorflow_datasets")
     if spec is None:
         raise UserError(
