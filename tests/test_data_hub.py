@@ -153,6 +153,15 @@ def test_one_of_several_columns_has_to_be_named(tmp_path):
     assert load("hub", root, label="genus").classes == ("Tyto", "Troglodytes")
 
 
+def test_an_error_of_many_lines_is_told_in_one(monkeypatch):
+    def refused(*arguments):
+        raise ConnectionError("no network\n  tried 5 times")
+
+    monkeypatch.setattr(datasets, "load_dataset", refused)
+    with pytest.raises(UserError, match=r"ConnectionError: no network tried 5 times\)"):
+        load("folder", "hf:owls/barn")
+
+
 def test_what_cannot_be_loaded_is_told(tmp_path):
     with pytest.raises(UserError, match=r"cannot load hf:.*check the name"):
         load("folder", f"hf:{tmp_path / 'absent'}")

@@ -38,10 +38,9 @@ class Blocks:
     """The blocks of a set of features; rows are images, the first axis of `shapes`."""
 
     def __init__(self, folder: Path, shapes: Shapes):
-        """`folder` is where the set will be.
+        """`folder` is where the set will be; nothing is there before `with`.
 
-        Raises:
-            UserError: if the disk is too small for it.
+        Entering raises `UserError` if the disk is too small for it.
         """
         self._folder, self._shapes = folder, shapes
         self._part = folder.with_name(f"{folder.name}.part")

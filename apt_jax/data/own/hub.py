@@ -88,8 +88,9 @@ def _opened(root) -> dict:
         else:
             opened = datasets.load_from_disk(str(Path(root).expanduser()))
     except Exception as error:  # of the network, of the hub, of the files: all kinds
+        message = " ".join(str(error).split())
         raise UserError(
-            f"cannot load {root} ({type(error).__name__}: {error}); check the name (a "
+            f"cannot load {root} ({type(error).__name__}: {message}); check the name (a "
             f"set of the hub is {PREFIX}OWNER/NAME[:CONFIG]) and the network"
         ) from None
     if isinstance(opened, datasets.DatasetDict):
