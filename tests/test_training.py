@@ -104,6 +104,17 @@ def test_training_lowers_the_loss_and_reports_every_epoch():
     assert 0 <= lines[-1].accuracy <= 1
 
 
+def test_a_recipe_of_warm_up_alone_is_told_what_trains(capsys):
+    small = small_shots(count=5)
+    fit(Recipe(0.05, 1, batch_size=5), task=small)
+    said = capsys.readouterr().err
+    assert "note: all training is warm-up at 1e-05, where the recipe has 0.05" in said
+    assert "--config.train.epochs=2" in said
+    for enough in ({"epochs": 2}, {"epochs": 1, "schedule": "cosine"}):
+        fit(Recipe(0.05, batch_size=5, **enough), task=small)
+        assert not capsys.readouterr().err
+
+
 def test_nothing_recompiles_after_the_first_epoch():
     loop.run_epoch.clear_cache()
     fit()

@@ -12,6 +12,7 @@ device: there the program takes the runs in turns (`benchmarks/seeds.py`).
 """
 
 import functools
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -24,7 +25,11 @@ import optax
 from apt_jax.errors import UserError
 from apt_jax.features.stored import image_of
 from apt_jax.methods.base import Method, Recipe, steps_of
-from apt_jax.training.optimizer import learning_rate_of, make_optimizer
+from apt_jax.training.optimizer import (
+    learning_rate_of,
+    make_optimizer,
+    only_warms_up,
+)
 
 # Where runs that train together take turns: a CPU is fastest within its caches.
 IN_TURNS = ("cpu",)
@@ -98,6 +103,8 @@ def train(
     """
     steps = steps_of(task.num_shots, recipe)
     epochs_key = _fold_in(key, 1)
+    if only_warms_up(recipe):
+        print(f"note: {_hardly_trains(recipe)}", file=sys.stderr)
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
@@ -225,6 +232,16 @@ def _gather(method, task, images, views):
     stored = jax.tree.map(lambda array: array[images, views], task.shots)
     pixels = task.pixels
     return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
+
+
+def _hardly_trains(recipe):
+    rate = float(learning_rate_of(recipe, recipe.epochs - 1))
+    return (
+        f"all training is warm-up at {rate:g}, where the recipe has "
+        f"{recipe.learning_rate:g}, and hardly moves; "
+        f"set --config.train.epochs={recipe.epochs + 1} or more, "
+        "or --config.train.schedule=cosine"
+    )
 
 
 def _require_finite(losses, steps_before, recipe):

@@ -69,3 +69,9 @@ def learning_rate_of(recipe: Recipe, epoch):
     """The learning rate of an epoch, counted from 0; of its start, if it changes in it."""
     schedule = SCHEDULES[recipe.schedule]
     return schedule(epoch, recipe.epochs, recipe.learning_rate)
+
+
+def only_warms_up(recipe: Recipe) -> bool:
+    """Whether no epoch comes to half the learning rate, as in CoOp's first and only."""
+    rates = (learning_rate_of(recipe, epoch) for epoch in range(recipe.epochs))
+    return all(rate < recipe.learning_rate / 2 for rate in rates)
