@@ -351,6 +351,24 @@ def test_the_studies_of_the_repository_are_sound(request, name):
     assert trained == {True}
 
 
+def test_photographs_of_many_classes_have_fewer_epochs_that_still_train(request):
+    path = request.config.rootpath / "configs/studies/photos.py"
+    of = {
+        classes: {c.method: c.config for c in planned(f"{path}:classes={classes}")}
+        for classes in ("few", "many")
+    }
+    fewer = {"coop", "maple", "vapt", "prompt_src", "cocoop"}
+    for method, many in of["many"].items():
+        few, epochs = of["few"][method], many.train.epochs
+        assert (epochs != few.train.epochs) == (method in fewer)
+        assert epochs is None or epochs >= 2  # CoOp's first epoch only warms up
+    assert of["many"]["clip_lora"].method == of["few"]["clip_lora"].method
+    assert of["many"]["clip_lora"].train == of["few"]["clip_lora"].train
+    assert of["many"]["clip_lora"]["eval"].samples == 4
+    with pytest.raises(UserError, match="no classes 'mny'; did you mean many"):
+        planned(f"{path}:mny")
+
+
 def test_help_needs_nothing_heavy(request):
     program = (
         "import sys, runpy\n"

@@ -10,8 +10,13 @@ Narrow it with --config.datasets=...; methods that read cached features are quic
 --config.shots=2,8 too. Recipes are the published ones but for `SHORTENED`, made for a small
 CLIP on two CPU cores (hours a set); on a GPU, take them out. CoOp has the 50 epochs that
 its authors take for large sets at every number of shots.
+
+    --config configs/studies/photos.py:classes=many --config.datasets=caltech101
+
+Ten times the classes are ten times the images an epoch: `OF_MANY` has fewer of them.
 """
 
+from apt_jax import config
 from apt_jax.grid import study
 from apt_jax.methods import METHODS
 
@@ -27,13 +32,23 @@ SHORTENED = {
         "eval": {"samples": 10},  # of 30
     },
 }
+OF_MANY = {
+    "coop": {"train": {"epochs": 10}},
+    "maple": {"train": {"epochs": 3}},  # of 5
+    "vapt": {"train": {"epochs": 4}, "eval": {"samples": 4}},
+    "prompt_src": {"train": {"epochs": 2}},
+    "cocoop": {"train": {"epochs": 2}},
+    "clip_lora": SHORTENED["clip_lora"] | {"eval": {"samples": 4}},
+}
 TIP_ADAPTER_F = {"method": {"name": "tip_adapter", "trained": True}}
 
 
 def get_config(arg=None):
+    classes = config.choice(arg or "few", "classes", ("few", "many"))
     c = study.default()
     c.methods = (*METHODS, "tip_adapter_f")
-    c.variants = {**SHORTENED, "tip_adapter_f": TIP_ADAPTER_F}
+    recipes = SHORTENED | (OF_MANY if classes == "many" else {})
+    c.variants = {**recipes, "tip_adapter_f": TIP_ADAPTER_F}
     c.datasets = ("caltech101", "oxford_flowers17", "imagewoof", "eurosat")
     c.sets = {
         "caltech101": {
