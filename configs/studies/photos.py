@@ -13,7 +13,7 @@ its authors take for large sets at every number of shots.
 
     --config configs/studies/photos.py:classes=many --config.datasets=caltech101
 
-Ten times the classes are ten times the images an epoch: `OF_MANY` has fewer of them.
+A hundred classes have ten times the images of ten an epoch: `OF_MANY` has fewer epochs.
 """
 
 from apt_jax import config
