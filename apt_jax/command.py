@@ -5,7 +5,7 @@
 
 import sys
 
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, one_line
 
 
 def run(main) -> int:
@@ -13,7 +13,7 @@ def run(main) -> int:
     try:
         return main(sys.argv[1:]) or 0
     except UserError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(

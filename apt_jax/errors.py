@@ -7,3 +7,8 @@ class UserError(Exception):
     The message is one line, "what is wrong; what to do". Commands print it as
     `error: ...` and leave with status 2; every other exception is our bug.
     """
+
+
+def one_line(error) -> str:
+    """What an error says, on one line; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from apt_jax import command
+from apt_jax import command, errors
 from apt_jax.errors import UserError
 
 
@@ -24,6 +24,11 @@ def _arguments(monkeypatch):
 def test_what_the_user_can_mend_is_one_line_and_status_2(capsys):
     assert command.run(fails_with(UserError("no root;\n  name one"))) == 2
     assert capsys.readouterr().err == "error: no root; name one\n"
+
+
+def test_an_error_without_words_says_its_type():
+    assert errors.one_line(OSError("a\n  b")) == "a b"
+    assert errors.one_line(OSError()) == "OSError"
 
 
 def test_an_interruption_says_how_to_go_on_and_is_status_130(capsys):

@@ -11,6 +11,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from apt_jax.errors import one_line
+
 # Pillow's own bound between a large photograph and a decompression bomb. It is checked
 # here too, because Pillow's can be switched off for the whole process.
 MAX_PIXELS = 178_956_970
@@ -44,8 +46,7 @@ def decode(data: bytes) -> Image.Image:
     except ImageError:
         raise
     except Exception as error:  # Pillow's plugins raise what their parsers stumble on
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"broken image ({reason})") from None
+        raise ImageError(f"broken image ({one_line(error)})") from None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from apt_jax import command
 from apt_jax.data import tfds as source
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, one_line
 
 FORMAT = "array_record"
 
@@ -133,10 +133,9 @@ def _prepare(builder, place, manual_dir):
     except Exception as error:  # of the network, of the files, of TFDS: all kinds
         if _is_own(builder) or isinstance(error, UserError):
             raise
-        message = " ".join(str(error).split())
         raise UserError(
             f"TFDS cannot prepare {builder.info.full_name} ({type(error).__name__}: "
-            f"{message}); mend that and give the same command again"
+            f"{one_line(error)}); mend that and give the same command again"
         ) from error
 
 

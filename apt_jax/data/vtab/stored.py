@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from apt_jax.data.roots import require_images
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, one_line
 
 Read = Callable[[int], bytes]  # from a record's place to its image file's bytes
 
@@ -33,8 +33,7 @@ def files(folder: Path, paths: Sequence[str]) -> Callable[[Sequence[int], str], 
 
 def broken(path: Path, reason) -> UserError:
     """The error for a file whose content is not as published."""
-    reason = " ".join(str(reason).split()) or type(reason).__name__
     return UserError(
-        f"{path} is damaged or no file of this data set ({reason}); download or unpack "
-        "it again"
+        f"{path} is damaged or no file of this data set ({one_line(reason)}); download "
+        "or unpack it again"
     )
