@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict, FieldReference
 
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, with_type
 
 COMMON = {
     "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
@@ -227,8 +227,8 @@ def load(path_and_argument: str) -> ConfigDict:
         raise
     except Exception as error:  # whatever a user's file does wrong
         raise UserError(
-            f"{path} failed ({type(error).__name__}: {error}); it must define "
-            "get_config(arg=None) and return a ConfigDict, as configs/quickstart.py does"
+            f"{path} failed ({with_type(error)}); it must define get_config(arg=None) "
+            "and return a ConfigDict, as configs/quickstart.py does"
         ) from error
     if not isinstance(config, ConfigDict):
         raise UserError(f"get_config of {path} returned no ConfigDict; return one")
@@ -303,9 +303,8 @@ def parse(field: str, text: str, current):
     if kind is float and type(value) is int:
         value = float(value)
     if type(value) is not kind:
-        raise UserError(
-            f"--config.{field}={text}: expected {kind.__name__}, such as {current!r}"
-        )
+        example = "or None" if current is None else f"such as {current!r}"
+        raise UserError(f"--config.{field}={text}: expected {kind.__name__}, {example}")
     return value
 
 

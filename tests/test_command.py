@@ -29,6 +29,8 @@ def test_what_the_user_can_mend_is_one_line_and_status_2(capsys):
 def test_an_error_without_words_says_its_type():
     assert errors.one_line(OSError("a\n  b")) == "a b"
     assert errors.one_line(OSError()) == "OSError"
+    assert errors.with_type(OSError("a\n  b")) == "OSError: a b"
+    assert errors.with_type(OSError()) == "OSError"
 
 
 def test_an_interruption_says_how_to_go_on_and_is_status_130(capsys):

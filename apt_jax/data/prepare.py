@@ -20,7 +20,7 @@ from pathlib import Path
 
 from apt_jax import command
 from apt_jax.data import tfds as source
-from apt_jax.errors import UserError, one_line
+from apt_jax.errors import UserError, with_type
 
 FORMAT = "array_record"
 
@@ -134,8 +134,8 @@ def _prepare(builder, place, manual_dir):
         if _is_own(builder) or isinstance(error, UserError):
             raise
         raise UserError(
-            f"TFDS cannot prepare {builder.info.full_name} ({type(error).__name__}: "
-            f"{one_line(error)}); mend that and give the same command again"
+            f"TFDS cannot prepare {builder.info.full_name} ({with_type(error)}); mend "
+            "that and give the same command again"
         ) from error
 
 

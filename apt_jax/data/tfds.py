@@ -19,7 +19,7 @@ from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import entries
 from apt_jax.data.templates import templates_of
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, with_type
 from apt_jax.progress import progress
 
 DEFAULTS = {
@@ -138,7 +138,7 @@ def _sources(folder):
         info = builder.info
     except Exception as error:  # what a half-copied folder makes TFDS raise varies
         raise UserError(
-            f"cannot read {folder} ({type(error).__name__}: {error}); prepare it anew"
+            f"cannot read {folder} ({with_type(error)}); prepare it anew"
         ) from None
     _require_files(folder, info)
     raw = {

@@ -17,7 +17,7 @@ from typing import Any
 
 import jax
 
-from apt_jax.errors import UserError, one_line
+from apt_jax.errors import UserError, one_line, with_type
 from apt_jax.evaluation import batches, class_sides, predict_batch
 from apt_jax.experiment import judge, labels_of, shifted_parts
 from apt_jax.grid.cells import Cells
@@ -339,8 +339,7 @@ def bytes_of(compiled) -> int:
 
 def message_of(error) -> str:
     """What a failed cell says, on one line."""
-    said = one_line(error)
-    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"
+    return one_line(error) if isinstance(error, UserError) else with_type(error)
 
 
 def raise_failures(failures, folder):

@@ -15,7 +15,7 @@ from apt_jax.data.listing import listed
 from apt_jax.data.own.copies import keys_of_content
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
-from apt_jax.errors import UserError, one_line
+from apt_jax.errors import UserError, with_type
 
 DEFAULTS = {
     "image": "",  # the column with the picture; by default the only one of that kind
@@ -89,8 +89,8 @@ def _opened(root) -> dict:
             opened = datasets.load_from_disk(str(Path(root).expanduser()))
     except Exception as error:  # of the network, of the hub, of the files: all kinds
         raise UserError(
-            f"cannot load {root} ({type(error).__name__}: {one_line(error)}); check the "
-            f"name (a set of the hub is {PREFIX}OWNER/NAME[:CONFIG]) and the network"
+            f"cannot load {root} ({with_type(error)}); check the name (a set of the hub "
+            f"is {PREFIX}OWNER/NAME[:CONFIG]) and the network"
         ) from None
     if isinstance(opened, datasets.DatasetDict):
         return dict(opened)
