@@ -21,7 +21,8 @@ from apt_jax.errors import UserError, with_type
 
 COMMON = {
     "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
-    # Labelled images a class; 0 = all; below 1 that share of all (data.few_shot).
+    # Labelled images a class; 0 = all, the default of own photographs; below 1 that share
+    # of all (data.few_shot).
     "shots": 16,
     # Where a paper searches on validation images: "inside_shots" chooses by
     # cross-validation on the shots instead, "as_published" does as the paper did.
@@ -30,7 +31,7 @@ COMMON = {
     "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
     # Random views of each training image (0 = its centre crop), each a crop of at least
     # this share of its area: 0.08 in CoOp, 0.5 in Tip-Adapter.
-    "augment": {"views": 10, "area": 0.08},
+    "augment": {"views": None, "area": 0.08},
     "train": {  # None = the method's recipe
         "epochs": None,
         "batch_size": None,
@@ -47,6 +48,7 @@ COMMON = {
 }
 # The types of fields whose default is None.
 OPEN = {
+    "augment.views": int,
     "clip.revision": str,
     "train.epochs": int,
     "train.batch_size": int,
@@ -62,6 +64,7 @@ OPEN = {
     "method.beta": float,
     "method.strength": float,
 }
+ALL = 0  # shots
 SEPARATOR = ";"  # between the entries of a tuple on the command line
 
 SCHEDULES = (  # those of training.schedules, which imports jax
@@ -84,7 +87,10 @@ RULES = {
         lambda x: x in ("inside_shots", "as_published"),
         "'inside_shots' or 'as_published'",
     ),
-    "augment.views": (lambda x: x >= 0, "at least 0 (0 = the centre crop)"),
+    "augment.views": (
+        lambda x: x is None or x >= 0,
+        "at least 0 (0 = the centre crop)",
+    ),
     "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
     "data.group": (bool, "'auto', 'none' or, of a table or a set of the hub, a column"),
     "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
@@ -129,7 +135,10 @@ RULES = {
 
 def default(method: str = "apt", source: str = "folder") -> ConfigDict:
     """All fields with their defaults, for one method and one data source."""
-    either = FieldReference(COMMON["shots"], field_type=numbers.Real)
+    from apt_jax import data
+
+    shots = ALL if source in data.OWN else COMMON["shots"]
+    either = FieldReference(shots, field_type=numbers.Real)
     config = ConfigDict(COMMON | {"shots": either})
     config.data = ConfigDict(data_fields(source))
     config.method = ConfigDict(method_fields(method))
@@ -406,6 +415,7 @@ def take_apart(arguments, names) -> _Given:
 
 HELP = {"-h", "--help"}
 WHAT_NONE_MEANS = {
+    "augment.views": "10; of many own photographs fewer, at most 20,000 in all",
     "method.alpha": "chosen as the protocol says",
     "method.beta": "chosen as the protocol says",
     "method.strength": "chosen as the protocol says",

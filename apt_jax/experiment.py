@@ -29,6 +29,7 @@ from apt_jax.preparation import (
     encode_shots,
     encode_test,
     prepare,
+    usage,
     with_embeddings,
 )
 from apt_jax.progress import progress
@@ -70,6 +71,7 @@ def _run(asked, workdir):
     recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
     require_members(prepared.method, recipe)
     workdir.settle(asked)
+    print(usage(asked, prepared))
 
     shots = encode_shots(prepared, asked)
     selection = encode_selection(prepared, asked)

@@ -20,13 +20,14 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import refuse_or_note, without
 from apt_jax.errors import UserError
 from apt_jax.features.estimate import estimate
-from apt_jax.features.views import Views
 from apt_jax.methods.base import Method
 from apt_jax.preparation import (
     parts,
+    require_distinct_prompts,
     require_validation,
     require_whole_prompts,
     selects_on,
+    views_of,
 )
 
 MEASURED = 4  # images that an estimate is made from
@@ -72,8 +73,12 @@ def judged(
             )
 
     def loaded(on_error):
-        fields = settings.data.to_dict() | {"on_error": on_error}
-        return data.load(ConfigDict(fields), seed=settings.seed, look_at=look_at)
+        return data.load(
+            ConfigDict(settings.data.to_dict() | {"on_error": on_error}),
+            seed=settings.seed,
+            look_at=look_at,
+            validation=selects_on(settings, method) != "none",
+        )
 
     on_error = settings.data.on_error
     dataset = tried(lambda: loaded(on_error))
@@ -102,6 +107,7 @@ def _checks(settings, method, clip, dataset):
         yield lambda: require_validation(dataset, settings.method.name)
     if clip is not None and clip.tokenizer is not None:
         yield lambda: require_whole_prompts(clip.tokenizer, dataset)
+        yield lambda: require_distinct_prompts(clip.tokenizer, dataset)
 
 
 def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dict:
@@ -114,7 +120,7 @@ def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dic
     tested = dataset.test
     if part == "new" or not method.names_new_classes:
         tested = list(items_of(dataset.test, labels))
-    views = Views(settings.augment.views, seed, settings.augment.area)
+    views = views_of(settings, len(shots))
     plan = {
         "splits": {split: len(items) for split, items in dataset.splits.items()},
         "shots": len(shots),

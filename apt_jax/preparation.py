@@ -1,5 +1,6 @@
 """All that a run needs, found and checked before any work is done."""
 
+import collections
 import dataclasses
 import functools
 import sys
@@ -34,19 +35,31 @@ class Prepared:
     validation: list[Item]  # the few drawn beside them, as CoOp does
     selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
     whole: Dataset  # of all classes, from which shots are drawn
+    views: Views  # of each training image
     new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
 
 
-def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
+# Views of a training image; of own photographs fewer, so that thousands take no hours.
+USUAL_VIEWS, MOST_VIEWS = 10, 20_000
+
+
+def prepare(
+    config, *, clip: Clip | None = None, scan=scan, validation: bool | None = None
+) -> Prepared:
     """Loads and checks everything, cheap things first; raises `UserError`.
 
     Who prepares several runs gives the `clip` that is loaded already, and a `scan` that
-    remembers what it read.
+    remembers what it read. `validation` says whether somebody reads the validation split,
+    by default whether the method selects on it.
     """
     method = make(config.method.name, **hyper_parameters(config))
+    if validation is None:
+        validation = selects_on(config, method) != "none"
     memory = known_good_file(config.features.cache_dir)
     remembering = functools.partial(look_at, known_good_file=memory)
-    whole = data.load(config.data, seed=config.seed, look_at=remembering)
+    whole = data.load(
+        config.data, seed=config.seed, look_at=remembering, validation=validation
+    )
     dataset, _ = parts(whole, config.data.classes, method)
     notes = data.check(dataset, config.shots)
     if selects_on(config, method) != "none":
@@ -54,6 +67,7 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     clip = clip or load_clip(config)
     if clip.tokenizer is not None:
         require_whole_prompts(clip.tokenizer, whole)
+        require_distinct_prompts(clip.tokenizer, whole)
     whole, hashes = scan(
         whole,
         on_error=config.data.on_error,
@@ -61,9 +75,45 @@ def prepare(config, *, clip: Clip | None = None, scan=scan) -> Prepared:
     )
     prepared = drawn(config, method, clip, whole, hashes)
     notes = data.check(prepared.dataset, config.shots)  # broken images may be gone
-    for note in (*notes, *_left_out(prepared)):
+    for note in (*notes, *_left_out(prepared), *_fewer_views(config, prepared)):
         print(f"note: {note}", file=sys.stderr)
     return prepared
+
+
+def views_of(config, images: int) -> Views:
+    """The views of each of so many training images: those asked for, or the usual ones."""
+    count = config.augment.views
+    if count is None:
+        count = USUAL_VIEWS
+        if config.data.source in data.OWN:
+            count = max(1, min(count, MOST_VIEWS // max(images, 1)))
+    return Views(count, config.seed, config.augment.area)
+
+
+def _fewer_views(config, prepared):
+    """What to say of training images that are too many for the usual views."""
+    count = prepared.views.count
+    if config.augment.views is None and count < USUAL_VIEWS:
+        yield (
+            f"{count} random view{'s' * (count != 1)} of each of "
+            f"{len(prepared.shots):,} training images and not {USUAL_VIEWS}: by default at "
+            f"most {MOST_VIEWS:,} are encoded; --config.augment.views={USUAL_VIEWS} takes "
+            "all"
+        )
+
+
+def usage(config, prepared: Prepared) -> str:
+    """How many of the labelled images train, and what becomes of the others."""
+    dataset, used = prepared.dataset, len(prepared.shots)
+    places = {
+        "are the test": len(dataset.test),
+        "are for validation": len(set(dataset.val) - set(dataset.test)),
+    }
+    total = len(dataset.train) + sum(places.values())
+    places[f"are more than --config.shots={config.shots}"] = len(dataset.train) - used
+    kind = "photographs" if config.data.source in data.OWN else "images"
+    others = ", ".join(f"{count:,} {what}" for what, count in places.items() if count)
+    return f"{used:,} of {total:,} labelled {kind} used to train: {others}"
 
 
 def _left_out(prepared):
@@ -89,7 +139,8 @@ def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     selection = validation(whole, kind, config.shots, config.seed)
     labels = labels_of(part, len(whole.classes))
     kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
-    return Prepared(method, clip, dataset, hashes, *kept, whole, new)
+    views = views_of(config, len(kept[0]))
+    return Prepared(method, clip, dataset, hashes, *kept, whole, views, new)
 
 
 def selects_on(config, method) -> str:
@@ -153,10 +204,22 @@ def require_whole_prompts(tokenizer, dataset):
         )
 
 
+def require_distinct_prompts(tokenizer, dataset):
+    """Refuses class names that are one to the text tower: prompts of the same tokens."""
+    same = collections.defaultdict(list)
+    for name, of_class in zip(dataset.classes, prompts(*dataset.texts), strict=True):
+        ids, _ = tokenizer.encode(of_class)
+        same[ids.tobytes()].append(repr(name))
+    if twice := [" = ".join(names) for names in same.values() if len(names) > 1]:
+        raise UserError(
+            f"class names that CLIP reads as equal ({listed(twice)}); rename them, or "
+            "give them other words (--config.data.class_names)"
+        )
+
+
 def encode_shots(prepared: Prepared, config) -> Features:
-    """Frozen outputs of the shots, in `augment.views` random views each."""
-    views = Views(config.augment.views, config.seed, config.augment.area)
-    return _encode(prepared, config, prepared.shots, views, "shots")
+    """Frozen outputs of the shots, in their random views."""
+    return _encode(prepared, config, prepared.shots, prepared.views, "shots")
 
 
 def encode_test(prepared: Prepared, config) -> Features:

@@ -29,6 +29,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.data.templates = prepared.dataset.templates
         if prepared.dataset.descriptions:
             config.data.descriptions = prepared.dataset.descriptions
+        config.augment.views = prepared.views.count
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
         of_recipe = dataclasses.asdict(recipe) if recipe else {}

@@ -89,7 +89,7 @@ def main():
 def run_cell(name, shots, seed, options) -> dict[str, dict]:
     """The figures of each row of one cell."""
     config = settings_of(name, shots, seed, options)
-    prepared = prepare(config)
+    prepared = prepare(config, validation=True)
     if options.judge == "val":
         prepared = on_validation(prepared)
     labels = np.array([item.label for item in prepared.shots])

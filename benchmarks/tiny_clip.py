@@ -39,7 +39,7 @@ def main():
 
 def known(config):
     """Zero-shot accuracy over all variants, those seen, and those held out, in %."""
-    prepared = on_validation(prepare(config))
+    prepared = on_validation(prepare(config, validation=True))
     dataset, features = prepared.dataset, encode_test(prepared, config)
     task = make_task(prepared.clip, *dataset.texts)
     labels = np.array([item.label for item in dataset.test])

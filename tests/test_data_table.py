@@ -1,7 +1,7 @@
 """Tables of photographs: rows as they are, splits given or drawn, faults named."""
 
 import pytest
-from photos import load, paths, write
+from photos import encoded, load, paths, photo, write
 
 from apt_jax.data.check import check
 from apt_jax.errors import UserError
@@ -114,7 +114,8 @@ def test_copies_stay_on_one_side(root):
         ("path,class\na/1.png,a\n", r"no column label \(it has path, class\)"),
         ("", r"is empty; the columns are path, label"),
         ("path,label\n", r"empty cells: all"),
-        ("path,label\na/1.png,\n,b\n", r"empty cells: row 3 \(path\), row 2 \(label\)"),
+        ("path,label\na/1.png,a\n,b\n", r"empty cells: row 3 \(path\); fill"),
+        ("path,label\na/1.png,\na/2.png,b\n", r"1 images have no label \(a/1\.png\)"),
         ("path,label\na/1.png,a,b\n", r"2 columns, but row 2 has 3"),
         ('path,label\na/1.png,"a\n', r"no CSV"),
         (ROWS.replace("Test", "exam"), r"no train, val or test \('exam'\)"),
@@ -157,3 +158,185 @@ def test_what_is_no_table_is_told_which_endings_are(root):
         table(root, "x", "photos.parquet")
     with pytest.raises(UserError, match=r"no column camera"):
         table(root, group="camera")
+
+
+SEEDS = range(20)
+
+
+def sides_of(dataset, wanted):
+    """The splits in which the paths `wanted` are."""
+    return {
+        split
+        for split, items in dataset.splits.items()
+        if set(wanted) & set(paths(items))
+    }
+
+
+def test_copies_bring_the_groups_of_a_column_along(root, capsys):
+    write(root, {"a/copy.png": (root / "a/1.png").read_bytes()})
+
+    def camera(path):
+        return f",camera {path[-1]}"
+
+    for seed in SEEDS:
+        rows = [
+            f"{n}/{i}.png,{n}{camera(f'{n}/{i}')}" for n in "ab" for i in range(1, 9)
+        ]
+        text = "\n".join(["path,label,camera", *rows, "a/copy.png,a,camera 5"])
+        dataset = table(root, text, group="camera", seed=seed)
+        linked = {f"{c}/{n}.png" for c in "ab" for n in (1, 5)} | {"a/copy.png"}
+        assert len(sides_of(dataset, linked)) == 1, seed
+    assert "link groups of the column data.group" in capsys.readouterr().err
+
+
+def test_near_copies_bring_the_groups_of_a_column_along(tmp_path):
+    pictures = {
+        f"{c}/{n}.jpg": photo(n + 50 * (c == "b")) for c in "ab" for n in range(8)
+    }
+    write(tmp_path, {path: encoded(one, "jpeg") for path, one in pictures.items()})
+    again = encoded(pictures["a/0.jpg"], "jpeg", quality=60)
+    write(tmp_path, {"a/again.jpg": again})
+    rows = [f"{path},{path[0]},{path[2]}" for path in pictures] + ["a/again.jpg,a,7"]
+    text = "\n".join(["path,label,day", *rows])
+    linked = ["a/0.jpg", "b/0.jpg", "a/again.jpg", "a/7.jpg", "b/7.jpg"]
+    for seed in SEEDS:
+        dataset = table(tmp_path, text, group="day", seed=seed)
+        assert len(sides_of(dataset, linked)) == 1, seed
+
+
+def test_the_same_bytes_under_two_labels_are_refused_though_a_column_groups(root):
+    write(root, {"b/copy.png": (root / "a/1.png").read_bytes()})
+    rows = [f"{n}/{i}.png,{n},{n}{i}" for n in "ab" for i in range(1, 9)]
+    text = "\n".join(["path,label,nest", *rows, "b/copy.png,b,b9"])
+    with pytest.raises(UserError, match=r"a/1\.png, b/copy\.png"):
+        table(root, text, group="nest")
+    dataset = table(root, text, group="nest", on_error="skip")
+    assert not sides_of(dataset, ["a/1.png", "b/copy.png"])
+
+
+def test_the_order_of_rows_does_not_change_a_drawn_split(root):
+    rows = [f"{n}/{i}.png,{n},{i // 2}" for n in "ab" for i in range(1, 9)]
+    for group in ("auto", "day"):
+        told = [
+            table(root, "\n".join(["path,label,day", *of]), group=group).splits
+            for of in (rows, rows[::-1], sorted(rows, key=lambda row: row[2:]))
+        ]
+        assert told[0] == told[1] == told[2]
+
+
+@pytest.mark.parametrize(
+    "spelled", ["nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>", "", " nan "]
+)
+def test_a_missing_label_is_missing_however_it_is_spelled(root, spelled, capsys):
+    text = f"path,label\na/1.png,ant\na/2.png,{spelled}\nb/1.png,bee\nb/2.png,bee\n"
+    with pytest.raises(UserError, match=r"1 images have no label \(a/2\.png\)"):
+        table(root, text)
+    dataset = table(root, text, on_error="skip")
+    assert dataset.classes == ("ant", "bee")
+    assert "dropped: 1 images have no label" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ("10 -2 9 -10", ("-10", "-2", "9", "10")),
+        ("2.5 10.0 -1 1e1x", ("-1", "10.0", "1e1x", "2.5")),
+        ("2.5 10.0 -1 .5", ("-1", ".5", "2.5", "10.0")),
+    ],
+)
+def test_numbers_sort_as_numbers(root, labels, classes):
+    rows = [f"a/{n}.png,{name}" for n, name in enumerate(labels.split(), 1)]
+    assert table(root, "path,label\n" + "\n".join(rows)).classes == classes
+
+
+@pytest.mark.parametrize("name", ["a|b", "cat;dog", "['beagle']", '{"a": 1}'])
+def test_several_labels_in_a_cell_are_refused_with_a_sentence(root, name):
+    quoted = name.replace('"', '""')
+    text = f'path,label\na/1.png,"{quoted}"\nb/1.png,bee\n'
+    with pytest.raises(UserError, match=r"several labels in one place .*one class"):
+        table(root, text)
+
+
+def test_one_number_in_two_spellings_is_refused(root):
+    with pytest.raises(UserError, match=r"labels that are one number \(1 = 1\.0\)"):
+        table(root, "path,label\na/1.png,1\na/2.png,1.0\nb/1.png,2\n")
+
+
+@pytest.mark.parametrize(
+    "head", ["path,label,label", "path,Label,label", "path,path,label"]
+)
+def test_a_doubled_column_is_refused(root, head):
+    with pytest.raises(UserError, match="more than once; keep the one that counts"):
+        table(root, f"{head}\na/1.png,ant,bee\nb/1.png,bee,ant\n")
+
+
+def parquet_table(root, **columns):
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table(columns), root / "t.parquet")
+    return load("table", root / "t.parquet")
+
+
+NAMES = [f"{n}/{i}.png" for n in "ab" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ([True, True, True, False, False, False], ("False", "True")),
+        ([1.0, 1.0, 1.0, 10.0, 10.0, 2.0], ("1", "2", "10")),
+        ([-1, -1, 7, 7, 7, -1], ("-1", "7")),
+        (["x ", "x", "x", "y", "y", "y"], ("x", "y")),
+    ],
+)
+def test_parquet_may_hold_truths_and_numbers(root, labels, classes):
+    assert parquet_table(root, path=NAMES, label=labels).classes == classes
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([["beagle"]] * 6, "an image has one path and one label"),
+        ([{"name": "beagle"}] * 6, "an image has one path and one label"),
+        ([None, "x", "x", "y", "y", "y"], r"1 images have no label \(a/1\.png\)"),
+        ([float("nan"), 1.0, 1.0, 2.0, 2.0, 2.0], r"no label \(a/1\.png\)"),
+    ],
+)
+def test_parquet_without_one_label_an_image_is_refused(root, labels, said):
+    with pytest.raises(UserError, match=said):
+        parquet_table(root, path=NAMES, label=labels)
+
+
+def test_hidden_labels_of_the_test_leave_validation_to_judge(root, capsys):
+    text = ROWS.replace("b/2.png,barn owl,Test", "b/2.png,,Test")
+    dataset = table(root, text.replace("a/3.png,ant,test", "a/3.png,NA,test"))
+    assert paths(dataset.test) == ["a/2.png"]
+    assert "labels of the test are hidden (2 images)" in capsys.readouterr().err
+
+
+def test_an_absolute_path_inside_the_folder_is_that_file(root):
+    inside = ROWS.replace("b/1.png", str(root / "b/1.png"))
+    assert table(root, inside).splits == table(root).splits
+
+
+def test_links_to_blobs_as_the_hubs_cache_makes_them_lie_inside(tmp_path):
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots/0123"
+    write(blobs, {str(number): number for number in range(1, 6)})
+    for number, row in enumerate(ROWS.splitlines()[1:], 1):
+        place = snapshot / row.split(",")[0]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(f"../../../blobs/{number}")
+    assert len(table(snapshot).test) == 2
+    outside = tmp_path / "other"
+    write(outside, {"1.png": 9})
+    (snapshot / "a/1.png").unlink()
+    (snapshot / "a/1.png").symlink_to(outside / "1.png")
+    with pytest.raises(UserError, match=r"1 of 5 listed images lie outside"):
+        table(snapshot)
+
+
+def test_the_metadata_of_an_imagefolder_is_a_table(root):
+    rows = [f"{n}/{i}.png,{n}" for n in "ab" for i in range(1, 9)]
+    text = "\n".join(["file_name,label", *rows])
+    assert table(root, text, "metadata.csv").classes == ("a", "b")

@@ -42,8 +42,8 @@ SOURCES = {
     "vtab": vtab.load,
 }
 
-# Sources that look at pictures before they divide them.
-LOOKING = tuple(own.KINDS)
+# Anybody's own photographs, which are looked at before the seed divides them.
+OWN = tuple(own.KINDS)
 
 # Sources that draw their pictures from the seed: a path is another picture at each.
 DRAWN = ("synthetic",)
@@ -73,10 +73,11 @@ OWN_DEFAULTS = {
 }
 
 
-def load(config, *, seed: int, look_at=None) -> Dataset:
+def load(config, *, seed: int, look_at=None, validation: bool = True) -> Dataset:
     """The data set that `config` (the `data` part of a configuration) names.
 
     Who has looked at the images, or remembers looks, gives a `looks.look_at` that does.
+    Without `validation` no share of one's own photographs is cut off for it.
 
     Raises:
         UserError: if the source is unknown or its files are not as they should be.
@@ -86,6 +87,8 @@ def load(config, *, seed: int, look_at=None) -> Dataset:
         raise UserError(
             f"unknown data.source {source!r}; choose one of {sorted(SOURCES)}"
         )
-    given = {"look_at": look_at} if look_at and source in LOOKING else {}
+    given = {}
+    if source in OWN:
+        given = {"validation": validation} | ({"look_at": look_at} if look_at else {})
     dataset = SOURCES[source](config, seed, **given)
     return renamed(dataset, config.class_names, config.root)

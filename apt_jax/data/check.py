@@ -1,6 +1,7 @@
 """What can be wrong with a data set as a whole, all of it said at once."""
 
 import collections
+import unicodedata
 
 from apt_jax.data.listing import listed
 from apt_jax.data.templates import clean_name
@@ -31,15 +32,20 @@ def _faults(dataset):
             f"{len(classes)} classes ({_quoted(classes)}); a classifier needs two or "
             "more: add images of others"
         )
-    if odd := [name for name in classes if not (_read(name) and name.isprintable())]:
+    if odd := [name for name in classes if not _is_word(name)]:
         yield f"class names that are no words ({_quoted(odd)}); rename them"
-    count = collections.Counter(map(_read, classes))
-    if twice := [name for name in classes if count[_read(name)] > 1]:
-        yield f"class names that CLIP reads as equal ({_quoted(twice)}); rename them"
-    if not dataset.sparse:
-        for split, items in (("training", dataset.train), ("test", dataset.test)):
-            if empty := _without_images(dataset, items):
-                yield f"no {split} images of {_quoted(empty)}; add some or remove the class"
+    count = collections.Counter(map(_composed, classes))
+    if twice := [name for name in classes if count[_composed(name)] > 1]:
+        yield (
+            f"class names that are there twice ({_quoted(twice)}), or in two spellings "
+            "of Unicode; rename them"
+        )
+    if dataset.sparse:
+        return
+    if empty := _without_images(dataset, dataset.train):
+        yield f"no training images of {_quoted(empty)}; add some or remove the class"
+    if not dataset.test:
+        yield "no test images; add some"
 
 
 def _listed_twice(splits):
@@ -58,6 +64,11 @@ def _listed_twice(splits):
 
 
 def _notes(dataset, shots):
+    if (empty := _without_images(dataset, dataset.test)) and not dataset.sparse:
+        yield (
+            f"no test images of {_quoted(empty)}: they are trained and stay among the "
+            "classes to tell apart, and no figure tells how well they are known"
+        )
     counts = collections.Counter(item.label for item in dataset.train)
     few = [
         f"{dataset.classes[label]!r} ({count})"
@@ -70,9 +81,13 @@ def _notes(dataset, shots):
         )
 
 
-def _read(name):
-    """A class name as CLIP's tokenizer reads it: without case or extra spaces."""
-    return " ".join(clean_name(name).split()).casefold()
+def _composed(name):
+    """A class name in Unicode's composed form: "é" is one letter, however it is typed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _is_word(name):
+    return bool(clean_name(name).strip()) and name.isprintable()
 
 
 def _without_images(dataset, items):

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.roots import reader, require_folder, require_images
+from apt_jax.data.roots import reader, relative, require_folder, require_images
 from apt_jax.data.templates import known_name, templates_of
 from apt_jax.errors import UserError
 
@@ -48,7 +48,7 @@ def load(config, seed: int) -> Dataset:
     root = _images(folder, rows)
     classes = class_names(rows)
     splits = {
-        split: tuple(Item(one_spelling(path), label) for path, label, _ in of_split)
+        split: tuple(Item(relative(root, path), label) for path, label, _ in of_split)
         for split, of_split in rows.items()
     }
     paths = [item.path for items in splits.values() for item in items]

@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 from apt_jax.data.roots import note
 
-VALIDATION = ("validation", "valid", "val", "dev")
+# In small letters, the first that is there.
+SPELLINGS = {
+    "train": ("train", "training"),
+    "val": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 def usual(there: Iterable[str]) -> dict[str, str]:
@@ -12,11 +17,22 @@ def usual(there: Iterable[str]) -> dict[str, str]:
 
     Where nothing is called test, the validation split is, and a note says so.
     """
-    there = set(there)
-    val = next((name for name in VALIDATION if name in there), "")
-    names = {"train": "train" if "train" in there else "", "val": val, "test": "test"}
-    if "test" not in there:
-        names |= {"val": "", "test": val}
-        if val:
-            note(f"no split is called test; {val} is the test")
+    names = spelled(there)
+    if names["val"] and not names["test"]:
+        note(f"no split is called test; {names['val']} is the test")
+        names |= {"val": "", "test": names["val"]}
     return names
+
+
+def spelled(there: Iterable[str]) -> dict[str, str]:
+    """The name for each of train, val and test, whatever its case; "" for none."""
+    lower = {name.casefold(): name for name in sorted(there)}
+    return {
+        split: next((lower[name] for name in names if name in lower), "")
+        for split, names in SPELLINGS.items()
+    }
+
+
+def split_of(name: str) -> str:
+    """The split that a cell of a table names; "" for none."""
+    return next((s for s, names in SPELLINGS.items() if name.casefold() in names), "")

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path, PurePosixPath
 
+from apt_jax.data import walk
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 
@@ -21,9 +22,9 @@ def require_folder(root, holds: str) -> Path:
 
 
 def entries(folder: Path) -> list[str]:
-    """Names of what is in a folder, sorted, hidden ones left out."""
+    """Names of what is in a folder, sorted; without what no command reads (`walk`)."""
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+        return walk.entries(folder)[0]
     except OSError as error:
         raise UserError(
             f"cannot read folder {folder} ({error.strerror}); change its permissions "
@@ -37,7 +38,7 @@ def require_images(root: Path, paths, on_error: str):
     With `on_error` "skip", absent files are left for `scan` to drop, unless all are.
     """
     paths = list(paths)
-    inside = os.path.realpath(root)
+    inside = _insides(root)
     if leaving := [path for path in paths if _leaves(root, path, inside)]:
         raise UserError(
             f"{len(leaving)} of {len(paths)} listed images lie outside {root} "
@@ -68,11 +69,30 @@ def note(text: str):
     print(f"note: {text}", file=sys.stderr)
 
 
-def _leaves(root, path, inside):
+def relative(root: Path, path: str) -> str:
+    """A listed path with "/" between its parts, relative to the root if inside it."""
+    pure = PurePosixPath(path.replace("\\", "/"))
+    for folder in (os.path.abspath(root), os.path.realpath(root)):
+        if pure.is_absolute() and pure.is_relative_to(folder):
+            return pure.relative_to(folder).as_posix()
+    return pure.as_posix()
+
+
+def _leaves(root, path, insides):
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or "\0" in path:
         return True
-    return not Path(os.path.realpath(root / path)).is_relative_to(inside)
+    there = Path(os.path.realpath(root / path))
+    return not any(there.is_relative_to(inside) for inside in insides)
+
+
+def _insides(root) -> list[Path]:
+    """The root, and where the files of a snapshot in the hub's cache really are."""
+    inside = Path(os.path.realpath(root))
+    caches = [
+        one.parent for one in (inside, *inside.parents) if one.name == "snapshots"
+    ]
+    return [inside, *(cache / "blobs" for cache in caches)]
 
 
 def _advice(root, absent):

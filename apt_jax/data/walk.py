@@ -37,8 +37,9 @@ class Walk(NamedTuple):
 
 def walk(folder: Path) -> Walk:
     """All files below a folder."""
-    found = Walk([], {}, {})
-    _descend(Path(folder), "", (), found)
+    found, folder = Walk([], {}, {}), Path(folder)
+    above = tuple(map(os.path.realpath, folder.absolute().parents))
+    _descend(folder, "", above, found)
     return found
 
 

@@ -33,6 +33,7 @@ from apt_jax.preparation import (
     prepare,
     require_validation,
     selects_on,
+    views_of,
 )
 
 
@@ -148,7 +149,12 @@ class Shared:
     def _prepare(self, seed):
         of_seed = [cell for cell in self._cells if cell.seed == seed]
         most = max(of_seed, key=lambda cell: cell.shots or float("inf"))  # 0 is all
-        return prepare(most.config, clip=self._clip, scan=self._scan)
+        return prepare(
+            most.config,
+            clip=self._clip,
+            scan=self._scan,
+            validation=any(map(reads_validation, self._cells)),
+        )
 
     def _scan(self, dataset, **options):
         """`data.scan`, of a data set whose images are the same at every seed once."""
@@ -163,14 +169,9 @@ class Shared:
 
     def _shots(self, cell):
         """Frozen outputs of the shots of all cells of a seed, and the row of each."""
-        reader, augment = (
-            self._reader(cell, method_of(cell), views=True),
-            cell.config.augment,
-        )
+        reader = self._reader(cell, method_of(cell), views=True)
         key = (
-            cell.seed,
-            augment.views,
-            augment.area,
+            self.prepared(cell).views,
             reader.inputs,
             reader.token_source,
         )
@@ -183,7 +184,9 @@ class Shared:
         items = {}
         for count in counts:
             shots, _ = few_shot(prepared.whole, count, cell.seed)
-            items |= {item.path: item for item in items_of(shots, labels)}
+            shots = items_of(shots, labels)
+            if views_of(cell.config, len(shots)) == prepared.views:
+                items |= {item.path: item for item in shots}
         if cell.refit != "train":
             items |= {item.path: item for item in prepared.dataset.val}
         shots = list(items.values())
@@ -222,6 +225,11 @@ def require_searchable(cell, prepared):
             f"protocol=as_published: {cell.method} selects on the validation images that "
             "search_refit=train+val trains on; choose --config.search_refit=train"
         )
+
+
+def reads_validation(cell: Cell) -> bool:
+    """Whether the cell's search or its protocol chooses on validation images."""
+    return cell.needs_validation or selects_on(cell.config, method_of(cell)) != "none"
 
 
 def method_of(cell: Cell):

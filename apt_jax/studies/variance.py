@@ -53,7 +53,8 @@ def measure(settings, workdir) -> dict:
     from apt_jax.preparation import prepare
     from apt_jax.report.protocol import commit, device
 
-    prepared, study = prepare(settings), settings.study
+    study = settings.study
+    prepared = prepare(settings, validation=study.split == "val")
     items = require_images(prepared.dataset, study.split)
     if study.per_class:
         items = draw(items, study.per_class, random.Random(settings.seed))

@@ -1,20 +1,25 @@
 """Anybody's own photographs: a folder, a table, or a set in the hub's format.
 
-Each kind is a file with `find(config) -> Found`; what is found is divided here. Without
-given splits the seed divides, stratified: of each class 50 % train, 20 % val, 30 % test
-(CoOp's proportions), at least one of train and test (`drawn`). What belongs together stays
-on one side, so that no copy of a training image is a test image: with `data.group` "auto"
-near copies and bursts of a class, with "none" files with the same bytes only, else what
-has the same value in the column of that name. A class without any is divided alike by all.
+Each kind is a file with `find(config) -> Found`; what is found is divided here. Files that
+are no images and images without a label are found first, so that they change no split.
+Without given splits the seed divides, stratified: of each class 30 % test, 20 % val where
+somebody reads it, the rest train (`division`). What belongs together stays on one side, so
+that no copy of a training image is a test image: files with the same bytes; with
+`data.group` "auto" near copies and bursts of a class too; and where it names a column, what
+has the same value in it. A class without any is divided alike by all.
 """
 
 from apt_jax.data.dataset import SPLITS, Dataset
+from apt_jax.data.listing import listed
 from apt_jax.data.own import folder, hub, table
+from apt_jax.data.own.copies import refuse_or_drop
 from apt_jax.data.own.drawn import drawn
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.given import given
+from apt_jax.data.own.labels import NO_LABEL
 from apt_jax.data.own.looks import look_at
 from apt_jax.data.roots import note
+from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import templates_of
 
 KINDS = {"folder": folder.find, "table": table.find, "hub": hub.find}
@@ -34,27 +39,36 @@ def find(config) -> Found:
     return KINDS[kind](config)
 
 
-def load(config, seed: int, look_at=look_at) -> Dataset:
+def load(config, seed: int, look_at=look_at, validation: bool = True) -> Dataset:
     """The photographs at `config.root`.
 
-    Who has looked at them already gives a `look_at` that remembers.
+    Who has looked at them already gives a `look_at` that remembers. Without `validation`
+    the seed cuts no share off for it.
 
     Raises:
-        UserError: as `find`; for copies in several classes or splits, unless
-            `config.on_error` drops them; and for a class that cannot be divided.
+        UserError: as `find`; for what is no image, has no label, or is a copy in several
+            classes or splits, unless `config.on_error` drops it; and for a class that
+            cannot be divided.
     """
-    found = find(config)
+    found = _labelled(find(config), config.on_error)
     for line in found.unread:
         note(line)
-
-    def looks():  # only when what costs nothing has been checked
-        return look_at(found.read, found.items)[0] if config.group == "auto" else {}
-
+    if found.faults:
+        refuse_or_note(found.faults, config.on_error)
     if found.is_drawn:
-        splits = drawn(found, looks, seed, config.on_error)
+        looks, faults = look_at(found.read, found.items)
+        if faults:
+            refuse_or_note(faults, config.on_error)
+        alike = {} if config.group == "none" else looks
+        sound = found.without(faults)
+        splits = drawn(sound, alike, seed, config.on_error, validation)
     elif found.published:
         splits = {split: tuple(found.splits.get(split, ())) for split in SPLITS}
     else:
+
+        def looks():  # only when what costs nothing has been checked
+            return look_at(found.read, found.items)[0] if config.group == "auto" else {}
+
         splits = given(found, looks, config.on_error)
     name = config.name or found.name
     return Dataset(
@@ -64,3 +78,12 @@ def load(config, seed: int, look_at=look_at) -> Dataset:
         templates=templates_of(name, config.templates),
         read=found.read,
     )
+
+
+def _labelled(found: Found, on_error: str) -> Found:
+    """The pictures that have a label."""
+    odd = [item.path for item in found.items if item.label == NO_LABEL]
+    if not odd:
+        return found
+    refuse_or_drop(f"{len(odd)} images have no label ({listed(odd)})", on_error)
+    return found.without(odd)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 from apt_jax.data.dataset import Item
+from apt_jax.data.listing import listed
+from apt_jax.data.own.found import Found
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 from apt_jax.files import sha256_of_file
@@ -39,6 +41,25 @@ def keys_of_content(read, paths) -> dict[str, str]:
             return f"path {path}"
 
     return {path: key(path) for path in paths}
+
+
+def without_contradictions(found: Found, keys: dict[str, str], on_error: str) -> Found:
+    """The pictures whose bytes occur under one label only.
+
+    Raises:
+        UserError: for others, if `on_error` is "stop".
+    """
+    labels = collections.defaultdict(set)
+    for item in found.items:
+        labels[keys[item.path]].add(item.label)
+    odd = dict.fromkeys(i.path for i in found.items if len(labels[keys[i.path]]) > 1)
+    if odd:
+        refuse_or_drop(
+            f"{len(odd)} images have byte-identical copies in another class "
+            f"({listed(odd)})",
+            on_error,
+        )
+    return found.without(odd)
 
 
 def refuse_or_drop(what: str, on_error: str):

@@ -1,20 +1,21 @@
 """A seeded, stratified split of images that nobody has split.
 
-Of each class 50 % train, 20 % val, 30 % test (CoOp's proportions), at least one of train
-and test. Images of one group stay on one side, whatever their classes.
+Of each class 30 % test, 20 % val where somebody reads it, the rest train (CoOp's
+proportions): at least one train and, where there are two, one test. Images of one group
+stay on one side, whatever their classes. The test is the same with and without val, and
+whatever the order in which the images are listed.
 """
 
 import collections
-import itertools
 import random
 
-from apt_jax.data.dataset import SPLITS, Item
+from apt_jax.data.dataset import Item
 
 SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 
 
 def divide(
-    found, classes, groups, seed: int, wider=None
+    found, classes, groups, seed: int, wider=None, *, validation: bool = True
 ) -> dict[str, tuple[Item, ...]]:
     """The three splits, items by class and path.
 
@@ -26,48 +27,59 @@ def divide(
         wider: a second key for each path, of groups that hold whole groups of the first
             kind and stay together too. Chance knows nothing of it: a class without a
             wider group is divided as if there were none.
+        validation: whether a share is cut off for validation.
     """
     wider = groups if wider is None else wider
     generator = random.Random(seed)
-    splits = {split: [] for split in SPLITS}
-    places = {}  # the split of each group that is dealt
+    sizes = {}  # by class, the images of each wider group, in the order of chance
+    for name in classes:
+        dealt = list(dict.fromkeys(groups[path] for path in sorted(found[name])))
+        generator.shuffle(dealt)
+        sizes[name] = _sizes(found[name], groups, wider, dealt)
+    counts = {name: len(found[name]) for name in classes}
+    test = cut(sizes, {n: max(1, round(counts[n] * SHARE_OF_TEST)) for n in classes})
+    val = set()
+    if validation:
+        rest = {
+            name: {key: size for key, size in of_class.items() if key not in test}
+            for name, of_class in sizes.items()
+        }
+        val = cut(rest, {n: round(counts[n] * SHARE_OF_VAL) for n in classes})
+    splits = {"train": [], "val": [], "test": []}
     for label, name in enumerate(classes):
-        together = collections.defaultdict(list)
-        for path in found[name]:
-            together[groups[path]].append(path)
-        dealt, free = {split: [] for split in SPLITS}, []
-        for paths in together.values():
-            dealt.get(places.get(wider[paths[0]]), free).append(paths)
-        generator.shuffle(free)
-        for split, paths in deal(_joined(free, wider), dealt).items():
-            places |= {wider[path]: split for path in paths}
-            splits[split] += [Item(path, label) for path in sorted(paths)]
+        for path in sorted(found[name]):
+            key = wider[path]
+            split = "test" if key in test else "val" if key in val else "train"
+            splits[split].append(Item(path, label))
     return {split: tuple(items) for split, items in splits.items()}
 
 
-def deal(groups, dealt) -> dict[str, list[str]]:
-    """Groups of paths, dealt to test, val and train in turn until each has its share.
+def cut(sizes: dict[str, dict], wanted: dict[str, int]) -> set:
+    """The groups to cut off: of each class in turn until it has what is wanted.
 
-    Test gets an image first, and the last group is always for training. `dealt` are the
-    groups that have their split already.
+    A class keeps its last group, unless another of its groups is kept already.
+
+    Args:
+        sizes: by class, the number of images of each of its groups.
+        wanted: by class, how many images to cut off.
     """
-    dealt = {split: list(itertools.chain(*there)) for split, there in dealt.items()}
-    count = sum(map(len, (*groups, *dealt.values())))
-    wanted = {
-        "test": max(1, round(count * SHARE_OF_TEST)),
-        "val": round(count * SHARE_OF_VAL),
-    }
-    last = [] if dealt["train"] else groups[-1:]
-    for group in groups[: len(groups) - len(last)]:
-        short = (split for split in wanted if len(dealt[split]) < wanted[split])
-        dealt[next(short, "train")] += group
-    dealt["train"] += itertools.chain(*last)
-    return dealt
+    off, kept = set(), set()
+    for name, of_class in sizes.items():
+        there = sum(size for key, size in of_class.items() if key in off)
+        free = [key for key in of_class if key not in off and key not in kept]
+        last = [] if kept & of_class.keys() else free[-1:]
+        for key in free[: len(free) - len(last)]:
+            if there < wanted[name]:
+                off.add(key)
+                there += of_class[key]
+            else:
+                kept.add(key)
+        kept.update(last)
+    return off
 
 
-def _joined(groups, wider):
-    """The groups, those of one wider group made one in the place of the first."""
-    joined = collections.defaultdict(list)
-    for paths in groups:
-        joined[wider[paths[0]]] += paths
-    return list(joined.values())
+def _sizes(paths, groups, wider, order) -> dict:
+    """Images of each wider group, ordered as the first of its groups is in `order`."""
+    counts = collections.Counter(wider[path] for path in paths)
+    wider_of = {groups[path]: wider[path] for path in paths}
+    return {wider_of[group]: counts[wider_of[group]] for group in order}

@@ -1,53 +1,50 @@
 """A split that the seed draws of image files, what belongs together on one side.
 
-`division` deals the images of each class; here is what it may not take apart: files with
-the same bytes, and near copies and bursts of a class (`groups`). The same bytes under two
-classes are an error.
+`division` cuts the images of each class; here is what it may not take apart: files with
+the same bytes, near copies and bursts of a class (`groups`), and what has the same value
+in the column that `data.group` names. All three link: a copy brings its group along. The
+same bytes under two classes are an error.
 """
 
 import collections
 
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.own.copies import refuse_or_drop
+from apt_jax.data.own.copies import without_contradictions
 from apt_jax.data.own.division import divide
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import groups_of
+from apt_jax.data.own.groups import groups_of, joined
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 
 AS_THEY_COME = "--config.data.group=none"
 
 
-def drawn(found: Found, looks, seed: int, on_error: str) -> dict[str, tuple[Item, ...]]:
+def drawn(
+    found: Found, looks, seed: int, on_error: str, validation: bool
+) -> dict[str, tuple[Item, ...]]:
     """The three splits.
 
     Args:
         found: all pictures, and what `data.group` keeps together if it names a column.
-        looks: gives what is known of the images (`looks.look_at`), by path; called when
-            what costs nothing has been checked.
+        looks: what is known of the images (`looks.look_at`), by path; none where near
+            copies may be taken apart.
+        validation: whether a share is cut off for validation.
 
     Raises:
         UserError: for copies in two classes, and for a class that cannot be divided.
     """
-    (by_class,) = found.by_class.values()
-    if found.groups is not None:
-        return divide(by_class, found.classes, found.groups, seed)
     keys = found.keys([item.path for item in found.items])
-    contradictions = _contradictions(by_class, keys)
-    if contradictions:
-        refuse_or_drop(
-            f"{len(contradictions)} images have byte-identical copies in another class "
-            f"({listed(contradictions)})",
-            on_error,
-        )
-    alone = {
-        name: [path for path in paths if path not in contradictions]
-        for name, paths in by_class.items()
-    }
-    groups = groups_of(alone, keys, looks())
-    _tell_of_groups(alone, keys, groups)
-    return divide(alone, found.classes, keys, seed, groups)
+    sound = without_contradictions(found, keys, on_error)
+    (by_class,) = sound.by_class.values()
+    groups = groups_of(by_class, keys, looks)
+    _tell_of_groups(by_class, keys, groups)
+    narrow, wide = keys, groups
+    if found.groups is not None:
+        narrow, wide = found.groups, joined(found.groups, groups)
+        _tell_of_links(narrow, wide)
+    options = {"wider": wide, "validation": validation}
+    return divide(by_class, found.classes, narrow, seed, **options)
 
 
 def _tell_of_groups(by_class, keys, groups):
@@ -78,15 +75,13 @@ def _tell_of_groups(by_class, keys, groups):
         )
 
 
-def _contradictions(by_class, keys):
-    """Paths whose bytes occur under more than one class."""
-    classes = collections.defaultdict(set)
-    for name, paths in by_class.items():
-        for path in paths:
-            classes[keys[path]].add(name)
-    return [
-        path
-        for paths in by_class.values()
-        for path in paths
-        if len(classes[keys[path]]) > 1
-    ]
+def _tell_of_links(column, wide):
+    """Notes groups of the column that copies make one."""
+    values = collections.defaultdict(set)
+    for path, group in wide.items():
+        values[group].add(column[path])
+    if linked := [sorted(found) for found in values.values() if len(found) > 1]:
+        note(
+            "copies or near copies link groups of the column data.group, which stay "
+            f"together: {listed((' = '.join(one) for one in linked), separator='; ')}"
+        )

@@ -3,20 +3,27 @@
     ROOT/train/CLASS/*   ROOT/test/CLASS/*   (ROOT/val/CLASS/*)      splits given
     ROOT/CLASS/*                                                     split by the seed
 
-Everything in a class folder that is not hidden counts as an image; `scan` says which are
-none.
+The splits may have their other usual names (`given_splits`); without a test, validation is
+the test. Everything in a class folder and in folders below it counts as an image, but for
+what no command reads (`walk`); `scan` says which files are none. One name in two spellings
+of Unicode is one class, unless both are in one split.
 """
 
+import collections
 import os
+import unicodedata
 from pathlib import Path
 
-from apt_jax.data.dataset import SPLITS, Item
+from apt_jax.data import walk as walking
+from apt_jax.data.dataset import Item
+from apt_jax.data.given_splits import spelled, usual
 from apt_jax.data.listing import listed
 from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.own.copies import content_keys
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.roots import entries, reader, require_folder
+from apt_jax.data.walk import Walk, told, walk
 from apt_jax.errors import UserError
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
@@ -34,71 +41,138 @@ def find(config) -> Found:
             f"data.group={config.group}: a folder has no columns; choose one of "
             f"{', '.join(GROUPS)}"
         )
-    paths, unread = _paths(root)
-    classes = tuple(sorted(set().union(*paths.values())))
-    label_of = {name: label for label, name in enumerate(classes)}
+    places = _places(root)
+    walks = {split: _walks(root, place) for split, place in places.items()}
+    class_of = _class_of(walks)
+    classes = tuple(sorted(set(class_of.values())))
+    whole = _merged(root, places, walks)
     return Found(
         name=root.resolve().name,
-        layout="ROOT/CLASS/*" if "" in paths else "ROOT/train/CLASS/* and so on",
+        layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
         classes=classes,
         splits={
             split: [
-                Item(path, label_of[name])
-                for name, of_class in by_class.items()
-                for path in of_class
+                Item(_join(places[split], name, path), classes.index(class_of[name]))
+                for name, found in of_split.items()
+                for path in found.files
             ]
-            for split, by_class in paths.items()
+            for split, of_split in walks.items()
         },
         read=reader(root),
         keys=lambda paths: content_keys(root, paths),
-        unread=tuple(unread),
+        unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
+        faults=whole.faults,
     )
 
 
-def _paths(root: Path) -> tuple[dict[str, dict[str, list[str]]], list[str]]:
-    """Paths by split ("" for all) and class; and what is in no place for images."""
-    if not any(_folders(root / split) for split in ("train", "test")):
-        paths, unread = _paths_by_class(root, "")
-        return {"": paths}, unread
-    for split in ("train", "test"):
-        if not os.path.isdir(root / split):
-            raise UserError(f"{root} has no folder {split}; the layouts are {LAYOUTS}")
-    present = [split for split in SPLITS if os.path.isdir(root / split)]
-    unread = []
-    if unused := [name for name in entries(root) if name not in (*present, NAMES)]:
-        unread = [
-            f"{root}: not read: {listed(unused)} (splits are train, val and test)"
-        ]
-    by_split = {}
-    for split in present:
-        by_split[split], loose = _paths_by_class(root, split)
-        unread += loose
-    return by_split, unread
+def _places(root: Path) -> dict[str, str]:
+    """The folder of each split, in the root; that of all images under ""."""
+    folders = _folders(root)
+    names = spelled(name for name in folders if _holds_folders(root / name))
+    if not names["train"] and not names["test"]:
+        return {"": ""}
+    for split, instead in (("train", ""), ("test", "val")):
+        if names[split] or names.get(instead):
+            continue
+        if there := spelled(folders)[split]:
+            raise _no_classes(root / there)
+        raise UserError(f"{root} has no folder {split}; the layouts are {LAYOUTS}")
+    names = usual(filter(None, names.values()))
+    return {split: name for split, name in names.items() if name}
 
 
-def _paths_by_class(root: Path, split: str) -> tuple[dict[str, list[str]], list[str]]:
-    """What is in each class folder, relative to the root and sorted; what is in none."""
-    below = root / split
-    names = _folders(below)
-    found = {
-        name: [
-            f"{split}/{name}/{file}".removeprefix("/") for file in entries(below / name)
-        ]
-        for name in names
+def _walks(root: Path, place: str) -> dict[str, Walk]:
+    """What is in each class folder of `place`, by its name.
+
+    Raises:
+        UserError: if there are none, or if they hold folders alone.
+    """
+    walks = {name: walk(root / place / name) for name in _folders(root / place)}
+    files = [path for found in walks.values() for path in found.files]
+    if not walks or (files and all("/" in path for path in files)):
+        raise _no_classes(root / place)
+    return walks
+
+
+def _no_classes(folder):
+    return UserError(
+        f"{folder} has no folders of images; the layouts are {LAYOUTS}, with the class "
+        "names as folder names"
+    )
+
+
+def _class_of(walks) -> dict[str, str]:
+    """The class of each class folder: its name in Unicode's composed form."""
+    composed = {
+        name: unicodedata.normalize("NFC", name)
+        for split in walks.values()
+        for name in split
     }
-    paths = [path for paths in found.values() for path in paths]
-    if not names or (paths and all(os.path.isdir(root / path) for path in paths)):
-        raise UserError(
-            f"{below} has no folders of images; the layouts are {LAYOUTS}, with the "
-            "class names as folder names"
+    clashing = {
+        name
+        for split in walks.values()
+        for name, count in collections.Counter(map(composed.get, split)).items()
+        if count > 1
+    }
+    return {name: name if of in clashing else of for name, of in composed.items()}
+
+
+def _merged(root, places, walks) -> Walk:
+    """What was left out and what may not be read, relative to the root."""
+    merged = Walk([], {}, {})
+    for place in {"", *places.values()}:
+        _, left_out = walking.entries(root / place)
+        merged.left_out.update(
+            (_join(place, name), why) for name, why in left_out.items()
         )
-    if loose := [name for name in entries(below) if name not in (*found, NAMES)]:
-        return found, [f"{below}: not read, in no class folder: {listed(loose)}"]
-    return found, []
+    for split, of_split in walks.items():
+        for name, found in of_split.items():
+            for ours, theirs in (
+                (merged.left_out, found.left_out),
+                (merged.faults, found.faults),
+            ):
+                ours.update(
+                    (_join(places[split], name, path), why)
+                    for path, why in theirs.items()
+                )
+    return merged
+
+
+def _unread(root, places):
+    """A line for each folder that holds more than its class folders."""
+    if "" not in places:
+        unused = [name for name in entries(root) if name not in places.values()]
+        if unused := [name for name in unused if name != NAMES]:
+            yield f"{root}: not read: {listed(unused)} (splits are train, val and test)"
+    for place in places.values():
+        names = {*_folders(root / place), NAMES}
+        if loose := [name for name in entries(root / place) if name not in names]:
+            yield f"{root / place}: not read, in no class folder: {listed(loose)}"
+
+
+def _deep(walks):
+    """A line on images in folders below class folders."""
+    count = sum(
+        "/" in path
+        for split in walks.values()
+        for found in split.values()
+        for path in found.files
+    )
+    if count:
+        yield f"{count} images in folders below a class folder are read as of that class"
+
+
+def _join(*parts: str) -> str:
+    return "/".join(filter(None, parts))
+
+
+def _holds_folders(path: Path) -> bool:
+    try:
+        return bool(_folders(path))
+    except UserError:
+        return False  # it may not be read, which `walk` tells
 
 
 def _folders(path: Path) -> list[str]:
-    """Names of the folders in `path`, if it is one."""
-    if not os.path.isdir(path):
-        return []
+    """Names of the folders in `path`."""
     return [name for name in entries(path) if os.path.isdir(path / name)]

@@ -20,6 +20,16 @@ class Found:
     groups: dict[str, str] | None = None  # the column that data.group names, by path
     published: bool = False  # given splits are somebody else's: not to be judged here
     unread: tuple[str, ...] = ()  # what is in no place for images, a line each
+    faults: dict[str, str] = dataclasses.field(default_factory=dict)  # unread folders
+
+    def without(self, paths) -> "Found":
+        """The same without some of the pictures."""
+        left_out = set(paths)
+        splits = {
+            split: [item for item in items if item.path not in left_out]
+            for split, items in self.splits.items()
+        }
+        return dataclasses.replace(self, splits=splits)
 
     @property
     def is_drawn(self) -> bool:

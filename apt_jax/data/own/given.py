@@ -1,12 +1,13 @@
 """Splits that are given with the pictures: what of them would flatter the test.
 
-A file with the bytes of one in another split is an error, or dropped from the split that
-is farther from the test; of near copies a note tells.
+The same bytes under two labels are an error, or dropped. A file with the bytes of one in
+another split is an error, or dropped from the split that is farther from the test; of near
+copies a note tells.
 """
 
 from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.own.copies import refuse_or_drop
+from apt_jax.data.own.copies import refuse_or_drop, without_contradictions
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import partners
 from apt_jax.data.roots import note
@@ -21,10 +22,12 @@ def given(found: Found, looks, on_error: str) -> dict[str, tuple[Item, ...]]:
         looks: gives what is known of the images (`looks.look_at`), by path.
 
     Raises:
-        UserError: for copies across splits, if `on_error` is "stop".
+        UserError: for copies across splits or classes, if `on_error` is "stop".
     """
-    splits = {split: found.splits.get(split, []) for split in SPLITS}
-    kept = _apart(splits, found.keys([item.path for item in found.items]), on_error)
+    keys = found.keys([item.path for item in found.items])
+    sound = without_contradictions(found, keys, on_error).splits
+    splits = {split: sound.get(split, []) for split in SPLITS}
+    kept = _apart(splits, keys, on_error)
     _tell_of_near_copies(kept, looks())
     return kept
 

@@ -40,6 +40,19 @@ def groups_of(
     return groups
 
 
+def joined(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    """A key for each path of `other`; equal for paths that either joins, or a chain."""
+    paths = list(other)
+    pairs = []
+    for groups in (one, other):
+        firsts = {}
+        for place, path in enumerate(paths):
+            pairs.append((firsts.setdefault(groups[path], place), place))
+    labels = connected(len(paths), [tuple(np.array(pairs, int).reshape(-1, 2).T)])
+    first = _first(labels)
+    return {path: paths[first[place]] for place, path in enumerate(paths)}
+
+
 def linked(looks: Iterable[Look | None]) -> np.ndarray:
     """[n] labels, equal for photographs that are near copies or of one burst."""
     looks = list(looks)

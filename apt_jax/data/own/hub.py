@@ -2,10 +2,12 @@
 
 `data.root` is `hf:OWNER/NAME[:CONFIG]`, downloaded once; `hf:FOLDER` with files as a hub
 repository has them; or a folder that `save_to_disk` wrote. Images are the bytes that are
-stored, and an image is named by split and place: `train/0000012`. With one split only, the
+stored, and an image is named by split and place: `train/0000012`. The label is a
+ClassLabel, or a column of texts, whole numbers or truth values. With one split only, the
 seed divides it; `data.group` may name a column. Needs requirements-hub.txt.
 """
 
+import itertools
 import os
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from apt_jax.data.listing import listed
 from apt_jax.data.own.copies import keys_of_content
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
+from apt_jax.data.own.labels import NO_LABEL, class_names, with_labelled_test
 from apt_jax.errors import UserError, with_type
 
 DEFAULTS = {
@@ -22,7 +25,7 @@ DEFAULTS = {
     "label": "",  # the column with the class
 }
 PREFIX = "hf:"
-NO_LABEL = -1  # as the hub writes it
+USUAL_LABELS = ("label", "labels", "class", "category", "target")  # of columns
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
@@ -33,9 +36,11 @@ def find(config) -> Found:
         UserError: if it cannot be had, and for columns and splits that are not clear.
     """
     sets = _opened(config.root)
-    features = next(iter(sets.values())).features
+    features = dict(
+        itertools.chain.from_iterable(one.features.items() for one in sets.values())
+    )
     image = _column(features, "Image", config.get("image"), "image")
-    label = _column(features, "ClassLabel", config.get("label"), "label")
+    label = _label_column(features, config.get("label"))
     _require_column(features.keys() - {image}, config.group)
     raw = {split: _undecoded(one, image) for split, one in sets.items()}
 
@@ -48,8 +53,8 @@ def find(config) -> Found:
             raise OSError("no picture is stored")
         return Path(stored["path"]).read_bytes()
 
-    classes = tuple(features[label].names)
-    splits = _splits(sets, label, classes)
+    classes, labels = _labels(sets, label)
+    splits = _splits(labels)
     groups = None
     if config.group not in GROUPS and "" in splits:
         groups = _groups(sets, config.group)
@@ -105,6 +110,10 @@ def _undecoded(one, image):
 
 def _column(features, kind, given, field):
     fitting = [name for name, one in features.items() if type(one).__name__ == kind]
+    return _one_of(fitting, kind, given, field)
+
+
+def _one_of(fitting, kind, given, field):
     chosen = [name for name in fitting if name == given or not given]
     if len(chosen) != 1:
         raise UserError(
@@ -112,6 +121,63 @@ def _column(features, kind, given, field):
             f"hub --config.data.{field}=COLUMN"
         )
     return chosen[0]
+
+
+def _label_column(features, given):
+    """The column with the class: a ClassLabel, or else texts, whole numbers or truths."""
+    kinds = {name: type(one).__name__ for name, one in features.items()}
+    if (
+        "ClassLabel" in kinds.values()
+        and kinds.get(given, "ClassLabel") == "ClassLabel"
+    ):
+        return _column(features, "ClassLabel", given, "label")
+    if given and given in kinds and not _is_plain(features[given]):
+        raise UserError(
+            f"column {given} holds {features[given]}; an image has one label: name a "
+            "column of texts, whole numbers or truth values"
+        )
+    plain = [name for name, one in features.items() if _is_plain(one)]
+    usual = [name for name in plain if name.casefold() in USUAL_LABELS]
+    return _one_of(plain if given or not usual else usual, "label", given, "label")
+
+
+def _is_plain(feature) -> bool:
+    """Whether a column may hold class names: texts, whole numbers, truth values."""
+    dtype = str(getattr(feature, "dtype", ""))
+    is_value = type(feature).__name__ == "Value"
+    return is_value and dtype.startswith(
+        ("string", "large_string", "int", "uint", "bool")
+    )
+
+
+def _labels(sets, label) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+    """Class names, and by split the label of each image."""
+    feature = next(
+        one.features[label] for one in sets.values() if label in one.features
+    )
+    cells = {
+        split: one[label] if label in one.features else [None] * len(one)
+        for split, one in sets.items()
+    }
+    if type(feature).__name__ == "ClassLabel":
+        return tuple(feature.names), {
+            split: [NO_LABEL if value is None else value for value in of_split]
+            for split, of_split in cells.items()
+        }
+    texts = {split: _texts(of_split) for split, of_split in cells.items()}
+    classes = class_names(text for of_split in texts.values() for text in of_split)
+    place = {name: label for label, name in enumerate(classes)}
+    return classes, {
+        split: [place.get(text, NO_LABEL) for text in of_split]
+        for split, of_split in texts.items()
+    }
+
+
+def _texts(cells) -> list[str]:
+    """Labels as text; of a split that says -1 throughout, which hides them, nothing."""
+    if all(value in (None, NO_LABEL) for value in cells):
+        return [""] * len(cells)
+    return ["" if value is None else str(value).strip() for value in cells]
 
 
 def _require_column(columns, group):
@@ -138,29 +204,25 @@ def _groups(sets, column) -> dict[str, str]:
     return {path: str(value) for path, value in found.items()}
 
 
-def _splits(sets, label, classes) -> dict[str, list[Item]]:
+def _splits(labels: dict[str, list[int]]) -> dict[str, list[Item]]:
     """The items of each split, of a single one under ""."""
     found = {
         split: [
-            Item(_path(split, place), NO_LABEL if value is None else value)
-            for place, value in enumerate(one[label])
+            Item(_path(split, place), label) for place, label in enumerate(of_split)
         ]
-        for split, one in sets.items()
+        for split, of_split in labels.items()
     }
     names = usual(found)
     if names["train"] and names["test"]:
-        return {split: found.get(names[split], []) for split in SPLITS}
+        return with_labelled_test(
+            {split: found.get(names[split], []) for split in SPLITS}
+        )
     if len(found) > 1:
         raise UserError(
             f"the splits are {', '.join(found)}; apt_jax reads train and test (or "
             "validation): save it with these names"
         )
     (items,) = found.values()
-    if odd := [item.path for item in items if not 0 <= item.label < len(classes)]:
-        raise UserError(
-            f"{len(odd)} images have no label ({listed(odd)}); leave them out, or name "
-            "another column with --config.data.label"
-        )
     return {"": items}
 
 

@@ -2,11 +2,11 @@
 
     path,label[,split][,...]
 
-`path` is inside the table's folder and relative to it; `label` is the class name that CLIP
-reads (numbers keep their order; `data.class_names` names them); `split` is train, val or
-test. Without that column the seed divides. `data.group` may name any column. CSV is UTF-8,
-its fields apart by commas, semicolons or tabs. Rows keep their order, because the few-shot
-sampler depends on it.
+`path` (or `file_name`) is inside the table's folder and relative to it. `label` is the
+class name that CLIP reads; numbers sort by size, and `data.class_names` names them. `split`
+is train, val or test. Without that column the seed divides, whatever the order of the rows;
+with it rows keep their order, because the few-shot sampler depends on it. `data.group` may
+name any column. CSV is UTF-8, its fields apart by commas, semicolons or tabs.
 """
 
 import csv
@@ -14,25 +14,24 @@ import io
 from pathlib import Path
 
 from apt_jax.data.dataset import SPLITS, Item
+from apt_jax.data.given_splits import split_of
 from apt_jax.data.listing import listed
 from apt_jax.data.own.copies import content_keys
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
-from apt_jax.data.roots import reader, require_images
+from apt_jax.data.own.labels import (
+    NO_LABEL,
+    class_names,
+    is_missing,
+    with_labelled_test,
+)
+from apt_jax.data.roots import reader, relative, require_images
 from apt_jax.errors import UserError
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 KINDS = (*TEXT, *PARQUET)
 LAYOUT = "the columns are path, label and, if you have it, split"
-SPELLINGS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-    "testing": "test",
-}
+PATH = ("path", "file_name")  # the second is what an imagefolder's metadata.csv has
 
 
 def find(config) -> Found:
@@ -43,19 +42,17 @@ def find(config) -> Found:
     """
     file = _file(config.root)
     root = file.parent
-    columns = _columns(file)
-    _require(columns, file, config.group)
-    paths = [path.replace("\\", "/") for path in columns["path"]]
+    columns = _columns(file, config.group)
+    paths = [relative(root, path) for path in columns["path"]]
     require_images(root, paths, config.on_error)
-    classes = class_names(columns["label"])
-    label_of = {name: label for label, name in enumerate(classes)}
+    classes = _class_names(file, columns["label"])
     items = [
-        Item(path, label_of[name])
+        Item(path, NO_LABEL if is_missing(name) else classes.index(name))
         for path, name in zip(paths, columns["label"], strict=True)
     ]
     groups = None
     if config.group not in GROUPS:
-        groups = dict(zip(paths, columns[config.group.casefold()], strict=True))
+        groups = dict(zip(paths, columns["group"], strict=True))
     return Found(
         name=file.stem,
         layout="a table",
@@ -74,15 +71,6 @@ def is_table(root: str) -> bool:
     return root.lower().endswith(KINDS)
 
 
-def class_names(labels) -> tuple[str, ...]:
-    """The different labels, sorted: numbers by size, names as text."""
-    found = set(labels)
-    numbers = all(name.isdecimal() for name in found)
-    return tuple(
-        sorted(found, key=(lambda name: (int(name), name)) if numbers else None)
-    )
-
-
 def _file(root) -> Path:
     if not root:
         raise UserError(
@@ -98,18 +86,45 @@ def _file(root) -> Path:
     return file
 
 
-def _columns(file) -> dict[str, list[str]]:
-    """The columns as text, by name in small letters."""
+def _columns(file, group) -> dict[str, list[str]]:
+    """What is read of the table, as text: path, label, split and group, if there.
+
+    Raises:
+        UserError: for columns that are missing, doubled or no text, and for empty cells.
+    """
     try:
         read = _parquet if file.suffix.lower() in PARQUET else _text
-        return read(file)
+        names, columns_of = read(file)
     except OSError as error:
         raise UserError(
             f"cannot read {file} ({error.strerror or error}); check the file"
         ) from None
+    wanted = {"path": _path_of(names), "label": "label"}
+    if "split" in names:
+        wanted["split"] = "split"
+    if group not in GROUPS:
+        wanted["group"] = group.casefold()
+    if missing := [name for name in wanted.values() if name not in names]:
+        raise UserError(
+            f"{file} has no column {', '.join(missing)} (it has {listed(names)}); "
+            f"{LAYOUT}"
+        )
+    if doubled := [name for name in wanted.values() if names.count(name) > 1]:
+        raise UserError(
+            f"{file} has column {', '.join(doubled)} more than once; keep the one that "
+            "counts"
+        )
+    columns = {use: columns_of(names.index(name)) for use, name in wanted.items()}
+    _require_cells(columns, file)
+    return columns
+
+
+def _path_of(names) -> str:
+    return next((name for name in PATH if name in names), PATH[0])
 
 
 def _parquet(file):
+    """The names of the columns, and what gives the text of one by its place."""
     import pyarrow
     from pyarrow import parquet
 
@@ -117,18 +132,31 @@ def _parquet(file):
         table = parquet.read_table(file)
     except pyarrow.ArrowException as error:
         raise UserError(f"{file} is no Parquet ({error}); write it again") from None
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
+
+    def texts(place):
+        column, name = table.column(place), table.column_names[place]
         if pyarrow.types.is_dictionary(column.type):
             column = column.cast(column.type.value_type)
-        values = column.to_pylist()
-        columns[name.strip().casefold()] = [
-            "" if value is None else str(value) for value in values
-        ]
-    return columns
+        if pyarrow.types.is_nested(column.type):
+            raise UserError(
+                f"column {name} of {file} holds {column.type}; an image has one path and "
+                "one label: write one text or number a row"
+            )
+        return list(map(_spelled, column.to_pylist()))
+
+    return [name.strip().casefold() for name in table.column_names], texts
+
+
+def _spelled(value) -> str:
+    """A cell as text; whole numbers without decimals: missing ones made them floats."""
+    if value is None:
+        return ""
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole else value).strip()
 
 
 def _text(file):
+    """The names of the columns, and what gives the text of one by its place."""
     text = _decoded(file.read_bytes(), file)
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
@@ -152,11 +180,7 @@ def _text(file):
             f"{file} has {len(names)} columns, but {listed(uneven)}; mend these rows "
             "(a field with a comma goes in quotes)"
         )
-    cells = zip(*rows[1:], strict=True) if rows[1:] else [()] * len(names)
-    return {
-        name: [cell.strip() for cell in column]
-        for name, column in zip(names, cells, strict=True)
-    }
+    return names, lambda place: [row[place].strip() for row in rows[1:]]
 
 
 def _decoded(data, file):
@@ -169,21 +193,13 @@ def _decoded(data, file):
         ) from None
 
 
-def _require(columns, file, group):
-    """Refuses missing columns, and empty cells in those that are read."""
-    wanted = ["path", "label"]
-    if group not in GROUPS:
-        wanted.append(group.casefold())
-    if missing := [name for name in wanted if name not in columns]:
-        raise UserError(
-            f"{file} has no column {', '.join(missing)} (it has {listed(columns)}); "
-            f"{LAYOUT}"
-        )
+def _require_cells(columns, file):
+    """Refuses empty cells, and a table without rows; labels may be missing."""
     empty = [
-        f"row {number} ({name})"
-        for name in (*wanted, *{"split"} & columns.keys())
-        for number, cell in enumerate(columns[name], 2)
-        if not cell
+        f"row {number} ({use})"
+        for use, cells in columns.items()
+        for number, cell in enumerate(cells, 2)
+        if use != "label" and (not cell or (use == "group" and is_missing(cell)))
     ]
     if empty or not columns["path"]:
         raise UserError(
@@ -191,13 +207,21 @@ def _require(columns, file, group):
         )
 
 
+def _class_names(file, labels) -> tuple[str, ...]:
+    try:
+        return class_names(labels)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+
+
 def _given(items, spelled, file) -> dict[str, list[Item]]:
-    if odd := sorted(set(map(str.casefold, spelled)) - SPELLINGS.keys()):
+    odd = sorted({name for name in spelled if not split_of(name)})
+    if odd:
         raise UserError(
             f"{file} has splits that are no train, val or test ({listed(map(repr, odd))}); "
             "mend them"
         )
     splits = {split: [] for split in SPLITS}
     for item, split in zip(items, spelled, strict=True):
-        splits[SPELLINGS[split.casefold()]].append(item)
-    return splits
+        splits[split_of(split)].append(item)
+    return with_labelled_test(splits)
