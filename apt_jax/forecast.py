@@ -48,12 +48,12 @@ class Judged(NamedTuple):
 
 
 def judged(
-    settings, method: Method, clip: Clip | None, look_at, faults: dict[str, str]
+    settings, method: Method, clip: Clip | None, looks, faults: dict[str, str]
 ) -> Judged:
     """Tries all checks of `preparation.prepare`, those of a CLIP only if it is there.
 
     Args:
-        look_at: gives the looks that were taken (`looks.look_at`).
+        looks: what is known of the images (`looks.look_at`), by path.
         faults: why files are no images, by path.
     """
     refused, notes = [], []
@@ -72,22 +72,24 @@ def judged(
                 if line.startswith("note: ")
             )
 
-    def loaded(on_error):
+    def loaded(on_error, faults):
         return data.load(
             ConfigDict(settings.data.to_dict() | {"on_error": on_error}),
             seed=settings.seed,
-            look_at=look_at,
+            look_at=lambda *given: (looks, faults),
             validation=selects_on(settings, method) != "none",
         )
 
     on_error = settings.data.on_error
-    dataset = tried(lambda: loaded(on_error))
-    if dataset is None and on_error == "stop":
-        told = len(notes)
-        dataset = tried(lambda: loaded("skip"))  # for the other checks
-        del notes[told:]
     if faults:
         tried(lambda: refuse_or_note(faults, on_error))
+    stops = on_error == "stop"
+    # A run stops at broken files; here what else is wrong is told beside them.
+    dataset = tried(lambda: loaded(on_error, {} if stops else faults))
+    if stops and (faults or dataset is None):
+        told = len(notes)
+        dataset = tried(lambda: loaded("skip", faults))  # for the other checks
+        del notes[told:]
     if dataset is not None:
         dataset = without(dataset, faults)
         for check in _checks(settings, method, clip, dataset):

@@ -28,8 +28,10 @@ def test_every_configuration_file_is_sound(path):
 
 
 def test_defaults_are_those_of_the_contract():
-    found = config.default()
-    assert (found.seed, found.shots, found.augment.views) == (1, 16, 10)
+    found = config.default(source="coop")
+    assert (found.seed, found.shots, found.augment.views) == (1, 16, None)
+    for own in ("folder", "table", "hub"):
+        assert config.default(source=own).shots == 0  # all that are labelled
     assert (found.eval.samples, found.eval.bins) == (30, 15)
     assert (found.clip.dtype, found.data.on_error) == ("auto", "stop")
     assert found.train.epochs is None
@@ -167,7 +169,7 @@ def test_evaluation_may_change_evaluation_and_nothing_else():
 def test_a_run_is_named_after_what_it_is():
     assert config.run_name(read()) == "synthetic-apt-4shot-seed1"
     found = read("--config.data.root=/a/birds/", path="configs/folder.py")
-    assert config.run_name(found) == "birds-apt-16shot-seed1"
+    assert config.run_name(found) == "birds-apt-0shot-seed1"
 
 
 def test_a_number_is_not_left_open_because_another_method_leaves_it_open():

@@ -1,5 +1,7 @@
 """Hugging Face image-classification sets, as the library itself writes them."""
 
+import gc
+
 import pytest
 from photos import encoded, load, paths, photo, png
 
@@ -110,7 +112,7 @@ def test_a_column_may_say_what_stays_together(tmp_path):
 def test_images_without_a_label_are_refused(tmp_path):
     hidden = made(2).map(lambda row: {"species": -1})
     root = saved(tmp_path / "owls", train=made(4), test=hidden)
-    with pytest.raises(UserError, match=r"no class \(test/0000000, test/0000001\)"):
+    with pytest.raises(UserError, match=r"no label \(test/0000000, test/0000001\)"):
         check(load("folder", root), 1)
     both = datasets.concatenate_datasets([made(6), hidden])
     with pytest.raises(
@@ -139,7 +141,7 @@ def test_what_is_not_stored_is_told_and_no_traceback(tmp_path, capsys):
     rows["species"][2] = None
     one = datasets.Dataset.from_dict(rows, features=features)
     root = saved(tmp_path / "wrens", train=one, test=made(2, first=20))
-    with pytest.raises(UserError, match=r"no class \(train/0000002\)"):
+    with pytest.raises(UserError, match=r"no label \(train/0000002\)"):
         check(load("folder", root), 1)
     with pytest.raises(UserError, match=r"1 images have no label \(train/0000002\)"):
         load("folder", saved(tmp_path / "single", train=one))
@@ -168,3 +170,89 @@ def test_what_cannot_be_loaded_is_told(tmp_path):
     root = saved(tmp_path / "owls", here=made(4), there=made(2))
     with pytest.raises(UserError, match=r"splits are here, there"):
         load("folder", root)
+
+
+def of_values(labels, kind, first=0):
+    """A set whose labels are plain values."""
+    features = {"image": datasets.Image(), "label": datasets.Value(kind)}
+    images = [{"bytes": png(first + n), "path": None} for n in range(len(labels))]
+    return datasets.Dataset.from_dict(
+        {"image": images, "label": labels}, features=datasets.Features(features)
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "labels", "classes"),
+    [
+        ("string", ["wren", "owl", "wren", "owl"], ("owl", "wren")),
+        ("large_string", ["wren", "owl", "wren", "owl"], ("owl", "wren")),
+        ("int64", [10, 2, 10, 2], ("2", "10")),
+        ("int8", [-1, 1, -1, 1], ("-1", "1")),
+        ("bool", [True, False, True, False], ("False", "True")),
+    ],
+)
+def test_labels_may_be_texts_numbers_or_truths(tmp_path, kind, labels, classes):
+    test = of_values(labels, kind, first=10)
+    root = saved(tmp_path / "birds", train=of_values(labels, kind), test=test)
+    dataset = load("folder", root)
+    assert dataset.classes == classes
+    assert [classes[item.label] for item in dataset.train] == list(map(str, labels))
+    assert check(dataset, 1) == []
+
+
+@pytest.mark.parametrize("hidden", [-1, None])
+def test_hidden_labels_of_a_test_leave_validation_to_judge(tmp_path, hidden, capsys):
+    test = made(2, first=30).map(lambda row: {"species": -1})
+    root = saved(tmp_path / "a", train=made(4), validation=made(2, first=20), test=test)
+    assert paths(load("folder", root).test) == [
+        "validation/0000000",
+        "validation/0000001",
+    ]
+    plain = [of_values([0, 1], "int64", n) for n in (40, 50)]
+    test = of_values([hidden] * 3, "int64", 60)
+    sets = {"train": plain[0], "validation": plain[1], "test": test}
+    assert load("folder", saved(tmp_path / "b", **sets)).classes == ("0", "1")
+    assert capsys.readouterr().err.count("labels of the test are hidden") == 2
+
+
+def test_a_test_without_the_column_of_labels_is_hidden_too(tmp_path):
+    test = made(2, first=30).remove_columns("species")
+    root = saved(tmp_path / "a", train=made(4), validation=made(2, first=20), test=test)
+    assert len(load("folder", root).test) == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # `datasets` leaves files open
+def test_an_imagefolder_with_metadata_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for split, first in (("train", 0), ("test", 10)):
+        folder = tmp_path / "birds" / split
+        folder.mkdir(parents=True)
+        for number in range(4):
+            (folder / f"{number}.png").write_bytes(png(first + number))
+        lines = [
+            f"{number}.png,{'owl' if number % 2 else 'wren'}" for number in range(4)
+        ]
+        (folder / "metadata.csv").write_text("file_name,label\n" + "\n".join(lines))
+    datasets.disable_progress_bars()
+    dataset = load("folder", f"hf:{tmp_path / 'birds'}")
+    assert dataset.classes == ("owl", "wren")
+    assert [dataset.read(item) for item in dataset.test] == [
+        png(n) for n in range(10, 14)
+    ]
+    gc.collect()
+
+
+def test_several_labels_an_image_are_refused_with_a_sentence(tmp_path):
+    features = {
+        "image": datasets.Image(),
+        "label": datasets.List(datasets.ClassLabel(names=["owl", "wren"])),
+    }
+    images = [{"bytes": png(n), "path": None} for n in range(2)]
+    one = datasets.Dataset.from_dict(
+        {"image": images, "label": [[0], [0, 1]]}, features=datasets.Features(features)
+    )
+    root = saved(tmp_path / "birds", train=one, test=one)
+    with pytest.raises(UserError, match="column label holds several labels an image"):
+        load("folder", root)
+    with pytest.raises(UserError, match="column label holds several labels an image"):
+        load("hub", root, label="label")

@@ -18,6 +18,8 @@ from apt_jax.grid import study, work
 from apt_jax.methods import make
 from apt_jax.methods.restricted import restricted
 
+pytestmark = pytest.mark.usefixtures("small_sets")
+
 
 @pytest.fixture
 def root(tmp_path):

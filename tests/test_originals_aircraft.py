@@ -8,6 +8,8 @@ from photos import load, paths, write
 
 from apt_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("small_sets")
+
 
 @pytest.fixture
 def archive(tmp_path):

@@ -15,6 +15,7 @@ from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
 from apt_jax.data.tfds import verify
 from apt_jax.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("small_sets")
 VARIANTS = ["707-320", "F/A-18"]
 
 

@@ -136,6 +136,7 @@ def test_a_run_is_saved_ten_times_if_nobody_says_how_often(epochs, every):
     prepared = SimpleNamespace(
         clip=SimpleNamespace(dtype="float32", revision=None),
         dataset=SimpleNamespace(templates=(), descriptions=()),
+        views=SimpleNamespace(count=10),
     )
     asked = config.default(method="apt", source="folder")
     recipe = Recipe(learning_rate=0.1, epochs=epochs)
@@ -414,7 +415,9 @@ def test_a_run_does_not_go_on_with_other_images(photos, tmp_path, monkeypatch):
         experiment.run(settings(mine), tmp_path / "run")
     monkeypatch.undo()
     shutil.move(mine / "train/red/0.png", mine / "train/red/new.png")
-    shutil.copy(mine / "train/red/1.png", mine / "train/blue/0.png")
+    with Image.open(mine / "train/blue/0.png") as picture:
+        turned = picture.transpose(Image.Transpose.ROTATE_180)
+    turned.save(mine / "train/blue/0.png")
     with pytest.raises(
         UserError,
         match=r"\(changed: train/blue/0\.png; gone: train/red/0\.png; "

@@ -131,9 +131,7 @@ def inspect(asked, settings) -> dict:
         settings.data.group = "none"  # nothing is grouped, and what to say is below
     method = make(settings.method.name, **hyper_parameters(settings))
     clip, no_clip = backbone(settings)
-    judged = forecast.judged(
-        settings, method, clip, lambda *given: (looks, faults), faults
-    )
+    judged = forecast.judged(settings, method, clip, looks, faults)
     rows = survey.classes(found, looks, judged.dataset)
     report = {
         "root": asked.root,

@@ -17,6 +17,7 @@ import re
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.originals.held_out import without_a_tenth
+from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import table
 from apt_jax.data.roots import reader, require_images
@@ -47,14 +48,18 @@ def cub(config, seed: int) -> Dataset:
     """CUB-200-2011 below `config.root`."""
     del seed  # the split is the official one
     found = places(config.root, "CUB-200-2011", {"all": CUB}, "caltech_birds2011")
-    return _read(found["all"], config, "cub")
+    dataset = _read(found["all"], config, "cub")
+    counts.require(dataset, {"train + val": 5994, "test": 5794}, config.on_error)
+    return dataset
 
 
 def nabirds(config, seed: int) -> Dataset:
     """NABirds below `config.root`."""
     del seed
     found = places(config.root, "NABirds", {"all": NABIRDS})
-    return _read(found["all"], config, "nabirds")
+    dataset = _read(found["all"], config, "nabirds")
+    counts.require(dataset, {"train + val": 23_929, "test": 24_633}, config.on_error)
+    return dataset
 
 
 def _read(folder, config, name):

@@ -10,6 +10,7 @@ photographer's name; it stays, as in the code that published numbers come from.
 
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
+from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import lines
 from apt_jax.data.roots import reader, require_images
@@ -18,6 +19,7 @@ from apt_jax.errors import UserError
 
 DEFAULTS = {"labels": "variant"}  # or "family", "manufacturer"
 NAME = "fgvc_aircraft"
+IMAGES = {"train": 3334, "val": 3333, "test": 3333}
 ARCHIVE = Download(
     "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/"
     "fgvc-aircraft-2013b.tar.gz",
@@ -47,13 +49,15 @@ def load(config, seed: int) -> Dataset:
     paths = [item.path for items in splits.values() for item in items]
     require_images(root, paths, config.on_error)
     name = config.name or NAME
-    return Dataset(
+    dataset = Dataset(
         name=name,
         classes=classes,
         **splits,
         templates=templates_of(name, config.templates),
         read=reader(root),
     )
+    counts.require(dataset, IMAGES, config.on_error)
+    return dataset
 
 
 def _items(path, labels, file):

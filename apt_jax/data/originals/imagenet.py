@@ -21,6 +21,7 @@ import os
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
+from apt_jax.data.published import counts
 from apt_jax.data.published.lists import table
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.data.templates import templates_of
@@ -32,6 +33,14 @@ SHIFTS = {
     "sketch": "imagenet-sketch/images",
     "a": "imagenet-adversarial/imagenet-a",
     "r": "imagenet-rendition/imagenet-r",
+}
+IMAGES = {
+    "train": 1_281_167,
+    "test": 50_000,
+    "imagenet_v2": 10_000,
+    "imagenet_sketch": 50_889,
+    "imagenet_a": 7_500,
+    "imagenet_r": 30_000,
 }
 NAMES = "classnames.txt"
 # The second class of a name that CLIP's list has twice.
@@ -62,7 +71,7 @@ def load(config, seed: int) -> Dataset:
         for name in shifts
     }
     name = config.name or "imagenet"
-    return Dataset(
+    dataset = Dataset(
         name=name,
         classes=_names(root, numbers),
         train=train,
@@ -72,6 +81,9 @@ def load(config, seed: int) -> Dataset:
         read=reader(root.parent),
         shifted=shifted,
     )
+    there = {split: count for split, count in IMAGES.items() if split in dataset.splits}
+    counts.require(dataset, there, config.on_error)
+    return dataset
 
 
 def _folders(folder) -> list[str]:

@@ -9,6 +9,7 @@ as in CoOp's split, which is another: source `coop`.
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
+from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
@@ -21,6 +22,7 @@ DOWNLOADS = {
     "labels": Download(f"{SITE}/imagelabels.mat", marker="imagelabels.mat"),
     "sets": Download(f"{SITE}/setid.mat", marker="setid.mat"),
 }
+IMAGES = {"train": 1020, "val": 1020, "test": 6149}
 IDS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
@@ -35,13 +37,15 @@ def load(config, seed: int) -> Dataset:
         config.on_error,
     )
     name = config.name or "oxford_flowers"
-    return Dataset(
+    dataset = Dataset(
         name=name,
         classes=NAMES,
         **splits,
         templates=templates_of(name, config.templates),
         read=reader(found["images"]),
     )
+    counts.require(dataset, IMAGES, config.on_error)
+    return dataset
 
 
 def official(found) -> dict[str, tuple[Item, ...]]:

@@ -12,11 +12,13 @@ the .mat files in devkit/ or beside it. CoOp's few-shot split is another: source
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.originals.held_out import without_a_tenth
+from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 
+IMAGES = {"train + val": 8144, "test": 8041}
 SITE = "http://ai.stanford.edu/~jkrause/car196"
 GONE = "gone; find a copy"
 DOWNLOADS = {
@@ -60,7 +62,7 @@ def load(config, seed: int) -> Dataset:
         )
     readers = {side: reader(found[side]) for side in ANNOTATIONS}
     name = config.name or "stanford_cars"
-    return Dataset(
+    dataset = Dataset(
         name=name,
         classes=tuple(map(str, names)),
         **without_a_tenth(items["train"]),
@@ -68,3 +70,5 @@ def load(config, seed: int) -> Dataset:
         templates=templates_of(name, config.templates),
         read=lambda item: readers[item.path.split("/")[0].removeprefix("cars_")](item),
     )
+    counts.require(dataset, IMAGES, config.on_error)
+    return dataset

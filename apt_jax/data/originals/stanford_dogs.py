@@ -10,11 +10,13 @@ import re
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.originals.held_out import without_a_tenth
+from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 
+IMAGES = {"train + val": 12_000, "test": 8_580}
 SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 DOWNLOADS = {
     "images": Download(f"{SITE}/images.tar", marker="Images/"),
@@ -39,7 +41,7 @@ def load(config, seed: int) -> Dataset:
         images, [i.path for of in items.values() for i in of], config.on_error
     )
     name = config.name or "stanford_dogs"
-    return Dataset(
+    dataset = Dataset(
         name=name,
         classes=tuple(re.sub(r"^n\d+-", "", names[label]) for label in sorted(names)),
         **without_a_tenth(items["train"]),
@@ -47,3 +49,5 @@ def load(config, seed: int) -> Dataset:
         templates=templates_of(name, config.templates),
         read=reader(images),
     )
+    counts.require(dataset, IMAGES, config.on_error)
+    return dataset

@@ -25,6 +25,7 @@ DEFAULTS = {
     "label": "",  # the column with the class
 }
 PREFIX = "hf:"
+LISTS = ("List", "LargeList", "Sequence")  # kinds of columns
 USUAL_LABELS = ("label", "labels", "class", "category", "target")  # of columns
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
@@ -126,19 +127,21 @@ def _one_of(fitting, kind, given, field):
 def _label_column(features, given):
     """The column with the class: a ClassLabel, or else texts, whole numbers or truths."""
     kinds = {name: type(one).__name__ for name, one in features.items()}
+    usual = [name for name in kinds if name.casefold() in USUAL_LABELS]
+    for name in [given] if given else usual:
+        if kinds.get(name) in LISTS:
+            raise UserError(
+                f"column {name} holds several labels an image, and an image has one class "
+                "here; name a column with one label (--config.data.label)"
+            )
     if (
         "ClassLabel" in kinds.values()
         and kinds.get(given, "ClassLabel") == "ClassLabel"
     ):
         return _column(features, "ClassLabel", given, "label")
-    if given and given in kinds and not _is_plain(features[given]):
-        raise UserError(
-            f"column {given} holds {features[given]}; an image has one label: name a "
-            "column of texts, whole numbers or truth values"
-        )
     plain = [name for name, one in features.items() if _is_plain(one)]
-    usual = [name for name in plain if name.casefold() in USUAL_LABELS]
-    return _one_of(plain if given or not usual else usual, "label", given, "label")
+    fitting = [name for name in plain if name in usual] or plain
+    return _one_of(plain if given else fitting, "label", given, "label")
 
 
 def _is_plain(feature) -> bool:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import downloads
-from apt_jax.data.roots import note
+from apt_jax.data.published import counts, downloads
 from apt_jax.data.templates import templates_of
 from apt_jax.data.vtab.order import tfds_order
 from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
@@ -43,21 +42,11 @@ def load(config, seed: int) -> Dataset:
         read=_reader(items, records, config.on_error),
         sparse=True,  # 1,000 images of 397 scenes leave some out
     )
-    for fault in check_sizes(config.name, dataset):
-        note(fault)
+    used = (
+        {"train + val": TRAIN + VAL} if config.refit else {"train": TRAIN, "val": VAL}
+    )
+    counts.require(dataset, used | {"test": task.test_size}, config.on_error)
     return dataset
-
-
-def check_sizes(name: str, dataset: Dataset) -> list[str]:
-    """How a task's splits differ in size from the published ones."""
-    test = task_of(name).test_size
-    refit = {"train": TRAIN + VAL, "val": 0, "test": test}
-    sizes = refit if not dataset.val else {"train": TRAIN, "val": VAL, "test": test}
-    return [
-        f"{name}: {len(items)} {split} images, published are {sizes[split]}"
-        for split, items in dataset.splits.items()
-        if len(items) != sizes[split]
-    ]
 
 
 def verify(name: str, root: str) -> dict[str, str]:
