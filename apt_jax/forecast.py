@@ -81,11 +81,11 @@ def judged(
         )
 
     on_error = settings.data.on_error
-    if faults:
-        tried(lambda: refuse_or_note(faults, on_error))
     stops = on_error == "stop"
     # A run stops at broken files; here what else is wrong is told beside them.
     dataset = tried(lambda: loaded(on_error, {} if stops else faults))
+    if faults:
+        tried(lambda: refuse_or_note(faults, on_error))
     if stops and (faults or dataset is None):
         told = len(notes)
         dataset = tried(lambda: loaded("skip", faults))  # for the other checks

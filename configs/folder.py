@@ -6,13 +6,14 @@
 PHOTOS is one of
 
 - a folder with train/CLASS/* and test/CLASS/* (and, if you have it, val/CLASS/*), or just
-  CLASS/*, which the seed divides;
+  CLASS/*, of which the seed keeps 30 % to test;
 - a table that ends in .csv, .tsv or .parquet, with the columns path, label and, if you
   have it, split;
 - hf:OWNER/NAME, or a folder that `datasets` saved (pip install -r requirements-hub.txt).
 
 Class names are what CLIP reads: make them words, or give them words and descriptions in a
-classes.yaml (docs/datasets.md). `--config.shots=0` uses all training images.
+classes.yaml (docs/datasets.md). All labelled images are used; `--config.shots=16` draws 16 a
+class.
 """
 
 from apt_jax import config
