@@ -12,8 +12,8 @@ PHOTOS is one of
 - hf:OWNER/NAME, or a folder that `datasets` saved (pip install -r requirements-hub.txt).
 
 Class names are what CLIP reads: make them words, or give them words and descriptions in a
-classes.yaml (docs/datasets.md). All labelled images are used; `--config.shots=16` draws 16 a
-class.
+classes.yaml (docs/datasets.md). All labelled images are used; `--config.shots=16` draws 16
+a class.
 """
 
 from apt_jax import config
