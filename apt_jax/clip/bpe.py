@@ -7,9 +7,8 @@ token a merge, and the two special tokens last.
 import json
 from pathlib import Path
 
-from apt_jax.clip.tokens import END, START
+from apt_jax.clip.tokens import END, END_OF_WORD, START
 
-END_OF_WORD = "</w>"
 MERGES = 700
 
 

@@ -1,14 +1,15 @@
 """A checkpoint in the Hugging Face layout, from a folder or a hub name; and written.
 
 `config.json`, `model.safetensors` (or shards with an index), of a CLIP `vocab.json` and
-`merges.txt`, and, if it is there, `preprocessor_config.json`. A plain ViT may also be one
-of Google's `.npz` files (`clip.google`). No torch, no pickle.
+`merges.txt` or `tokenizer.json`, and, if it is there, `preprocessor_config.json` or
+`processor_config.json`. A plain ViT may also be one of Google's `.npz` files
+(`clip.google`). No torch, no pickle. What is wrong with any of it is told at once.
 """
 
 import dataclasses
 import functools
 import hashlib
-import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.clip import config as architecture
-from apt_jax.clip import google, hub
+from apt_jax.clip import foreign, google, hub, pixels, tokens
 from apt_jax.clip.config import ClipConfig, ViTConfig
+from apt_jax.clip.fields import shown
 from apt_jax.clip.model import ViT, module_of
 from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Squared
 from apt_jax.clip.precision import fastest_dtype
-from apt_jax.clip.tokens import FILES as TOKENIZER_FILES
+from apt_jax.clip.side_files import names_in, read_mapping, require_file
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.clip.weights import from_tensors, to_tensors
-from apt_jax.errors import UserError
+from apt_jax.clip.weights import few, flat, from_tensors, names_of, nested, to_tensors
+from apt_jax.errors import UserError, one_line
 from apt_jax.files import sha256_of_file, write_bytes, write_json
 
 TINY = Path(__file__).parent / "tiny"
@@ -60,8 +62,8 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
         dtype: "float32", "bfloat16", or "auto" for the faster one on this device.
 
     Raises:
-        UserError: if it cannot be had, is neither a ViT-CLIP nor a plain ViT, or does not
-            fit together.
+        UserError: if it cannot be had, is neither a ViT-CLIP nor a plain ViT, is damaged,
+            or does not fit together.
     """
     place, commit = find(name_or_folder, revision)
     config, tensors, sha256 = read(place)
@@ -72,9 +74,9 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
         name=str(name_or_folder),
         revision=commit,
         config=config,
-        params=stored(params, dtype),
+        params=stored(params, dtype, names_of(tensors, config)),
         tokenizer=tokenizer_of(folder, config) if config.text else None,
-        pixels=read_pixels(folder, config),
+        pixels=read_pixels(place, config),
         sha256=sha256,
         dtype=dtype,
     )
@@ -87,9 +89,13 @@ def find(name_or_folder: str, revision=None) -> tuple[Path, str | None]:
     """
     if str(name_or_folder) == "tiny":
         return TINY, None
-    place = Path(name_or_folder).expanduser()
-    if place.is_dir() or (place.is_file() and place.suffix == ".npz"):
+    place = Path(os.path.expanduser(name_or_folder))
+    if os.path.isdir(place) or (os.path.isfile(place) and place.suffix == ".npz"):
         return place, None
+    if os.path.isfile(place):
+        raise UserError(
+            f"{name_or_folder} is one file of a checkpoint; name the folder that it is in"
+        )
     if (
         str(name_or_folder).count("/") != 1
         or str(name_or_folder).startswith((".", "~", "/"))
@@ -107,22 +113,35 @@ def read(place: Path) -> tuple[ClipConfig | ViTConfig, dict, str]:
     """The architecture, all tensors by name, and the SHA-256 of the weight files."""
     if npz := google.npz_in(place):
         return *google.read(npz), sha256_of_file(npz)
-    config = architecture.from_json(_read_json(place / "config.json"))
+    names = names_in(place)
+    if "config.json" not in names and (told := foreign.in_folder(place, names)):
+        raise UserError(told)
+    config = architecture.from_json(read_mapping(place / "config.json"))
     return config, *read_tensors(place)
 
 
 def tokenizer_of(folder, config: ClipConfig) -> Tokenizer:
-    return Tokenizer(folder, config.text.max_position_embeddings)
+    """The tokenizer in a folder; raises `UserError` if its ids are not the tower's."""
+    tokenizer = Tokenizer(folder, config.text.max_position_embeddings)
+    if tokenizer.size > config.text.vocab_size:
+        raise UserError(
+            f"the vocabulary in {folder} has ids up to {tokenizer.size - 1} and the text "
+            f"tower {config.text.vocab_size} tokens; use the files of one checkpoint"
+        )
+    return tokenizer
 
 
-def read_pixels(folder, config) -> Preprocessing:
+def read_pixels(place: Path, config) -> Preprocessing:
     """The preprocessing of a checkpoint; without a file, what its kind was trained on."""
+    folder = place.parent if place.is_file() else place
     size = config.vision.image_size
     if config.text:
         return Preprocessing.read(folder, size)
     default = Squared(size, size)
     if config.model_type == "vit_mae":
         default = Squared(size, size, IMAGENET_MEAN, IMAGENET_STD)
+    if google.npz_in(place) and not pixels.settings_in(folder):
+        return default  # is part of the format, and no assumption
     return Squared.read(folder, size, default)
 
 
@@ -135,6 +154,7 @@ def read_tensors(folder: Path) -> tuple[dict, str]:
     files = weight_files(folder)
     sha256, tensors = hashlib.sha256(), {}
     for file in files:
+        require_file(file)
         with open(file, "rb") as stream:
             while chunk := stream.read(2**24):
                 sha256.update(chunk)
@@ -144,19 +164,35 @@ def read_tensors(folder: Path) -> tuple[dict, str]:
 
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files of a checkpoint, shards in the order of their names."""
-    if (folder / WEIGHTS).exists():
+    names = names_in(folder)
+    if WEIGHTS in names:
         return [folder / WEIGHTS]
-    if not (folder / INDEX).exists():
+    if INDEX not in names:
         raise UserError(
-            f"{folder} has neither {WEIGHTS} nor {INDEX}; apt_jax reads safetensors "
+            foreign.in_folder(folder, names)
+            or f"{folder} has neither {WEIGHTS} nor {INDEX}; apt_jax reads safetensors "
             "only: convert other files with transformers' save_pretrained"
         )
-    names = sorted(set(_read_json(folder / INDEX)["weight_map"].values()))
-    if missing := [name for name in names if not (folder / name).exists()]:
+    shards = _shards(folder / INDEX)
+    if missing := [name for name in shards if name not in names]:
         raise UserError(
-            f"{folder} lacks {', '.join(missing)}, which {INDEX} names; download them"
+            f"{folder} lacks {few(missing)}, which {INDEX} names; download them"
         )
-    return [folder / name for name in names]
+    return [folder / name for name in shards]
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index names, all of them beside it."""
+    places = read_mapping(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise UserError(f"{index} has no weight_map of tensors; download it again")
+    for name in places.values():
+        if not isinstance(name, str) or not name or os.path.basename(name) != name:
+            raise UserError(
+                f"{index} names {shown(name)}, which is no file beside it; download it "
+                "again"
+            )
+    return sorted(set(places.values()))
 
 
 def _read_safetensors(file) -> dict:
@@ -166,9 +202,9 @@ def _read_safetensors(file) -> dict:
         with safe_open(file, framework="flax") as tensors:
             names = tensors.keys()  # a safetensors file is no mapping
             return {name: np.asarray(tensors.get_tensor(name)) for name in names}
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{file} is no whole safetensors file ({error}); download it again"
+            f"{file} is no whole safetensors file ({one_line(error)}); download it again"
         ) from None
 
 
@@ -184,26 +220,29 @@ def parameter_shapes(config: ClipConfig | ViTConfig):
     return jax.eval_shape(init, *inputs)["params"]
 
 
-def stored(params, dtype: str):
-    """Parameters as the tower wants them: matrices in `dtype`, all else in float32."""
+def stored(params, dtype: str, names: dict | None = None) -> dict:
+    """Parameters as the tower wants them: matrices in `dtype`, all else in float32.
 
-    def cast(array):
+    Args:
+        names: of the tensors they came from, by path.
+
+    Raises:
+        UserError: for NaN, infinity and what becomes infinite, naming the tensors.
+    """
+    kept, faulty = {}, []
+    for path, array in flat(params).items():
         matrix = dtype == "bfloat16" and array.ndim > 1
-        return jnp.asarray(array, jnp.bfloat16 if matrix else jnp.float32)
-
-    return jax.tree.map(cast, params)
-
-
-def _read_json(path: Path):
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            cast = np.asarray(array, jnp.bfloat16 if matrix else jnp.float32)
+        if not np.isfinite(cast).all():
+            faulty.append((names or {}).get(path, path))
+        kept[path] = jnp.asarray(cast)
+    if faulty:
         raise UserError(
-            f"{path.parent} has no {path.name}; it is no checkpoint in the Hugging Face "
-            "layout"
-        ) from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is no JSON ({error}); download it again") from None
+            "the weights of the backbone hold NaN, infinity or numbers too large for "
+            f"{dtype} in {few(faulty)}; download them again, or use another checkpoint"
+        )
+    return nested(kept)
 
 
 def write(
@@ -232,7 +271,7 @@ def write(
             "bos_token_id": tokenizer.start,
             "eos_token_id": tokenizer.end,
         }
-        for name in TOKENIZER_FILES:
+        for name in tokens.files_in(Path(tokenizer_folder)):
             write_bytes(folder / name, (Path(tokenizer_folder) / name).read_bytes())
     write_json(folder / "config.json", fields)
     write_json(folder / "preprocessor_config.json", pixels.to_json())

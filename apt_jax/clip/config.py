@@ -8,9 +8,12 @@ defaults below are part of the format. Any other model is refused by name.
 import dataclasses
 from typing import ClassVar
 
+from apt_jax.clip.fields import is_number, is_whole, shown
 from apt_jax.errors import UserError
 
 ACTIVATIONS = ("quick_gelu", "gelu")
+MOST, MOST_BLOCKS = 2**20, 1000  # of any size, and of blocks; no tower comes near
+REMEDY = "use the config.json of the checkpoint, or name another one"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +93,7 @@ class ClipConfig:
         _require_type(fields, ("clip",))
         # Older files carry `*_config_dict`, whose keys win over those of `*_config`.
         parts = {
-            part: (fields.get(f"{part}_config") or {})
-            | (fields.get(f"{part}_config_dict") or {})
+            part: _part(fields, f"{part}_config") | _part(fields, f"{part}_config_dict")
             for part in ("vision", "text")
         }
         config = cls(
@@ -99,9 +101,13 @@ class ClipConfig:
             text=_tower(TextConfig, parts["text"]),
             projection_dim=fields.get("projection_dim", cls.projection_dim),
         )
-        faults = [*_faults("vision", config.vision), *_faults("text", config.text)]
+        faults = [*faults_of("vision", config.vision), *faults_of("text", config.text)]
+        if not is_whole(config.projection_dim, MOST):
+            faults.append(_no_size("projection_dim", config.projection_dim))
         if faults:
-            raise UserError(f"config.json is no ViT-CLIP's: {'; '.join(faults)}")
+            raise UserError(
+                f"config.json is no ViT-CLIP's: {', '.join(faults)}; {REMEDY}"
+            )
         return config
 
     def to_json(self) -> dict:
@@ -147,15 +153,13 @@ class ViTConfig:
         """
         _require_type(fields, ("vit", "vit_mae"))
         vision = _tower(PlainVisionConfig, fields)
-        faults = [
-            f"{name} {fields[name]!r}: only one number is supported"
-            for name in ("image_size", "patch_size")
-            if not isinstance(fields.get(name, 0), int)
-        ]
-        if not fields.get("qkv_bias", True):
+        faults = list(faults_of("vision", vision))
+        if fields.get("qkv_bias", True) is not True:
             faults.append("qkv_bias off: queries, keys and values need their biases")
-        if faults := [*faults, *_faults("vision", vision)]:
-            raise UserError(f"config.json is no plain ViT's: {'; '.join(faults)}")
+        if faults:
+            raise UserError(
+                f"config.json is no plain ViT's: {', '.join(faults)}; {REMEDY}"
+            )
         return cls(vision, fields["model_type"])
 
     def to_json(self) -> dict:
@@ -185,11 +189,22 @@ def _require_type(fields, types):
     kind = fields.get("model_type")
     if kind not in types:
         raise UserError(
-            f"config.json describes a model of type {kind!r}, and what is read here is "
+            f"config.json describes a model of type {shown(kind)}, and what is read is "
             f"one of {types}; use a ViT-CLIP ('clip', such as "
             "openai/clip-vit-base-patch16) or a plain ViT ('vit' or 'vit_mae', such as "
             "google/vit-base-patch16-224-in21k)"
         )
+
+
+def _part(fields, name) -> dict:
+    """The fields of a tower, which may be absent or null."""
+    part = fields.get(name)
+    if not isinstance(part, dict | None):
+        raise UserError(
+            f"config.json is no ViT-CLIP's: {name} {shown(part)} holds no named values; "
+            f"{REMEDY}"
+        )
+    return part or {}
 
 
 def _tower(cls, given):
@@ -197,16 +212,43 @@ def _tower(cls, given):
     return cls(**{name: value for name, value in given.items() if name in known})
 
 
-def _faults(name, tower):
+def faults_of(name, tower):
+    """What no tower can be built of, in words."""
+    wrong = list(_wrong_sizes(tower))
+    yield from (f"{name} {_no_size(size, value)}" for size, value in wrong)
     if tower.hidden_act not in ACTIVATIONS:
-        yield f"{name} hidden_act {tower.hidden_act!r} is not one of {ACTIVATIONS}"
-    if not isinstance(tower.num_hidden_layers, int):
-        yield f"{name} num_hidden_layers {tower.num_hidden_layers!r}: a ResNet tower?"
-        return
+        yield f"{name} hidden_act {shown(tower.hidden_act)} is not one of {ACTIVATIONS}"
+    if not is_number(tower.layer_norm_eps, 1e-30, 1):
+        yield f"{name} layer_norm_eps {shown(tower.layer_norm_eps)}: it is above 0, below 1"
+    if not wrong:
+        yield from _misfits(name, tower)
+
+
+def _wrong_sizes(tower):
+    """Names and values of the sizes that are none."""
+    for field in dataclasses.fields(tower):
+        most = MOST_BLOCKS if field.name == "num_hidden_layers" else MOST
+        value = getattr(tower, field.name)
+        if field.type is int and not is_whole(value, most):
+            yield field.name, value
+
+
+def _no_size(name, value):
+    if name == "num_hidden_layers" and isinstance(value, list):
+        return f"{name} {shown(value)}: a ResNet tower?"
+    return f"{name} {shown(value)}: only one number is supported, whole and above 0"
+
+
+def _misfits(name, tower):
+    """Sizes that do not go together."""
     if tower.hidden_size % tower.num_attention_heads:
         yield (
             f"{name} width {tower.hidden_size} does not divide into "
             f"{tower.num_attention_heads} heads"
         )
-    if isinstance(tower, VisionConfig) and tower.num_channels != 3:
+    if not isinstance(tower, VisionConfig):
+        return
+    if tower.num_channels != 3:
         yield f"vision num_channels {tower.num_channels}: only RGB is supported"
+    if tower.patch_size > tower.image_size:
+        yield f"patches of {tower.patch_size} in pictures of {tower.image_size} pixels"

@@ -12,13 +12,13 @@ The layer norms' epsilon is 1e-6, the GELU is the exact one.
 
 import math
 import re
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from apt_jax.clip.config import PlainVisionConfig, ViTConfig
-from apt_jax.errors import UserError
+from apt_jax.clip.config import PlainVisionConfig, ViTConfig, faults_of
+from apt_jax.clip.side_files import names_in, require_file
+from apt_jax.errors import UserError, one_line
 
 EPSILON = 1e-6
 _BLOCK = "Transformer/encoderblock_"
@@ -29,9 +29,10 @@ def npz_in(place: Path) -> Path | None:
     """The `.npz` that is meant by a file or folder; None for other checkpoints."""
     if place.is_file():
         return place
-    if (place / "config.json").exists():
+    names = names_in(place)
+    if "config.json" in names:
         return None
-    files = sorted(place.glob("*.npz"))
+    files = sorted(place / name for name in names if name.endswith(".npz"))
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise UserError(f"{place} has several checkpoints ({names}); name one of them")
@@ -44,12 +45,16 @@ def read(file: Path) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     Raises:
         UserError: for what is no such file; it is never unpickled.
     """
+    require_file(file)
     try:
         with np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (AttributeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        Exception
+    ) as error:  # zip, zlib and NumPy raise what their parsers stumble on
         raise UserError(
-            f"{file} is no whole .npz of plain arrays ({error}); download it again"
+            f"{file} is no whole .npz of plain arrays ({one_line(error)}); download it "
+            "again"
         ) from None
     config = architecture(file, found)
     return config, {name: joined(name, array) for name, array in found.items()}
@@ -73,10 +78,14 @@ def architecture(file, arrays) -> ViTConfig:
         intermediate_size=hidden,
         num_hidden_layers=len({block.group() for block in blocks if block}),
         num_attention_heads=heads,
-        image_size=math.isqrt(tokens - 1) * patch,
+        image_size=math.isqrt(max(tokens - 1, 0)) * patch,
         patch_size=patch,
         layer_norm_eps=EPSILON,
     )
+    if faults := list(faults_of("image", vision)):
+        raise UserError(
+            f"{file} is no ViT in Google's layout ({', '.join(faults)}); download it again"
+        )
     return ViTConfig(vision)
 
 

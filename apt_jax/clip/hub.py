@@ -24,6 +24,8 @@ WANTED = (
     "special_tokens_map.json",
     "model*.safetensors",
     "model.safetensors.index.json",
+    "processor_config.json",
+    "tokenizer.json",
 )
 
 

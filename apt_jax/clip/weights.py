@@ -9,11 +9,14 @@ which is Flax's way, and Google's.
 from typing import NamedTuple
 
 import jax
+import ml_dtypes
 import numpy as np
 
+from apt_jax.clip import foreign
 from apt_jax.errors import UserError
 
 SHOWN = 8  # names of each kind of fault in an error
+DTYPES = tuple(map(np.dtype, ("f2", "f4", "f8", ml_dtypes.bfloat16)))  # of weights
 
 
 class Layout(NamedTuple):
@@ -231,10 +234,11 @@ def from_tensors(tensors: dict, config, shapes) -> dict:
         shapes: the parameters' shapes, a tree of what has a `.shape`.
 
     Raises:
-        UserError: for missing, unknown and mis-shaped tensors, all of them at once.
+        UserError: for missing, unknown and mis-shaped tensors and for such as are no
+            floating-point numbers, all of them at once.
     """
     wanted = flat(shapes)
-    layout = max(layouts_of(config), key=lambda one: _known(tensors, config, one))
+    layout = layout_of(tensors, config)
     params, faults, known = {}, [], set()
     for name, path, transform in rows(config, layout):
         known.add(name)
@@ -247,19 +251,38 @@ def from_tensors(tensors: dict, config, shapes) -> dict:
                 f"{name} has shape {list(tensors[name].shape)} and not {list(theirs)}"
             )
             continue
+        if tensors[name].dtype not in DTYPES:
+            faults.append(f"{name} is quantised or no number ({tensors[name].dtype})")
+            continue
         params[path] = transform(tensors[name])
     left = sorted(tensors.keys() - known)
     faults += [f"unknown {name}" for name in left if not name.startswith(layout.unread)]
+    if faults and (told := foreign.in_names(tensors, known)):
+        raise UserError(told)
     if faults:
-        more = f" and {len(faults) - SHOWN} more" if len(faults) > SHOWN else ""
-        raise UserError(
-            f"{layout.misfit}: {'; '.join(faults[:SHOWN])}{more}; {layout.remedy}"
-        )
+        raise UserError(f"{layout.misfit}: {few(faults, '; ')}; {layout.remedy}")
     return nested(params)
 
 
-def _known(tensors, config, layout) -> int:
-    return sum(name in tensors for name, _, _ in rows(config, layout))
+def few(texts: list[str], separator: str = ", ") -> str:
+    """The first of some texts and how many more there are."""
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return separator.join(texts[:SHOWN]) + more
+
+
+def layout_of(tensors, config) -> Layout:
+    """The layout that knows most of the tensors' names."""
+
+    def known(layout):
+        return sum(name in tensors for name, _, _ in rows(config, layout))
+
+    return max(layouts_of(config), key=known)
+
+
+def names_of(tensors, config) -> dict[str, str]:
+    """The tensors' names by the path of the parameter that each becomes."""
+    layout = layout_of(tensors, config)
+    return {path: name for name, path, _ in rows(config, layout)}
 
 
 def to_tensors(params: dict, config) -> dict:
