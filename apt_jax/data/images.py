@@ -1,21 +1,22 @@
-"""An image file to an upright RGB picture, whatever Pillow can read.
+"""An image file to an upright RGB picture, in any of the formats that are read.
 
 Orientation from EXIF is applied. Greys of 16 and 32 bits are scaled to 8, not clipped.
 What is transparent becomes white. Of an animation, the first frame.
 """
 
-import io
 import threading
 import warnings
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from apt_jax.data.formats import TO_JPEG, is_raw, open_picture, told, unread
 from apt_jax.errors import one_line
 
 # Pillow's own bound between a large photograph and a decompression bomb. It is checked
 # here too, because Pillow's can be switched off for the whole process.
 MAX_PIXELS = 178_956_970
+MAX_SIDE = 2**20  # pixels; longer ones cost memory in every resize
 
 # Of modes that do not tell their range: what Pillow's readers of these formats fill.
 FULL_RANGE = {"PNG": 2**16 - 1, "PPM": 2**16 - 1}
@@ -36,17 +37,31 @@ def decode(data: bytes) -> Image.Image:
         raise ImageError("empty file")
     try:
         with quiet:
-            image = Image.open(io.BytesIO(data))
-            _require_size(*image.size)
-            return to_rgb(image)
-    except UnidentifiedImageError:
-        raise ImageError("not an image") from None
-    except Image.DecompressionBombError:
-        raise ImageError(f"more than {MAX_PIXELS} pixels") from None
+            return to_rgb(opened(data))
     except ImageError:
         raise
+    except Image.DecompressionBombError:
+        raise ImageError(f"more than {MAX_PIXELS} pixels") from None
     except Exception as error:  # Pillow's plugins raise what their parsers stumble on
-        raise ImageError(f"broken image ({one_line(error)})") from None
+        broken = f"broken image ({one_line(error)})"
+        is_none = isinstance(error, UnidentifiedImageError)
+        raise ImageError(
+            unread(data) or ("not an image" if is_none else broken)
+        ) from None
+
+
+def opened(data: bytes) -> Image.Image:
+    """The picture in a file's bytes, not decoded yet; to be called inside `quiet`.
+
+    Raises:
+        ImageError: if it is too large to be meant, or a raw photograph.
+        Exception: what Pillow's plugins raise if it is none.
+    """
+    image = open_picture(data)
+    _require_size(*image.size)
+    if is_raw(image):
+        raise ImageError(told("a raw photograph", TO_JPEG))
+    return image
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -76,6 +91,8 @@ def _over_white(image):
 def _require_size(width, height):
     if width * height > MAX_PIXELS:
         raise ImageError(f"more than {MAX_PIXELS} pixels ({width} x {height})")
+    if max(width, height) > MAX_SIDE:
+        raise ImageError(f"a side of more than {MAX_SIDE} pixels ({width} x {height})")
 
 
 def _fractions(values, full=None):

@@ -8,14 +8,13 @@ run nor the `scan` of the first decodes a file again.
 
 import contextlib
 import hashlib
-import io
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from apt_jax.data.images import MAX_PIXELS, ImageError, decode, quiet, to_rgb
+from apt_jax.data.images import decode, opened, quiet, to_rgb
 from apt_jax.data.own.bursts import Shot, shot_of
 from apt_jax.data.own.near_copies import ENOUGH, hash_of
 from apt_jax.data.remembered import add_lines, read_lines
@@ -74,7 +73,7 @@ def look_at(
 def look(data: bytes, sha256: str) -> Look:
     """What the bytes of a file show; raises `ImageError` if that is no picture."""
     try:
-        with quiet, Image.open(io.BytesIO(data)) as file:
+        with quiet, opened(data) as file:
             return _look(file, sha256)
     except Exception:
         decode(data)  # has the words for what is wrong
@@ -83,14 +82,12 @@ def look(data: bytes, sha256: str) -> Look:
 
 def small(data: bytes) -> Image.Image:
     """The picture in a file that can be read, in no more detail than a look needs."""
-    with quiet, Image.open(io.BytesIO(data)) as file:
+    with quiet, opened(data) as file:
         return _reduced(file)
 
 
 def _look(file, sha256):
     width, height, mode = *file.size, file.mode
-    if width * height > MAX_PIXELS:
-        raise ImageError("too large")
     picture, exif = _reduced(file), _exif(file)
     orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
     if orientation in ON_THE_SIDE:
