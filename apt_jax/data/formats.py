@@ -12,7 +12,8 @@ from PIL import Image
 
 READ = (
     *("AVIF", "BMP", "DDS", "DIB", "GIF", "ICNS", "ICO", "JPEG", "JPEG2000", "PCX"),
-    *("PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
+    *("PNG", "PPM", "QOI", "SGI", "TIFF", "WEBP"),
+    "TGA",  # has no mark to know it by, and so comes last
 )
 TO_PNG, TO_JPEG = "save it as PNG", "save it as JPEG"
 STILL, FILE = "take a still of it", "download the file itself"
@@ -35,12 +36,13 @@ STARTS = (  # with what a file begins, what it is, what to do
     (b"version https://git-lfs", "a Git LFS pointer", "run git lfs pull"),
     (b"\0\x05\x16\x07", "what macOS keeps beside a file", "leave it out"),
     (b"PK\x03\x04", "a ZIP archive", "unpack it"),
-    (b"\x1f\x8b", "packed with gzip", "unpack it"),
+    (b"\x1f\x8b", "a gzip archive", "unpack it"),
     (b"Rar!", "a RAR archive", "unpack it"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive", "unpack it"),
 )
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
+CANON = b"CR"  # at byte 8 of a TIFF
 DNG_VERSION, KIND_OF_SUBFILE, SUB_IMAGES = 50706, 254, 330  # tags of TIFF
 REDUCED = 1  # a bit of the kind: a smaller copy of another picture in the file
 
@@ -54,10 +56,12 @@ def open_picture(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=READ)
 
 
-def is_raw(image: Image.Image) -> bool:
+def is_raw(data: bytes, image: Image.Image) -> bool:
     """Whether a TIFF is a camera's raw file, of which Pillow sees the thumbnail."""
     if image.format != "TIFF":
         return False
+    if data[8:10] == CANON:
+        return True
     tags = image.tag_v2
     reduced = tags.get(KIND_OF_SUBFILE, 0) & REDUCED
     return DNG_VERSION in tags or bool(reduced and SUB_IMAGES in tags)
@@ -77,7 +81,7 @@ def told(what, remedy) -> str:
 
 def _by_parts(start):
     """Formats that say what they are behind their first bytes."""
-    if start[:2] in (b"II", b"MM") and start[8:10] == b"CR":
+    if start[:2] in (b"II", b"MM") and start[8:10] == CANON:
         return told("a raw photograph", TO_JPEG)
     if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
         return told("a video", STILL)

@@ -21,6 +21,10 @@ MAX_SIDE = 2**20  # pixels; longer ones cost memory in every resize
 # Of modes that do not tell their range: what Pillow's readers of these formats fill.
 FULL_RANGE = {"PNG": 2**16 - 1, "PPM": 2**16 - 1}
 USUAL_RANGES = (1, 2**8 - 1, 2**16 - 1, 2**32 - 1)
+OF_16_BITS = np.rint(np.arange(2**16) / (2**16 - 1) * 255).astype(np.uint8)
+STRIP = 2**22  # pixels of a picture that are turned into fractions at a time
+# The brightest of 255 levels that 16 bits show of which only so many are used.
+BRIGHTEST = {10: 4, 12: 16, 14: 64}
 
 
 class ImageError(ValueError):
@@ -59,7 +63,7 @@ def opened(data: bytes) -> Image.Image:
     """
     image = open_picture(data)
     _require_size(*image.size)
-    if is_raw(image):
+    if is_raw(data, image):
         raise ImageError(told("a raw photograph", TO_JPEG))
     return image
 
@@ -72,10 +76,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I;16"):
-        return _grey(np.asarray(upright).astype(np.float64) / (2**16 - 1))
+        return Image.fromarray(OF_16_BITS[np.asarray(upright)]).convert("RGB")
     if upright.mode in ("I", "F"):
         full = FULL_RANGE.get(image.format) if upright.mode == "I" else None
-        return _grey(_fractions(np.asarray(upright).astype(np.float64), full))
+        return Image.fromarray(_levels(np.asarray(upright), full)).convert("RGB")
     if upright.has_transparency_data:
         return _over_white(upright)
     return upright.convert("RGB")
@@ -95,19 +99,32 @@ def _require_size(width, height):
         raise ImageError(f"a side of more than {MAX_SIDE} pixels ({width} x {height})")
 
 
-def _fractions(values, full=None):
-    """Values in [0, 1]: of `full`, else of the smallest usual range that holds them."""
-    if not np.isfinite(values).all():
-        raise ImageError("greys that are no finite numbers")
+def _levels(values, full=None):
+    """[H, W] uint8: of the range `full`, else of the smallest usual one that holds all."""
     low, high = values.min(initial=0), values.max(initial=0)
-    if low < 0:  # signed: no usual range
-        return (values - low) / (high - low)
-    fitting = (usual for usual in USUAL_RANGES if high <= usual)
-    return values / (full or next(fitting, high))
+    if not np.isfinite([low, high]).all():
+        raise ImageError("greys that are no finite numbers")
+    low, high = min(float(low), 0.0), float(high)
+    if low == 0:  # signed: no usual range
+        fitting = (usual for usual in USUAL_RANGES if high <= usual)
+        high = full or next(fitting, high)
+    levels = np.empty(values.shape, np.uint8)
+    rows = max(1, STRIP // max(values.shape[1], 1))
+    for top in range(0, len(values), rows):
+        fractions = (values[top : top + rows].astype(np.float64) - low) / (high - low)
+        levels[top : top + rows] = np.rint(fractions * 255)
+    return levels
 
 
-def _grey(fractions):
-    return Image.fromarray(np.rint(fractions * 255).astype(np.uint8)).convert("RGB")
+def has_16_bits(image: Image.Image) -> bool:
+    """Whether an opened file, not decoded yet, holds 16 bits a channel."""
+    return image.mode.startswith("I;16") or ";16" in str(image.tile)
+
+
+def bits_of(picture: Image.Image) -> int | None:
+    """How many of 16 bits a picture made of them uses at most; None for (nearly) all."""
+    brightest = max(high for _, high in picture.getextrema())
+    return next((bits for bits, most in BRIGHTEST.items() if brightest <= most), None)
 
 
 class _Quiet:

@@ -17,7 +17,7 @@ from apt_jax.data.own.drawn import drawn
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.given import given
 from apt_jax.data.own.labels import NO_LABEL
-from apt_jax.data.own.looks import look_at
+from apt_jax.data.own.looks import look_at, tell_of_unused_bits
 from apt_jax.data.roots import note
 from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import templates_of
@@ -55,21 +55,26 @@ def load(config, seed: int, look_at=look_at, validation: bool = True) -> Dataset
         note(line)
     if found.faults:
         refuse_or_note(found.faults, config.on_error)
+
+    def looks():
+        """What is known of the images that can be read, and why others cannot."""
+        known, faults = look_at(found.read, found.items)
+        tell_of_unused_bits(known)
+        return known, faults
+
     if found.is_drawn:
-        looks, faults = look_at(found.read, found.items)
+        known, faults = looks()
         if faults:
             refuse_or_note(faults, config.on_error)
-        alike = {} if config.group == "none" else looks
+        alike = {} if config.group == "none" else known
         sound = found.without(faults)
         splits = drawn(sound, alike, seed, config.on_error, validation)
     elif found.published:
         splits = {split: tuple(found.splits.get(split, ())) for split in SPLITS}
     else:
-
-        def looks():  # only when what costs nothing has been checked
-            return look_at(found.read, found.items)[0] if config.group == "auto" else {}
-
-        splits = given(found, looks, config.on_error)
+        # Looks cost something: only when what costs nothing has been checked.
+        alike = (lambda: looks()[0]) if config.group == "auto" else dict
+        splits = given(found, alike, config.on_error)
     name = config.name or found.name
     return Dataset(
         name=name,

@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from PIL import ExifTags, Image
 
-from apt_jax.data.images import decode, opened, quiet, to_rgb
+from apt_jax.data.images import bits_of, decode, has_16_bits, opened, quiet, to_rgb
+from apt_jax.data.listing import listed
 from apt_jax.data.own.bursts import Shot, shot_of
 from apt_jax.data.own.near_copies import ENOUGH, hash_of
 from apt_jax.data.remembered import add_lines, read_lines
+from apt_jax.data.roots import note
 from apt_jax.data.scan import examined
 
-FILE = "looks-1.jsonl"  # another number for another hash
+FILE = "looks-2.jsonl"  # another number for other facts
 # EXIF's orientations.
 UPRIGHT, TURNED, ON_THE_SIDE = 1, range(2, 9), range(5, 9)
 
@@ -36,6 +38,7 @@ class Look(NamedTuple):
     turned: bool  # not stored upright: EXIF says how to turn it
     hash: bytes | None  # `near_copies.hash_of`; None for what is flat or tiny
     shot: Shot | None
+    bits: int | None  # of 16, that it uses at most; None where nothing is amiss
 
 
 def look_at(
@@ -70,6 +73,18 @@ def look_at(
     return looks, faults
 
 
+def tell_of_unused_bits(looks: dict[str, Look]):
+    """Notes which pictures of 16 bits are dark, because few of them are used."""
+    dark = {path: one.bits for path, one in looks.items() if one.bits}
+    if dark:
+        named = listed(f"{path}: {bits}" for path, bits in dark.items())
+        note(
+            f"{len(dark)} pictures of 16 bits use only some of them and are read as dark "
+            f"as that makes them ({named}): if they come from a camera of 10, 12 or 14 "
+            "bits, scale their values to 16 bits"
+        )
+
+
 def look(data: bytes, sha256: str) -> Look:
     """What the bytes of a file show; raises `ImageError` if that is no picture."""
     try:
@@ -87,7 +102,7 @@ def small(data: bytes) -> Image.Image:
 
 
 def _look(file, sha256):
-    width, height, mode = *file.size, file.mode
+    width, height, mode, deep = *file.size, file.mode, has_16_bits(file)
     picture, exif = _reduced(file), _exif(file)
     orientation = exif.get(ExifTags.Base.Orientation, UPRIGHT)
     if orientation in ON_THE_SIDE:
@@ -101,6 +116,7 @@ def _look(file, sha256):
         turned=orientation in TURNED,
         hash=hash_of(picture),
         shot=shot_of(exif),
+        bits=bits_of(picture) if deep else None,
     )
 
 
