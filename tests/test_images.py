@@ -10,10 +10,12 @@ import zlib
 import numpy as np
 import pytest
 from photos import encoded, png
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from apt_jax.data import images
+from apt_jax.data.formats import READ
 from apt_jax.data.images import ImageError, decode, to_rgb
+from apt_jax.data.own.looks import look, small
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 5, 3), dtype=np.uint8)
 RAMP = np.linspace(0, 65535, 30).reshape(5, 6)  # a 16-bit grey from black to white
@@ -179,6 +181,134 @@ def test_what_is_no_image_is_refused(data):
         decode(data)
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+FTYP = b"\0\0\0\x18ftyp"
+UNREAD = {
+    "EPS": (EPS, "EPS is not read: save it as PNG"),
+    "EPS of DOS": (b"\xc5\xd0\xd3\xc6" + bytes(40), "EPS is not read: save it as PNG"),
+    "WMF": (b"\xd7\xcd\xc6\x9a" + bytes(40), "WMF is not read: save it as PNG"),
+    "FITS": (b"SIMPLE  =                    T", "FITS is not read: save it as PNG"),
+    "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(20), "HDF5 is not read: save it as PNG"),
+    "GRIB": (b"GRIB\0\0\0\x01" + bytes(20), "GRIB is not read: save it as PNG"),
+    "PSD": (b"8BPS\0\x01" + bytes(40), "a Photoshop document is not read"),
+    "HEIC": (FTYP + b"heic\0\0\0\0mif1heic", "HEIC is not read: save it as JPEG"),
+    "HEIF": (FTYP + b"mif1\0\0\0\0mif1heic", "HEIC is not read: save it as JPEG"),
+    "burst": (FTYP + b"msf1\0\0\0\0msf1hevc", "HEIC is not read: save it as JPEG"),
+    "MP4": (FTYP + b"isom\0\0\2\0isomiso2", "a video is not read: take a still of it"),
+    "MOV": (FTYP + b"qt  \0\0\2\0qt  \0\0\0\0", "a video is not read"),
+    "AVI": (b"RIFF\0\0\0\0AVI LIST", "a video is not read"),
+    "WebM": (b"\x1aE\xdf\xa3" + bytes(30), "a video is not read"),
+    "CR3": (FTYP + b"crx \0\0\0\x01crx isom", "a raw photograph is not read"),
+    "CR2": (b"II*\0\x10\0\0\0CR\2\0" + bytes(9), "a raw photograph is not read"),
+    "RAF": (b"FUJIFILMCCD-RAW 0201", "a raw photograph is not read: save it as JPEG"),
+    "JPEG XL": (b"\xff\x0a" + bytes(20), "JPEG XL is not read: save it as JPEG"),
+    "PDF": (b"%PDF-1.7\n%\xe2\xe3", "PDF is not read: save it as PNG"),
+    "SVG": (b"<svg></svg>", "SVG is not read: save it as PNG"),
+    "SVG as XML": (b"\xef\xbb\xbf<?xml version='1.0'?>\n<svg>", "SVG is not read"),
+    "a page": (
+        b"\n<!DOCTYPE HTML><html>404",
+        "a web page is not read: download the file",
+    ),
+    "LFS": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+    "AppleDouble": (b"\0\5\x16\7\0\2\0\0", "what macOS keeps beside a file"),
+    "ZIP": (b"PK\3\4", "a ZIP archive is not read: unpack it"),
+}
+
+
+@pytest.mark.parametrize("kind", UNREAD)
+def test_what_is_read_by_nothing_here_is_named_with_the_remedy(kind):
+    data, message = UNREAD[kind]
+    with pytest.raises(ImageError) as caught:
+        decode(data)
+    assert message in str(caught.value)
+    with pytest.raises(ImageError) as seen:
+        look(data, "")
+    assert str(seen.value) == str(caught.value)
+
+
+@pytest.mark.parametrize("read", [decode, small, lambda data: look(data, "")])
+def test_no_reader_that_runs_programs_or_opens_other_readers_is_reached(
+    read, monkeypatch
+):
+    Image.init()
+    reached = []
+    for name, (_, accept) in list(Image.OPEN.items()):
+        if name not in READ:
+            spy = (lambda *given, name=name: reached.append(name), accept)
+            monkeypatch.setitem(Image.OPEN, name, spy)
+    for data, _ in UNREAD.values():
+        with pytest.raises(Exception, match=r"not read|cannot identify"):
+            read(data)
+    assert reached == []
+    assert not {"EPS", "WMF", "IPTC", "FITS", "HDF5", "GRIB", "BUFR"} & set(READ)
+
+
+@pytest.mark.parametrize(
+    "kind", ["avif", "jpeg2000", "ico", "pcx", "sgi", "dds", "mpo"]
+)
+def test_other_formats_of_photographs_are_read(kind):
+    picture = Image.new("RGB", (32, 32), (200, 30, 90))
+    shown = pixels(encoded(picture, kind))
+    np.testing.assert_allclose(shown, np.asarray(picture), atol=6)
+
+
+@pytest.mark.parametrize(
+    "tags", [{50706: b"\1\4\0\0"}, {254: 1, 330: 8}], ids=["DNG", "NEF"]
+)
+def test_the_thumbnail_of_a_raw_photograph_is_not_taken_for_it(tags):
+    described = TiffImagePlugin.ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        described[tag] = value
+    data = encoded(Image.fromarray(RGB), "tiff", tiffinfo=described)
+    with pytest.raises(ImageError, match="a raw photograph is not read"):
+        decode(data)
+
+
+def test_a_scan_in_a_tiff_of_several_pictures_is_no_raw_photograph():
+    described = TiffImagePlugin.ImageFileDirectory_v2()
+    described[330] = 8  # a smaller copy follows: a pyramid
+    data = encoded(Image.fromarray(RGB), "tiff", tiffinfo=described)
+    np.testing.assert_array_equal(pixels(data), RGB)
+
+
+def test_a_side_that_no_camera_makes_is_refused():
+    with pytest.raises(ImageError, match="a side of more than 1048576 pixels"):
+        decode(bomb(1, 2_000_000))
+
+
+DEEP = np.random.default_rng(2).integers(0, 2**16, (20, 20), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("kind", ["png", "tiff"])
+@pytest.mark.parametrize(("bits", "told"), [(8, 10), (10, 10), (12, 12), (14, 14)])
+def test_16_bits_of_which_few_are_used_are_found_and_left_alone(kind, bits, told):
+    values = DEEP >> (16 - bits)
+    data = encoded(Image.fromarray(values), kind)
+    assert look(data, "").bits == told
+    np.testing.assert_array_equal(pixels(data), grey(values / 65535))
+
+
+def test_colours_of_16_bits_are_looked_at_too():
+    high = np.repeat((DEEP >> 4)[..., None], 3, -1)
+    assert look(png_of_16_bits(high), "").bits == 12
+    assert look(png_of_16_bits(high << 4), "").bits is None
+
+
+def test_pictures_that_use_their_bits_are_not_told():
+    assert look(encoded(Image.fromarray(DEEP), "png"), "").bits is None
+    dark = Image.fromarray((RGB // 64).repeat(4, 0).repeat(4, 1))
+    assert look(encoded(dark, "png"), "").bits is None  # 8 bits are what they are
+
+
+def png_of_16_bits(values) -> bytes:
+    """A PNG of [H, W, 3] 16-bit colours, which Pillow does not write."""
+    height, width, _ = values.shape
+    rows = values.astype(">u2").reshape(height, -1)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    return png_of(header, lines)
+
+
 @pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "bmp", "tiff", "webp", "ppm"])
 def test_truncated_files_are_refused(kind):
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
@@ -206,6 +336,11 @@ def test_a_large_photograph_is_no_bomb(monkeypatch):
 
 def bomb(width, height):
     """A PNG that claims to be large and holds next to nothing."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return png_of(header, b"\0" * 100)
+
+
+def png_of(header: bytes, lines: bytes) -> bytes:
 
     def chunk(name, content):
         body = name + content
@@ -213,9 +348,8 @@ def bomb(width, height):
             struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
         )
 
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    content = chunk(b"IDAT", zlib.compress(b"\0" * 100))
-    return b"\x89PNG\r\n\x1a\n" + header + content + chunk(b"IEND", b"")
+    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines))
+    return b"\x89PNG\r\n\x1a\n" + chunks + chunk(b"IEND", b"")
 
 
 def test_pillows_own_settings_are_left_alone():

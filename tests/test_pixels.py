@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from apt_jax.clip.pixels import Preprocessing
+from apt_jax.clip import pixels as module
+from apt_jax.clip.pixels import Preprocessing, Squared
+from apt_jax.clip.resample import BICUBIC, BILINEAR, part
 from apt_jax.data.images import decode, to_rgb
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views, make_views
 
 GENERATOR = np.random.default_rng(0)
 
@@ -143,3 +146,69 @@ def test_jax_and_numpy_normalise_alike():
     np.testing.assert_allclose(
         ours.normalise(jnp.asarray(crop)), ours.normalise(crop), atol=1e-6
     )
+
+
+# -- long pictures: the same pixels without those that the crop leaves away ---------------
+
+
+def whole(pixels, picture) -> np.ndarray:
+    """The crop as it was always made: resize all, then cut."""
+    resized = picture.resize(pixels.resized(*picture.size), pixels.resample)
+    return module._crop(np.asarray(resized), pixels.size)
+
+
+LONG = [(1, 500), (500, 1), (3, 901), (902, 3), (2, 777), (1, 1), (5, 400), (37, 1201)]
+USUAL = [(64, 64), (65, 33), (33, 65), (7, 9), (200, 131), (131, 200), (63, 300)]
+
+
+@pytest.mark.parametrize("shape", LONG + USUAL)
+@pytest.mark.parametrize(("size", "resize"), [(16, 16), (16, 21), (17, 9), (32, 32)])
+@pytest.mark.parametrize("waste", [0, module.WASTE])
+def test_a_part_of_a_resize_has_the_pixels_of_all_of_it(
+    shape, size, resize, waste, monkeypatch
+):
+    monkeypatch.setattr(module, "WASTE", waste)
+    picture = Image.fromarray(noise(*shape))
+    for pixels in (Preprocessing(size, resize), Squared(size, max(size, resize))):
+        np.testing.assert_array_equal(
+            pixels.centre_crop(picture), whole(pixels, picture)
+        )
+
+
+def test_any_part_of_any_resize_is_pillows():
+    for _ in range(200):
+        height, width, new_width, new_height = GENERATOR.integers(1, 90, 4).tolist()
+        left, right = sorted(GENERATOR.integers(0, new_width + 1, 2).tolist())
+        top, bottom = sorted(GENERATOR.integers(0, new_height + 1, 2).tolist())
+        if left == right or top == bottom:
+            continue
+        picture, size = Image.fromarray(noise(height, width)), (new_width, new_height)
+        for resample in (BILINEAR, BICUBIC):
+            expected = np.asarray(picture.resize(size, resample))
+            found = part(picture, size, (left, top, right, bottom), resample)
+            np.testing.assert_array_equal(found, expected[top:bottom, left:right])
+
+
+def most_pixels_resized(monkeypatch, make) -> int:
+    """The largest picture that Pillow makes in `make` of one that is resized."""
+    made, plain = [0], Image.Image.resize
+
+    def resize(picture, size, *rest, **named):
+        made.append(size[0] * size[1])
+        return plain(picture, size, *rest, **named)
+
+    monkeypatch.setattr(Image.Image, "resize", resize)
+    make()
+    return max(made)
+
+
+@pytest.mark.parametrize("shape", [(1, 20_000), (20_000, 1), (3, 60_000), (60_000, 3)])
+def test_memory_does_not_grow_with_the_shape_of_a_picture(shape, monkeypatch):
+    picture = Image.fromarray(noise(*shape))
+    pixels = Preprocessing(224, 224)
+
+    def make():
+        assert pixels.centre_crop(picture).shape == (224, 224, 3)
+        assert make_views(picture, "ab" * 32, Views(2), pixels).shape[0] == 2
+
+    assert most_pixels_resized(monkeypatch, make) <= module.WASTE * 224**2

@@ -233,6 +233,15 @@ def test_googles_file_says_its_architecture_and_loads_as_file_and_folder(tmp_pat
     assert of_folder.sha256 == of_file.sha256
 
 
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_a_google_file_with_a_number_that_is_not_finite_is_refused(tmp_path, value):
+    name = "Transformer/encoder_norm/bias"
+    bias = np.full(toy_vit().config.vision.hidden_size, value, np.float32)
+    file = google_file(tmp_path / "ViT.npz", toy_vit(), **{name: bias})
+    with pytest.raises(UserError, match=f"NaN, infinity .* in {name}; download"):
+        checkpoint.load(str(file))
+
+
 def test_what_is_no_vit_of_googles_is_refused_and_never_unpickled(tmp_path):
     clip, file = toy_vit(), tmp_path / "ViT.npz"
     google_file(file, clip, **{"conv_root/kernel": np.zeros((7, 7, 3, 4))})
@@ -247,6 +256,11 @@ def test_what_is_no_vit_of_googles_is_refused_and_never_unpickled(tmp_path):
     file.write_bytes(b"PK")
     with pytest.raises(UserError, match="download it again"):
         checkpoint.load(str(file))
+    whole = google_file(file, clip).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], whole[:5000] + bytes(9000)):
+        file.write_bytes(damaged)
+        with pytest.raises(UserError, match="download it again"):
+            checkpoint.load(str(file))
     google_file(tmp_path / "other.npz", clip)
     with pytest.raises(UserError, match=r"\(ViT\.npz, other\.npz\); name one of them"):
         checkpoint.load(str(tmp_path))

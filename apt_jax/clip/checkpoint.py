@@ -10,6 +10,8 @@ import dataclasses
 import functools
 import hashlib
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from apt_jax.files import sha256_of_file, write_bytes, write_json
 
 TINY = Path(__file__).parent / "tiny"
 WEIGHTS, INDEX = hub.WEIGHTS
+SHARD = re.compile(r"[^/\\\0]+\.safetensors")  # the name of a file, no way to one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +69,12 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
             or does not fit together.
     """
     place, commit = find(name_or_folder, revision)
-    config, tensors, sha256 = read(place)
+    config, read_weights = read(place)
     folder = place.parent if place.is_file() else place
+    # The small files first: what is wrong with them is told before all is read.
+    tokenizer = tokenizer_of(folder, config) if config.text else None
+    prepared = read_pixels(place, config)
+    tensors, sha256 = read_weights()
     dtype = fastest_dtype() if dtype == "auto" else dtype
     params = from_tensors(tensors, config, parameter_shapes(config))
     return Clip(
@@ -75,8 +82,8 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
         revision=commit,
         config=config,
         params=stored(params, dtype, names_of(tensors, config)),
-        tokenizer=tokenizer_of(folder, config) if config.text else None,
-        pixels=read_pixels(place, config),
+        tokenizer=tokenizer,
+        pixels=prepared,
         sha256=sha256,
         dtype=dtype,
     )
@@ -109,15 +116,16 @@ def find(name_or_folder: str, revision=None) -> tuple[Path, str | None]:
     return hub.snapshot(str(name_or_folder), revision)
 
 
-def read(place: Path) -> tuple[ClipConfig | ViTConfig, dict, str]:
-    """The architecture, all tensors by name, and the SHA-256 of the weight files."""
+def read(place: Path) -> tuple[ClipConfig | ViTConfig, Callable]:
+    """The architecture, and what then reads all tensors and the weight files' SHA-256."""
     if npz := google.npz_in(place):
-        return *google.read(npz), sha256_of_file(npz)
+        config, tensors = google.read(npz)
+        return config, lambda: (tensors, sha256_of_file(npz))
     names = names_in(place)
     if "config.json" not in names and (told := foreign.in_folder(place, names)):
         raise UserError(told)
     config = architecture.from_json(read_mapping(place / "config.json"))
-    return config, *read_tensors(place)
+    return config, functools.partial(read_tensors, place)
 
 
 def tokenizer_of(folder, config: ClipConfig) -> Tokenizer:
@@ -187,7 +195,7 @@ def _shards(index: Path) -> list[str]:
     if not isinstance(places, dict) or not places:
         raise UserError(f"{index} has no weight_map of tensors; download it again")
     for name in places.values():
-        if not isinstance(name, str) or not name or os.path.basename(name) != name:
+        if not isinstance(name, str) or not SHARD.fullmatch(name):
             raise UserError(
                 f"{index} names {shown(name)}, which is no file beside it; download it "
                 "again"
@@ -198,14 +206,21 @@ def _shards(index: Path) -> list[str]:
 def _read_safetensors(file) -> dict:
     from safetensors import SafetensorError, safe_open
 
+    found = {}
     try:
-        with safe_open(file, framework="flax") as tensors:
-            names = tensors.keys()  # a safetensors file is no mapping
-            return {name: np.asarray(tensors.get_tensor(name)) for name in names}
+        with safe_open(file, framework="numpy") as tensors:
+            for name in tensors.keys():  # noqa: SIM118 - a safetensors file is no mapping
+                found[name] = tensors.get_tensor(name)
+    except AttributeError as error:  # NumPy knows no numbers of 8 bits and fewer
+        raise UserError(
+            f"{file} holds {name}, which is quantised ({one_line(error)}); use the model "
+            "in float16, bfloat16 or float32"
+        ) from None
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{file} is no whole safetensors file ({one_line(error)}); download it again"
         ) from None
+    return found
 
 
 def parameter_shapes(config: ClipConfig | ViTConfig):

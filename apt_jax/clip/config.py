@@ -12,7 +12,7 @@ from apt_jax.clip.fields import is_number, is_whole, shown
 from apt_jax.errors import UserError
 
 ACTIVATIONS = ("quick_gelu", "gelu")
-MOST, MOST_BLOCKS = 2**20, 1000  # of any size, and of blocks; no tower comes near
+MOST, MOST_BLOCKS = 2**20, 200  # of any size, and of blocks; no tower comes near
 REMEDY = "use the config.json of the checkpoint, or name another one"
 
 

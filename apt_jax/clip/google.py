@@ -47,7 +47,7 @@ def read(file: Path) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     """
     require_file(file)
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (
         Exception

@@ -137,6 +137,8 @@ def _fault(vocabulary, merges) -> str:
             return f"token {shown(token)} has the id {shown(number)}"
         if not token.isascii() and not _is_text(token):
             return f"token {shown(token)} is no text"
+    if len(set(vocabulary.values())) < len(vocabulary):
+        return "two tokens have one id"
     for pair in merges:
         texts = isinstance(pair, tuple) and all(isinstance(part, str) for part in pair)
         if not texts or len(pair) != 2:
