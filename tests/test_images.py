@@ -189,7 +189,7 @@ UNREAD = {
     "WMF": (b"\xd7\xcd\xc6\x9a" + bytes(40), "WMF is not read: save it as PNG"),
     "FITS": (b"SIMPLE  =                    T", "FITS is not read: save it as PNG"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(20), "HDF5 is not read: save it as PNG"),
-    "GRIB": (b"GRIB\0\0\0\x01" + bytes(20), "GRIB is not read: save it as PNG"),
+    "GRIB": (b"GRIB\0\x10\0\x01" + bytes(20), "GRIB is not read: save it as PNG"),
     "PSD": (b"8BPS\0\x01" + bytes(40), "a Photoshop document is not read"),
     "HEIC": (FTYP + b"heic\0\0\0\0mif1heic", "HEIC is not read: save it as JPEG"),
     "HEIF": (FTYP + b"mif1\0\0\0\0mif1heic", "HEIC is not read: save it as JPEG"),

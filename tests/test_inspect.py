@@ -6,8 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from photos import encoded, photo, write
+from photos import encoded, load, photo, write
 from PIL import ExifTags, Image
 
 from apt_jax.clip.checkpoint import TINY
@@ -482,3 +483,28 @@ def test_help_is_fast_and_needs_nothing_heavy():
     )
     assert found.returncode == 0, found.stderr
     assert "python -m apt_jax.data.inspect ROOT" in found.stdout
+
+
+# -- pictures of 16 bits ------------------------------------------------------------------
+
+
+def of_16_bits(number, bits) -> bytes:
+    """A grey PNG of 16 bits of which so many are used."""
+    values = np.random.default_rng(number).integers(0, 2**bits, (40, 40), np.uint16)
+    return encoded(Image.fromarray(values), "png")
+
+
+def test_pictures_that_use_few_of_16_bits_are_told_and_trained_on(root, look, capsys):
+    write(root, {f"wren/x{n}.png": of_16_bits(n, 12) for n in range(3)})
+    write(root, {"wren/y.png": of_16_bits(9, 10), "wren/z.png": of_16_bits(8, 16)})
+    for _ in range(2):  # the second time remembered
+        status, report = look(root)
+        (told,) = [line for line in report["notes"] if "16 bits" in line]
+        assert told.startswith("4 pictures of 16 bits use only some of them")
+        assert (
+            "wren/x0.png: 12, wren/x1.png: 12, wren/x2.png: 12, wren/y.png: 10" in told
+        )
+        assert "z.png" not in told
+        assert status == 0
+    load("folder", root)
+    assert "note: 4 pictures of 16 bits" in capsys.readouterr().err
