@@ -1,7 +1,9 @@
 """Errors that name the fix."""
 
+from apt_jax.names import printable
 
-class UserError(Exception):
+
+class UserError(ValueError):
     """Something the person at the keyboard can mend.
 
     The message is one line, "what is wrong; what to do". Commands print it as
@@ -11,10 +13,19 @@ class UserError(Exception):
 
 def one_line(error) -> str:
     """What an error says, on one line; its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return _flat(error) or type(error).__name__
 
 
 def with_type(error) -> str:
     """What an error of another's code says, on one line, behind its type."""
-    name, words = type(error).__name__, " ".join(str(error).split())
+    name, words = type(error).__name__, _flat(error)
     return f"{name}: {words}" if words else name
+
+
+def reason(error) -> str:
+    """Why a file cannot be read or written: what the system says of it, or the error."""
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def _flat(error):
+    return printable(" ".join(str(error).split()))

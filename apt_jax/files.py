@@ -7,7 +7,10 @@ never a half of either.
 import hashlib
 import json
 import os
+import tempfile
 from pathlib import Path
+
+from apt_jax.errors import UserError, reason
 
 
 def write_bytes(path, data: bytes):
@@ -28,13 +31,32 @@ def write_bytes(path, data: bytes):
 
 
 def write_text(path, text: str):
-    """`write_bytes` of `text` in UTF-8."""
-    write_bytes(path, text.encode())
+    """`write_bytes` of `text` in UTF-8, what that cannot hold escaped."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path, value):
     """`write_bytes` of `value` as indented JSON, floats in full precision."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def require_writable(path):
+    """Refuses, before any work, a file that could not be written after it.
+
+    Raises:
+        UserError: if its folder takes no files, or if something else has its name.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no file that can be written; name another")
+    there = next(above for above in path.absolute().parents if os.path.lexists(above))
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path} ({reason(error)}); name a file in a folder of yours"
+        ) from None
 
 
 def sync_folder(folder):
@@ -59,4 +81,5 @@ def canonical_json(value) -> str:
 
 def digest(value) -> str:
     """Hex SHA-256 of a JSON value; equal values have equal digests."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    text = canonical_json(value).encode("utf-8", "backslashreplace")
+    return hashlib.sha256(text).hexdigest()

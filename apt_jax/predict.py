@@ -1,51 +1,37 @@
 """Photographs in, labels with honest uncertainty out, by any finished run.
 
     python -m apt_jax.predict --workdir DIR PHOTO_OR_FOLDER ... [--format=table|json|csv]
+        [--out FILE] [--on-error=stop|skip]
 
 An image gets the same numbers alone, in any batch, in any order: masks are keyed by its
 pixels, and batches are padded to one size.
+
+Of a folder all files are read but hidden ones and those of systems; a file that is named
+is read whatever it is called. Each file has one row, where it is named first. What cannot
+be read has a row too, with the reason and no figures; then the exit status is 2, or 0 with
+--on-error=skip as long as anything could be read. CSV has a column p:CLASS of each class's
+probability, JSON has them under `probabilities`.
 """
 
-import argparse
-import csv
-import dataclasses
-import io
-import json
+import os
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
-from PIL import Image
 
 from apt_jax import command
-from apt_jax.data.images import decode, to_rgb
-from apt_jax.errors import UserError
+from apt_jax.data.listing import listed
+from apt_jax.data.pictures import name_of, one_by_one, paths_of, picture
+from apt_jax.errors import UserError, reason
 from apt_jax.evaluation import predict_batches
 from apt_jax.features.encode import features_of_crops
-from apt_jax.metrics import entropy
+from apt_jax.files import require_writable, write_text
+from apt_jax.report.predictions import FORMATS, render, rows
 from apt_jax.restore import restore, seed_key
+from apt_jax.uncertainty.predictions import Predictions
 from apt_jax.workdir import Workdir
 
-FORMATS = ("table", "json", "csv")
-FIGURES = (
-    "confidence",
-    "predictive_entropy",
-    "expected_entropy",
-    "mutual_information",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Predictions:
-    """Of n images, in the order given; probabilities are fractions, entropies nats."""
-
-    labels: list[str]  # the most probable class of each image
-    probabilities: np.ndarray  # [n, K], rows sum to 1
-    confidence: np.ndarray  # [n] probability of that class
-    predictive_entropy: np.ndarray  # [n] of the mean prediction
-    expected_entropy: np.ndarray  # [n] mean over the samples
-    mutual_information: np.ndarray  # [n] their difference: the samples' disagreement
+ON_ERROR = ("stop", "skip")
 
 
 class Classifier:
@@ -56,23 +42,37 @@ class Classifier:
         self.classes = list(restored.classes)
 
     def predict(self, images) -> Predictions:
-        """Predicts paths, PIL images or [H, W, 3] uint8 arrays.
+        """Predicts one image or many, of any kind that `data.pictures` names.
+
+        Of one image the result has one row, of none it has no rows.
 
         Raises:
-            UserError: for what is no readable image, naming all of it at once.
+            UserError: for what is no readable image, all of it at once; a ValueError.
         """
-        crops = read_crops(list(images), self._run.clip.pixels)
+        images = one_by_one(images)
+        crops, faults = self.read(images)
+        if faults:
+            raise unreadable(images, faults, "leave them out or mend them")
+        return self.judge(crops)
+
+    def read(self, images: list) -> tuple[list[np.ndarray], dict[int, str]]:
+        """[S, S, 3] uint8 crops of what can be read; of the rest place and reason."""
+        crops, faults = [], {}
+        for place, image in enumerate(images):
+            try:
+                crops.append(self._run.clip.pixels.centre_crop(picture(image)))
+            except (OSError, ValueError) as error:
+                faults[place] = reason(error)
+        return crops, faults
+
+    def judge(self, crops: list[np.ndarray]) -> Predictions:
+        """Predicts crops that `read` made."""
+        if not crops:
+            none = np.zeros((0, len(self.classes)))
+            return Predictions.of(none, none[:, 0], self.classes)
         predicted = self._sample(crops)
-        probs = np.exp(predicted.log_probs.astype(np.float64))  # [n, K]
-        total = entropy(probs)
-        expected = predicted.expected_entropy.astype(np.float64)
-        return Predictions(
-            labels=[self.classes[index] for index in probs.argmax(-1)],
-            probabilities=probs,
-            confidence=probs.max(-1),
-            predictive_entropy=total,
-            expected_entropy=expected,
-            mutual_information=np.maximum(total - expected, 0),
+        return Predictions.of(
+            predicted.log_probs, predicted.expected_entropy, self.classes
         )
 
     def _sample(self, crops):
@@ -92,101 +92,72 @@ def load(workdir) -> Classifier:
     return Classifier(restore(Workdir(workdir)))
 
 
-def read_crops(images: list, pixels) -> list[np.ndarray]:
-    """[S, S, 3] uint8 centre crops; unreadable images raise one error for all."""
-    crops, faults = [], []
-    for index, image in enumerate(images):
-        try:
-            crops.append(pixels.centre_crop(as_picture(image)))
-        except (OSError, ValueError, TypeError) as error:
-            name = image if isinstance(image, str | Path) else f"image {index}"
-            reason = getattr(error, "strerror", None) or error
-            faults.append(f"{name}: {reason}")
-    if faults:
-        raise UserError(
-            f"{len(faults)} of {len(images)} images cannot be read "
-            f"({'; '.join(faults[:10])}); leave them out or mend them"
-        )
-    if not crops:
-        raise UserError("no images given; name at least one photograph")
-    return crops
-
-
-def as_picture(image) -> Image.Image:
-    """An RGB picture from a path, a PIL image or an [H, W, 3] uint8 array."""
-    if isinstance(image, str | Path):
-        return decode(Path(image).read_bytes())
-    if isinstance(image, Image.Image):
-        return to_rgb(image)
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[-1] != 3:
-        raise TypeError(
-            f"an array must be [H, W, 3] uint8, not {list(array.shape)} {array.dtype}"
-        )
-    return Image.fromarray(array)
-
-
-def find_photos(paths: list[str]) -> list[str]:
-    """The files named, and all files below the folders named, hidden ones apart."""
-    found = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            below = sorted(file for file in path.rglob("*") if file.is_file())
-            found += [file for file in below if not file.name.startswith(".")]
-        elif path.exists():
-            found.append(path)
-        else:
-            raise UserError(f"no file or folder {path}; check the path")
-    if not found:
-        raise UserError(f"no files below {', '.join(paths)}; name a photograph")
-    return [str(path) for path in found]
-
-
-def rows(paths: list[str], predictions: Predictions) -> list[dict]:
-    """A row an image: path, predicted class, and how sure."""
-    figures = {name: getattr(predictions, name).tolist() for name in FIGURES}
-    return [
-        {"path": path, "predicted": label}
-        | {name: values[index] for name, values in figures.items()}
-        for index, (path, label) in enumerate(
-            zip(paths, predictions.labels, strict=True)
-        )
-    ]
-
-
-def render(paths, predictions, classes, form: str) -> str:
-    """The predictions as a table, as JSON or as CSV (with a column a class)."""
-    listed = rows(paths, predictions)
-    if form == "table":
-        from apt_jax.report.tables import predictions_table
-
-        return predictions_table(listed)
-    for row, probabilities in zip(listed, predictions.probabilities, strict=True):
-        row["probabilities"] = dict(zip(classes, probabilities.tolist(), strict=True))
-    if form == "json":
-        return json.dumps(listed, indent=2, ensure_ascii=False)
-    text = io.StringIO()
-    flat = [row | row.pop("probabilities") for row in listed]
-    writer = csv.DictWriter(text, flat[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue().rstrip("\n")
+def unreadable(images, faults: dict[int, str], remedy: str) -> UserError:
+    """The error for images that cannot be read."""
+    named = (f"{name_of(images[place], place)}: {why}" for place, why in faults.items())
+    return UserError(
+        f"{len(faults)} of {len(images)} images cannot be read "
+        f"({listed(named, separator='; ')}); {remedy}"
+    )
 
 
 def main(argv):
-    parser = argparse.ArgumentParser(
-        "python -m apt_jax.predict",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    options = read_options(argv)
+    if options.out:
+        require_writable(options.out)
+    paths = find_photos(options.paths, options.out)
+    classifier = load(options.workdir)
+    crops, faults = classifier.read(paths)
+    answered = rows(paths, classifier.judge(crops), classifier.classes, faults)
+    deliver(render(answered, classifier.classes, options.format), options.out)
+    if faults and (options.on_error == "stop" or not crops):
+        remedy = "mend them, leave them out or let them be with --on-error=skip"
+        raise unreadable(paths, faults, remedy)
+
+
+def read_options(argv):
+    parser = command.Arguments("python -m apt_jax.predict", __doc__)
     parser.add_argument("paths", nargs="+", metavar="PHOTO_OR_FOLDER")
     parser.add_argument("--workdir", required=True, help="of a finished run")
-    parser.add_argument("--format", choices=FORMATS, default="table")
-    options = parser.parse_args(argv)
-    paths = find_photos(options.paths)
-    classifier = load(options.workdir)
-    predictions = classifier.predict(paths)
-    print(render(paths, predictions, classifier.classes, options.format))
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
+    parser.add_argument("--out", metavar="FILE", help="write there, and not to stdout")
+    parser.add_argument(
+        "--on-error",
+        choices=ON_ERROR,
+        default=ON_ERROR[0],
+        help="exit status 2 or 0 where images cannot be read; they have a row anyway",
+    )
+    return parser.parse_args(argv)
+
+
+def find_photos(places: list[str], out: str | None = None) -> list[str]:
+    """The files named and all files below the folders named, each of them once.
+
+    Raises:
+        UserError: if there are none, or if `out` is one of them.
+    """
+    once = {}
+    for place in places:
+        for path in paths_of(place):
+            once.setdefault(os.path.abspath(path), path)
+    if not once:
+        raise UserError(f"no files below {listed(places)}; name a photograph")
+    if out and os.path.abspath(out) in once:
+        raise UserError(f"--out={out} is one of the photographs; name another file")
+    return list(once.values())
+
+
+def deliver(text: str, out: str | None):
+    """Writes to the file `out`, whole or not at all, or to standard output."""
+    if not out:
+        print(text, end="")
+        return
+    try:
+        write_text(out, text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {out} ({reason(error)}); name another --out"
+        ) from None
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import contextlib
 import sys
 import time
 
+from apt_jax.names import printable
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -30,19 +32,22 @@ def _spell(figures) -> str:
 
 @contextlib.contextmanager
 def _bar(total, what, unit):
-    from rich import console
+    from rich import console, table
     from rich import progress as bars
 
+    def text(field, **options):
+        return bars.TextColumn("{task.%s}" % field, markup=False, **options)
+
     columns = (
-        bars.TextColumn("{task.description}"),
+        text("description", table_column=table.Column(overflow="fold")),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
+        text("fields[rate]"),
         bars.TimeRemainingColumn(),
-        bars.TextColumn("{task.fields[figures]}"),
+        text("fields[figures]"),
     )
     with bars.Progress(*columns, console=console.Console(stderr=True)) as bar:
-        task = bar.add_task(what, total=total, rate="", figures="")
+        task = bar.add_task(printable(what), total=total, rate="", figures="")
         start, done = time.monotonic(), 0
 
         def advance(n=1, **figures):
@@ -67,7 +72,8 @@ def _lines(total, what, unit):
         spoke = now
         rate = max(done, 1e-9) / max(now - start, 1e-9)
         left = (total - done) / rate
-        line = f"{what}: {done}/{total}  {rate:.3g} {unit}/s  {left:.0f} s left"
+        told = f"{printable(what)}: {done}/{total}  {rate:.3g} {unit}/s"
+        line = f"{told}  {left:.0f} s left"
         print(f"{line}  {_spell(figures)}".rstrip(), file=sys.stderr, flush=True)
 
     return advance

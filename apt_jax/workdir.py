@@ -45,7 +45,7 @@ class Workdir:
     def read_text(self, name: str) -> str:
         """The text of one of the run's files; raises `UserError` if it is missing."""
         try:
-            return (self.folder / name).read_text()
+            return (self.folder / name).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise UserError(
                 f"{self.folder} holds no finished run ({name} is missing); train one "
@@ -69,7 +69,9 @@ class Workdir:
                     "--workdir, or empty it"
                 )
             return
-        asked = configuration.from_json((self.folder / "asked.json").read_text())
+        asked = configuration.from_json(
+            (self.folder / "asked.json").read_text(encoding="utf-8")
+        )
         differing = [
             line
             for line in configuration.differences(asked, config)
@@ -104,7 +106,7 @@ class Workdir:
         """The lines of metrics.jsonl; one that a killed run left unfinished is dropped."""
         if not self.metrics.exists():
             return []
-        whole = self.metrics.read_text().split("\n")[:-1]
+        whole = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
         return [json.loads(line) for line in whole]
 
     def keep_metrics(self, epoch: int):
@@ -113,7 +115,7 @@ class Workdir:
         write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
 
     def add_metrics(self, line: dict):
-        with open(self.metrics, "a") as file:
+        with open(self.metrics, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())

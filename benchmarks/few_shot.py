@@ -172,13 +172,13 @@ def settings_of(name, shots, seed, options):
 def read(path) -> list[tuple]:
     if not path.exists():
         return []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         return [tuple(row) for row in csv.reader(file)][1:]
 
 
 def append(path, cell, rows):
     new = not path.exists()
-    with open(path, "a", newline="") as file:
+    with open(path, "a", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         if new:
             writer.writerow(COLUMNS)

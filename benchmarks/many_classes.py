@@ -68,7 +68,10 @@ def in_its_own_process(name, classes, options) -> dict:
     command = [sys.executable, "-m", "benchmarks.many_classes", "--one", name, classes]
     command += ["--batch", options.batch, "--steps", options.steps]
     found = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, check=True
+        [str(part) for part in command],
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     return json.loads(found.stdout.splitlines()[-1])
 

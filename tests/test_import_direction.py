@@ -14,6 +14,7 @@ from apt_jax.methods import METHODS
 
 PACKAGE = Path(__file__).parents[1] / "apt_jax"
 ROOMS = [
+    "names",
     "errors",
     "files",
     "progress",
@@ -42,6 +43,7 @@ ROOMS = [
 COMMANDS = ["data/compare.py", "data/inspect.py", "data/prepare.py"]
 LIGHT = [
     "apt_jax",
+    "names",
     "errors",
     "files",
     "progress",

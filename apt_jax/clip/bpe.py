@@ -42,6 +42,8 @@ def learn_bpe(texts: list[str], folder: Path) -> int:
     ]
     vocab = {token: index for index, token in enumerate(dict.fromkeys(tokens))}
     lines = ["#version: 0.2", *(" ".join(pair) for pair in merges)]
-    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (folder / "vocab.json").write_text(
+        json.dumps(vocab, ensure_ascii=False), encoding="utf-8"
+    )
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return len(vocab)

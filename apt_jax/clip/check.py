@@ -8,7 +8,6 @@ dog" and compares them with the published 24.5701 and 19.3049 (transformers' own
 Exit status 1 if they differ.
 """
 
-import argparse
 import sys
 import urllib.request
 from pathlib import Path
@@ -28,11 +27,7 @@ SECONDS = 10
 
 
 def main(arguments):
-    parser = argparse.ArgumentParser(
-        "python -m apt_jax.clip.check",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Arguments("python -m apt_jax.clip.check", __doc__)
     parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER")
     parser.add_argument("--revision", help="of a hub name: branch, tag or commit")
     parser.add_argument(

@@ -9,7 +9,6 @@ names, since numbers may differ), and the order, because the few-shot sampler de
 it; and whether images that one trains on are test images of the other.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -66,7 +65,7 @@ def read(place: str, root: str | None = None) -> dict[str, list[Image]]:
 def _of_run(folder):
     try:
         split, names = (
-            json.loads((folder / file).read_text())
+            json.loads((folder / file).read_text(encoding="utf-8"))
             for file in ("split.json", "classes.json")
         )
     except (OSError, ValueError):
@@ -199,11 +198,7 @@ def told(found) -> str:
 
 
 def _options(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m apt_jax.data.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Arguments("python -m apt_jax.data.compare", __doc__)
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
     parser.add_argument("--root_a", help="the images of the split file A")

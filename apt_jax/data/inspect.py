@@ -24,8 +24,8 @@ from typing import NamedTuple
 from apt_jax import command, config
 from apt_jax.data import own
 from apt_jax.data.dataset import SPLITS
-from apt_jax.data.listing import printable
 from apt_jax.errors import UserError
+from apt_jax.names import printable
 
 STANDARD = "configs/folder.py"
 FORMATS = ("table", "json")

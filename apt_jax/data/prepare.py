@@ -45,11 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(arguments):
-    parser = argparse.ArgumentParser(
-        prog="python -m apt_jax.data.prepare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.Arguments("python -m apt_jax.data.prepare", __doc__)
     parser.add_argument(
         "name", help="such as food101, eurosat/rgb, fgvc_aircraft/family"
     )

@@ -14,7 +14,7 @@ def read_lines(path: Path | None) -> list[str]:
     """The lines there are; none without a file."""
     if path is None or not path.exists():
         return []
-    return path.read_text(errors="replace").split("\n")
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")
 
 
 def add_lines(path: Path | None, lines: Iterable[str]):

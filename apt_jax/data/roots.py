@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from apt_jax.data import walk
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
+from apt_jax.names import printable
 
 
 def require_folder(root, holds: str) -> Path:
@@ -56,17 +57,21 @@ def reader(root: Path):
     """Reads an item's bytes from below `root`; raises OSError."""
 
     def read(item) -> bytes:
-        path = root / item.path
-        if os.path.exists(path) and not os.path.isfile(path):
-            raise OSError("not a file")  # reading a pipe or device might never end
-        return path.read_bytes()
+        return read_file(root / item.path)
 
     return read
 
 
+def read_file(path: Path) -> bytes:
+    """The bytes of a file; raises OSError for what is none."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError("not a file")  # reading a pipe or device might never end
+    return path.read_bytes()
+
+
 def note(text: str):
     """Says what is unusual but no fault, on standard error."""
-    print(f"note: {text}", file=sys.stderr)
+    print(f"note: {printable(text)}", file=sys.stderr)
 
 
 def relative(root: Path, path: str) -> str:

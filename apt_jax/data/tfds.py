@@ -156,7 +156,7 @@ def _require_array_records(folder):
     if any(".array_record" in name for name in entries(folder)):
         return
     try:
-        info = json.loads((folder / INFO).read_text())
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
         name, config = info["name"], info.get("configName", "")
         written = info.get("fileFormat", "tfrecord")
     except (OSError, ValueError, KeyError, AttributeError):

@@ -254,7 +254,7 @@ def require_memory(needed: int):
 def available_memory() -> int | None:
     """Bytes of memory that a process may still take; None where that is not told."""
     try:
-        with open("/proc/meminfo") as lines:
+        with open("/proc/meminfo", encoding="utf-8") as lines:
             fields = dict(line.split(":") for line in lines)
         return 1024 * int(fields["MemAvailable"].split()[0])
     except (OSError, KeyError, ValueError):

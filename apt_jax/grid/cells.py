@@ -39,7 +39,7 @@ class Cells:
 
     def read(self, cell: Cell) -> dict:
         """The content of a finished cell."""
-        return json.loads(self.path(cell).read_text())
+        return json.loads(self.path(cell).read_text(encoding="utf-8"))
 
     def write(self, cell: Cell, protocol, evaluations, cost, search=None):
         """Finishes a cell; `search` is what `grid.search.record_of` says of it."""

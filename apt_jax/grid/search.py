@@ -108,7 +108,7 @@ def finished_trial(config, values, material, folder) -> Trial:
         accuracy = validation_accuracy(with_values(config, values), material)
         trial = Trial(values, accuracy, time.monotonic() - began)
         write_json(path, dataclasses.asdict(trial))
-    return Trial(**json.loads(path.read_text()))
+    return Trial(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def validation_accuracy(config, material) -> float | None:

@@ -4,6 +4,7 @@ Of n examples with probabilities p [K] and label y:
 
     accuracy  mean of argmax p = y        NLL    mean of -ln p_y          nats
     ECE       see `calibration`           Brier  mean of |p - onehot(y)|^2, in [0, 2]
+    accuracy_low, accuracy_high           ends of its 95 % interval, see `interval`
 
 and means of the entropies of `uncertainty`: predictive H(p), expected (of the Monte-Carlo
 samples) and their difference, the mutual information.
@@ -19,6 +20,7 @@ from apt_jax.metrics.calibration import (
     expected_calibration_error,
 )
 from apt_jax.metrics.entropy import entropy
+from apt_jax.metrics.interval import wilson
 
 SUMS = (
     "accuracy",
@@ -94,9 +96,13 @@ class Scores:
         """
         ece = expected_calibration_error(self.bins)
         means = {name: self.sums[name] / self.examples for name in SUMS}
+        accuracy = means.pop("accuracy")
+        low, high = wilson(accuracy, self.examples)
         return {
             "examples": self.examples,
-            "accuracy": means.pop("accuracy"),
+            "accuracy": accuracy,
+            "accuracy_low": low,
+            "accuracy_high": high,
             "nll": means.pop("nll"),
             "brier": means.pop("brier"),
             "ece": ece,

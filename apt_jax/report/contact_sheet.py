@@ -16,6 +16,8 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
+from apt_jax.names import printable
+
 ROWS, COLUMNS = 20, 8  # of a page
 TILE, GAP, ROUND = 104, 8, 8  # pixels
 MARGIN, NAMES = 28, 236  # around all; the width of the column of names
@@ -77,7 +79,7 @@ def page(title, subtitle, legend, rows) -> Image.Image:
     height = height_of(len(rows))
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, 22), _short(title, 60), INK, _font(22, bold=True))
+    draw.text((MARGIN, 22), _short(printable(title), 60), INK, _font(22, bold=True))
     draw.text((MARGIN, 52), subtitle, PALE, _font(13))
     for number, row in enumerate(rows):
         top = HEAD + number * pitch
@@ -94,7 +96,7 @@ def page(title, subtitle, legend, rows) -> Image.Image:
 
 def _write_name(draw, row, top):
     """Name and caption, together in the middle of the row's height."""
-    lines = textwrap.wrap(row.name, NAME_LETTERS) or [row.name]
+    lines = textwrap.wrap(printable(row.name), NAME_LETTERS) or [""]
     if len(lines) > NAME_LINES:
         lines[NAME_LINES - 1] = lines[NAME_LINES - 1][: NAME_LETTERS - 1] + "…"
     lines = [(line, INK, _font(14, bold=True), 20) for line in lines[:NAME_LINES]]

@@ -1,50 +1,88 @@
-"""predictions.csv: every test image, what was said of it and how surely."""
+"""Predictions as rows: the columns of predictions.csv and of all that `predict` writes.
 
-import csv
-import io
+A class's probability is in the column `p:NAME`, whatever the class is called; JSON has
+them by name under `probabilities`. `reason` is `ok`, or `unreadable` with the words in
+`error`: such a row has no figures.
+"""
 
-import numpy as np
+import json
+from collections.abc import Iterable, Iterator, Mapping
 
 from apt_jax.files import write_text
-from apt_jax.metrics import entropy
+from apt_jax.names import probability_column, storable
+from apt_jax.report.tables import csv_text, predictions_table
+from apt_jax.uncertainty.predictions import Predictions
 
-COLUMNS = (
-    "path",
-    "label",
-    "predicted",
+FIGURES = (
     "confidence",
     "predictive_entropy",
     "expected_entropy",
     "mutual_information",
 )
+ANSWER = ("predicted", *FIGURES, "reason", "error")
+FORMATS = ("table", "json", "csv")
 
 
 def write_predictions(path, items, classes, prediction):
     """Writes a row an item: labels as class names, entropies in nats.
 
-    `prediction` holds [n, K] log-probabilities and [n] expected entropies. The
-    columns of COLUMNS are followed by a probability column a class.
+    `prediction` holds [n, K] log-probabilities and [n] expected entropies.
     """
-    probs = np.exp(np.asarray(prediction.log_probs, np.float64))
-    expected = np.asarray(prediction.expected_entropy, np.float64)
-    total = entropy(probs)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *classes])
-    for row, item in enumerate(items):
-        figures = (
-            probs[row].max(),
-            total[row],
-            expected[row],
-            max(total[row] - expected[row], 0.0),
-        )
-        writer.writerow(
-            [
-                item.path,
-                classes[item.label],
-                classes[probs[row].argmax()],
-                *map(float, figures),
-                *map(float, probs[row]),
-            ]
-        )
-    write_text(path, text.getvalue())
+    told = Predictions.of(prediction.log_probs, prediction.expected_entropy, classes)
+    answered = rows([item.path for item in items], told, classes)
+    labelled = (
+        {"label": classes[item.label]} | row
+        for item, row in zip(items, answered, strict=True)
+    )
+    write_text(path, as_csv(labelled, classes, ("path", "label", *ANSWER)))
+
+
+def rows(
+    paths, predictions: Predictions, classes, faults: Mapping[int, str] | None = None
+) -> Iterator[dict]:
+    """A row a path, in order.
+
+    Args:
+        predictions: of the images that have no fault.
+        faults: why an image cannot be read, by its place among the paths.
+    """
+    faults, answered = faults or {}, iter(range(len(predictions.labels)))
+    for place, path in enumerate(map(storable, paths)):
+        if place in faults:
+            nothing = dict.fromkeys(("predicted", *FIGURES))
+            why = {"reason": "unreadable", "error": storable(faults[place])}
+            yield {"path": path} | nothing | why | {"probabilities": None}
+        else:
+            yield {"path": path} | _answer(predictions, next(answered), classes)
+
+
+def _answer(predictions, index, classes):
+    figures = {name: getattr(predictions, name)[index].item() for name in FIGURES}
+    probabilities = predictions.probabilities[index].tolist()
+    return {
+        "predicted": predictions.labels[index],
+        **figures,
+        "reason": "ok",
+        "error": None,
+        "probabilities": dict(zip(classes, probabilities, strict=True)),
+    }
+
+
+def render(answered: Iterable[dict], classes, form: str) -> str:
+    """Rows as a table, as JSON or as CSV, down to the last line's end."""
+    if form == "csv":
+        return as_csv(answered, classes, ("path", *ANSWER))
+    if form == "table":
+        return predictions_table(list(answered)) + "\n"
+    listed = list(answered)
+    return json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(answered: Iterable[dict], classes, names) -> str:
+    """The columns `names` and a probability column a class, in full precision."""
+    nothing = dict.fromkeys(classes)
+    cells = (
+        [*map(row.get, names), *(row["probabilities"] or nothing).values()]
+        for row in answered
+    )
+    return csv_text([*names, *map(probability_column, classes)], cells)

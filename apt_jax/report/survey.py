@@ -1,6 +1,7 @@
 """What `python -m apt_jax.data.inspect` found, on the terminal."""
 
-from apt_jax.data.listing import SHOWN, listed, printable
+from apt_jax.data.listing import SHOWN, listed
+from apt_jax.names import printable
 from apt_jax.report.tables import render
 
 SPLITS = {"given": "splits given", "drawn": "divided by the seed"}
@@ -26,7 +27,7 @@ def text(report: dict) -> str:
 def _heading(report):
     images = sum(row["images"] for row in report["classes"])
     return (
-        f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
+        f"{printable(report['name'])}: {images:,} images of {len(report['classes']):,} classes "
         f"({report['source']}, {SPLITS[report['layout']]})"
     )
 
@@ -34,7 +35,7 @@ def _heading(report):
 def _section(title, lines):
     if not lines:
         return ""
-    return "\n".join([title, *(INDENT + line for line in lines)])
+    return "\n".join([title, *(INDENT + printable(line) for line in lines)])
 
 
 def _classes(rows):
@@ -179,7 +180,7 @@ def _next(plan, no_backbone):
 
 
 def _verdict(report):
-    sheets = [f"contact sheet: {path}" for path in report["sheets"]]
+    sheets = [f"contact sheet: {printable(path)}" for path in report["sheets"]]
     if report["classes_not_drawn"]:
         sheets.append(f"{report['classes_not_drawn']:,} more classes are not drawn")
     return "\n".join([*sheets, _conclusion(report)])

@@ -1,6 +1,14 @@
-"""Results on the terminal."""
+"""Tables: on the terminal, in Markdown, as CSV. What is in a cell is text everywhere."""
 
+import csv
 import io
+import itertools
+import re
+import shutil
+import sys
+
+from apt_jax.metrics.interval import TOO_WIDE, images_for
+from apt_jax.names import printable
 
 LABELS = {
     "zero_shot": "zero-shot CLIP",
@@ -8,15 +16,22 @@ LABELS = {
     "ensemble": "adapted, ensemble",
     "mc_dropout": "adapted, Monte-Carlo",
 }
+GAP = 2  # between columns
+LEAST = 6  # of a column that folds
+# What Markdown reads as more than a character. Within a word "_" is none of it.
+MARKS = re.compile(r"[\\`*\[\]<>|~&$]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def results_table(evaluations: list[dict]) -> str:
     """Rows of results.json as a table; rounding happens here and only here."""
-    columns = ("", "accuracy", "NLL", "Brier", "ECE", "entropy", "mutual information")
+    columns = ("", "images", "accuracy", "95 % interval", "NLL", "Brier", "ECE")
+    columns += ("entropy", "mutual information")
     rows = [
         (
             _label(row),
+            f"{row['examples']:,}",
             f"{100 * row['accuracy']:.1f} %",
+            _interval(row),
             f"{row['nll']:.3f}",
             f"{row['brier']:.3f}",
             f"{100 * row['ece']:.1f} %",
@@ -25,7 +40,22 @@ def results_table(evaluations: list[dict]) -> str:
         )
         for row in evaluations
     ]
-    return render(columns, rows)
+    return "\n".join([render(columns, rows), *too_few(evaluations)])
+
+
+def too_few(evaluations: list[dict]) -> list[str]:
+    """A sentence for each set of images too small to tell: an interval is too wide."""
+    widest = {}
+    for row in evaluations:
+        width = row.get("accuracy_high", 0) - row.get("accuracy_low", 0)
+        of = (row["split"], row["classes"], row["examples"])
+        widest[of] = max(width, widest.get(of, 0))
+    return [
+        f"{_images(*of)} too few to tell: the interval of accuracy is {100 * width:.0f} "
+        f"points wide; {images_for(TOO_WIDE)} images make it {100 * TOO_WIDE:.0f} at most"
+        for of, width in widest.items()
+        if width > TOO_WIDE
+    ]
 
 
 def base_to_new_table(rows: dict[str, dict]) -> str:
@@ -54,36 +84,114 @@ def protocol_line(card: dict) -> str:
 
 
 def predictions_table(rows: list[dict]) -> str:
-    """Rows of `predict` as a table."""
-    columns = ("image", "class", "confidence", "entropy", "mutual information")
-    listed = [
-        (
-            row["path"],
-            row["predicted"],
-            f"{100 * row['confidence']:.1f} %",
-            f"{row['predictive_entropy']:.3f}",
-            f"{row['mutual_information']:.3f}",
-        )
-        for row in rows
-    ]
-    return render(columns, listed)
+    """Rows of `predict` as a table; the words for what cannot be read, where it is so."""
+    texts = ["path", "predicted"]
+    columns = ["image", "class"]
+    if any(row["error"] for row in rows):
+        texts.append("error")
+        columns.append("unreadable")
+    columns += ["confidence", "entropy", "mutual information"]
+    listed = [[*(row[name] or "-" for name in texts), *_figures(row)] for row in rows]
+    return render(columns, listed, texts=len(texts))
 
 
-def render(columns, rows) -> str:
-    """A plain table, the first column to the left and figures to the right."""
+def _figures(row):
+    if row["confidence"] is None:
+        return ["-"] * 3
+    figures = (row["predictive_entropy"], row["mutual_information"])
+    return [f"{100 * row['confidence']:.1f} %", *(f"{x:.3f}" for x in figures)]
+
+
+def render(columns, rows, *, texts: int = 1) -> str:
+    """A plain table: the first `texts` columns are text to the left, the others figures.
+
+    On a terminal text folds where it has no room; figures never do, and elsewhere nothing.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index == 0 else "right", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
+    cells = [[printable(cell) for cell in row] for row in (columns, *rows)]
+    widths = _widths(cells, texts, _room())
+    look = {"box": _box(box), "padding": (0, 1, 0, 0)}
+    table = Table(**look, pad_edge=False, show_edge=False)
+    for index, (name, width) in enumerate(zip(cells[0], widths, strict=True)):
+        justify = "left" if index < texts else "right"
+        column = {"justify": justify, "overflow": "fold", "width": width}
+        table.add_column(Text(name), **column)
+    for row in cells[1:]:
+        table.add_row(*map(Text, row))
+    text, whole = io.StringIO(), sum(widths) + GAP * (len(widths) - 1)
+    Console(file=text, width=whole, color_system=None, highlight=False).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _room() -> int | None:
+    """The width of the terminal; None where there is none."""
+    terminal = sys.stdout.isatty()
+    return shutil.get_terminal_size().columns if terminal else None
+
+
+def _box(box):
+    """A rule below the head, in characters that standard output has."""
+    plain = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+    try:
+        "─".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return plain
+    return box.SIMPLE_HEAD
+
+
+def _widths(cells, texts, room) -> list[int]:
+    """Of each column: all that it wants or, where the table has no room, what is left."""
+    from rich.cells import cell_len
+
+    columns = [list(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    wanted = [max(column) for column in columns]
+    if room is None or sum(wanted) + GAP * (len(wanted) - 1) <= room:
+        return wanted
+    words = [max(map(cell_len, name.split() or [""])) for name in cells[0][texts:]]
+    figures = [
+        max(word, *column[1:], 0)
+        for word, column in zip(words, columns[texts:], strict=True)
+    ]
+    left = room - sum(figures) - GAP * (len(wanted) - 1)
+    return [*_shared(left, wanted[:texts]), *figures]
+
+
+def _shared(room, wanted) -> list[int]:
+    """Equal shares of `room`, where one wants less the others have more."""
+    widths, left = list(wanted), len(wanted)
+    for index in sorted(range(len(wanted)), key=wanted.__getitem__):
+        widths[index] = min(wanted[index], max(room // left, LEAST))
+        room, left = room - widths[index], left - 1
+    return widths
+
+
+def markdown(columns, rows) -> str:
+    """A table in Markdown, the first column to the left and figures to the right."""
+    rule = ["---", *["--:"] * (len(columns) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+
+
+def as_markdown(name: str) -> str:
+    """A name that Markdown shows as it is, in a table too."""
+    return MARKS.sub(r"\\\g<0>", printable(name))
+
+
+def csv_text(columns, rows) -> str:
+    """Rows as CSV, whatever is in them."""
     text = io.StringIO()
-    Console(file=text, width=200, no_color=True, highlight=False).print(table)
-    lines = [line.rstrip() for line in text.getvalue().splitlines()]
-    return "\n".join(line for line in lines if line)
+    plain, quoting = (
+        csv.writer(text, lineterminator="\n", quoting=kind)
+        for kind in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC)
+    )
+    for row in itertools.chain([columns], rows):
+        # The csv module leaves a carriage return bare, and readers end the row there.
+        bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
+        (quoting if bare else plain).writerow(row)
+    return text.getvalue()
 
 
 def _label(row):
@@ -93,3 +201,16 @@ def _label(row):
     if row["classes"] != "all":
         label += f", {row['classes']} classes"
     return label if row["split"] == "test" else f"{label}, {row['split']}"
+
+
+def _interval(row):
+    """The interval of accuracy; runs of earlier versions have none."""
+    if "accuracy_low" not in row:
+        return "-"
+    return f"{100 * row['accuracy_low']:.1f}-{100 * row['accuracy_high']:.1f}"
+
+
+def _images(split, classes, count):
+    image = f"{count:,} {split} image" + "s" * (count != 1)
+    of = "" if classes == "all" else f" of {classes} classes"
+    return f"{image}{of} {'is' if count == 1 else 'are'}"

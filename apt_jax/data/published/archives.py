@@ -17,9 +17,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from apt_jax.data.listing import printable
 from apt_jax.errors import UserError
 from apt_jax.files import sync_folder
+from apt_jax.names import printable
 from apt_jax.progress import progress
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

@@ -125,9 +125,8 @@ def _matrix(path):
         with open(path, "rb") as file:
             magic, dimensions = struct.unpack("<ii", file.read(8))
             shape = struct.unpack(f"<{dimensions}i", file.read(4 * dimensions))
-            return _mapped(path, NORB_TYPES[magic], 8 + 4 * max(3, dimensions)).reshape(
-                shape
-            )
+        kind, start = NORB_TYPES[magic], 8 + 4 * max(3, dimensions)
+        return np.memmap(path, kind, "r", start).reshape(shape)
     except (OSError, struct.error, KeyError, ValueError) as error:
         raise broken(path, error) from None
 

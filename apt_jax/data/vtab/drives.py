@@ -42,8 +42,9 @@ def _drives(folder) -> list[str]:
         folder / f"mapping/train_{name}.txt" for name in ("rand", "mapping")
     )
     taken = [line.split(" ") for line in lines(mapping)]
+    ordered = ",".join(lines(order)).split(",")
     try:
-        numbers = [int(text) for text in ",".join(lines(order)).split(",")]
+        numbers = [int(text) for text in ordered]
         if min(numbers) < 1:
             raise ValueError("a line below 1")
         return [taken[number - 1][1] for number in numbers]

@@ -109,10 +109,11 @@ def _blurred(photo):
 
 def _rows(path, usage) -> list[tuple[str, int]]:
     """(image, level) of the rows of a list that have this Usage, if one is asked for."""
+    rows = csv.DictReader(lines(path))
     try:
         return [
             (row["image"], int(row["level"]))
-            for row in csv.DictReader(lines(path))
+            for row in rows
             if usage is None or row["Usage"] == usage
         ]
     except (KeyError, TypeError, ValueError) as error:

@@ -115,8 +115,8 @@ def _next(text, start):
 
 def _vehicles(path) -> list[float]:
     """The distance z of each vehicle in a file of labels."""
+    rows = [line.split(" ") for line in lines(path)]
     try:
-        rows = [line.split(" ") for line in lines(path)]
         return [float(row[13]) for row in rows if row[0] in VEHICLES]
     except (ValueError, IndexError) as error:
         raise broken(path, error) from None

@@ -1,0 +1,16 @@
+"""Names that people give are text: never markup, never a column, never more than a line."""
+
+
+def printable(text: str) -> str:
+    """`text`, escaped where a terminal would break its line or refuse its bytes."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def storable(text: str) -> str:
+    """`text`, escaped where UTF-8 cannot hold it: the bytes of an odd file name."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def probability_column(name: str) -> str:
+    """The column of a class's probability: a prefix that no other column has."""
+    return f"p:{name}"
