@@ -1,5 +1,7 @@
 """Names that people give are text: never markup, never a column, never more than a line."""
 
+import re
+
 
 def printable(text: str) -> str:
     """`text`, escaped where a terminal would break its line or refuse its bytes."""
@@ -9,6 +11,11 @@ def printable(text: str) -> str:
 def storable(text: str) -> str:
     """`text`, escaped where UTF-8 cannot hold it: the bytes of an odd file name."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def as_part(name: str) -> str:
+    """`name` as one part of a path: no folder of its own, and not hidden."""
+    return re.sub(r"[/\\%\0]|^\.", lambda odd: f"%{ord(odd[0]):02X}", name)
 
 
 def probability_column(name: str) -> str:

@@ -35,16 +35,14 @@ def _bar(total, what, unit):
     from rich import console, table
     from rich import progress as bars
 
-    def text(field, **options):
-        return bars.TextColumn("{task.%s}" % field, markup=False, **options)
-
+    folding = table.Column(overflow="fold")  # where a name is long, figures stay
     columns = (
-        text("description", table_column=table.Column(overflow="fold")),
+        bars.TextColumn("{task.description}", markup=False, table_column=folding),
         bars.BarColumn(),
         bars.MofNCompleteColumn(),
-        text("fields[rate]"),
+        bars.TextColumn("{task.fields[rate]}", markup=False),
         bars.TimeRemainingColumn(),
-        text("fields[figures]"),
+        bars.TextColumn("{task.fields[figures]}", markup=False),
     )
     with bars.Progress(*columns, console=console.Console(stderr=True)) as bar:
         task = bar.add_task(printable(what), total=total, rate="", figures="")

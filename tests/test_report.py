@@ -35,17 +35,22 @@ def test_the_table_names_rows_and_rounds():
     assert "\x1b" not in text
 
 
-def test_predictions_keep_full_precision_and_one_column_a_class(tmp_path):
+def test_predictions_keep_full_precision_and_a_prefixed_column_a_class(tmp_path):
     found = evaluation(count=2).prediction
     items = [Item("a, b.jpg", 0), Item('c "d".jpg', 2)]
     path = tmp_path / "predictions.csv"
     predictions.write_predictions(path, items, ("x", "y, z", "w"), found)
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == [*predictions.COLUMNS, "x", "y, z", "w"]
+    assert list(rows[0]) == [
+        *("path", "label", "predicted", "confidence"),
+        *("predictive_entropy", "expected_entropy", "mutual_information"),
+        *("reason", "error", "p:x", "p:y, z", "p:w"),
+    ]
     assert rows[1]["path"] == 'c "d".jpg'
-    assert float(rows[0]["x"]) == np.exp(found.log_probs[0, 0])
+    assert float(rows[0]["p:x"]) == np.exp(found.log_probs[0, 0])
     assert rows[1]["label"] == "w"
+    assert (rows[1]["reason"], rows[1]["error"]) == ("ok", "")
 
 
 def test_equal_figures_are_equal_files(tmp_path):

@@ -14,6 +14,7 @@ from apt_jax import config as configuration
 from apt_jax.errors import UserError
 from apt_jax.files import write_json
 from apt_jax.grid.study import Cell
+from apt_jax.names import as_part
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one grid
 
@@ -32,7 +33,8 @@ class Cells:
         return self.folder / "search" / self._name(cell)
 
     def _name(self, cell):
-        return f"{cell.dataset}/{cell.method}/{cell.shots}shot-seed{cell.seed}"
+        folder = f"{as_part(cell.dataset)}/{as_part(cell.method)}"
+        return f"{folder}/{cell.shots}shot-seed{cell.seed}"
 
     def finished(self, cell: Cell) -> bool:
         return self.path(cell).exists()

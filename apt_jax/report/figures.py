@@ -1,10 +1,12 @@
 """Figures as PNG: the training curve, the reliability diagram, methods over shots."""
 
 import io
+import warnings
 
 import numpy as np
 
 from apt_jax.files import write_bytes
+from apt_jax.names import printable
 from apt_jax.report.tables import LABELS
 
 INK, BLUE, ORANGE, GREY = "#222222", "#3465a4", "#ce5c00", "#bbbbbb"
@@ -188,7 +190,16 @@ def new_figure(rows, columns, size, **options):
 
 
 def png_of(figure) -> bytes:
+    """The figure as PNG; what is written in it is text, whatever names are part of it."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+        text.set_text("\n".join(map(printable, text.get_text().split("\n"))))
     data = io.BytesIO()
-    # Without the software stamp, equal figures are equal files.
-    figure.savefig(data, format="png", metadata={"Software": None})
+    with warnings.catch_warnings():
+        # A name may have letters that the typeface draws as boxes.
+        warnings.filterwarnings("ignore", r"(?s).*Glyph .* missing")
+        # Without the software stamp, equal figures are equal files.
+        figure.savefig(data, format="png", metadata={"Software": None})
     return data.getvalue()

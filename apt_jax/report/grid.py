@@ -5,21 +5,32 @@ if it has dropout, the ensemble if it has members, else one pass. The rows of th
 are there too, under "NAME, one pass".
 """
 
-import csv
 import datetime
-import io
 import statistics
 from pathlib import Path
+from urllib.parse import quote
 
 from apt_jax.files import write_text
 from apt_jax.metrics.base_new import base_to_new
 from apt_jax.metrics.paired import LEVEL, paired_difference
+from apt_jax.names import as_part
 from apt_jax.report.figures import over_shots, write_figure
-from apt_jax.report.tables import render
+from apt_jax.report.tables import (
+    Marked,
+    as_markdown,
+    code,
+    csv_text,
+    markdown,
+    render,
+    too_few,
+)
 
 NAMES = ("dataset", "method", "shots", "seed")
 FIGURES = (
+    "examples",
     "accuracy",
+    "accuracy_low",
+    "accuracy_high",
     "nll",
     "brier",
     "ece",
@@ -83,7 +94,7 @@ def write_report(
             drawn = over_shots(
                 table.curves(figure), name, title, unit=unit, reference=BASE
             )
-            write_figure(folder / "figures" / f"{name}-{figure}.png", drawn)
+            write_figure(folder / "figures" / picture_of(name, figure), drawn)
     terminal = [terminal_table(name, table) for name, table in sets.items()]
     return "\n\n".join([*terminal, f"report and figures: {folder / 'grid.md'}"])
 
@@ -183,18 +194,16 @@ def own_rows(cell) -> list[dict]:
 
 def csv_of(cells) -> str:
     """A row a cell and evaluation, in full precision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     of_row = ("evaluation", "samples", "classes", "split")
-    writer.writerow([*NAMES, "protocol", *of_row, *FIGURES, *COSTS])
+    rows = []
     for cell in cells:
         protocol = protocol_of(cell["protocol"])
         for row in cell["evaluations"]:
             named = [*(cell[name] for name in NAMES), protocol]
             named += [row["name"], row["samples"], row["classes"], row["split"]]
-            figures = [row[name] for name in FIGURES]
-            writer.writerow([*named, *figures, *(cell["cost"][name] for name in COSTS)])
-    return text.getvalue()
+            figures = map(row.get, FIGURES)  # cells of earlier versions have fewer
+            rows.append([*named, *figures, *(cell["cost"][name] for name in COSTS)])
+    return csv_text([*NAMES, "protocol", *of_row, *FIGURES, *COSTS], rows)
 
 
 def protocol_of(card) -> str:
@@ -209,7 +218,7 @@ def heading(cells, failed, command) -> str:
     backbones = [f"{b['name']}, {b['dtype']}" for b in (c["backbone"] for c in cards)]
     today = datetime.datetime.now(datetime.UTC).date()
     facts = {
-        "command": f"`{command}`",
+        "command": Marked(code(command)),
         "cells": f"{len(cells)} done, {len(failed)} failed",
         "seeds": ", ".join(map(str, seeds)),
         "protocol": "; ".join(
@@ -222,7 +231,7 @@ def heading(cells, failed, command) -> str:
         "commit": "; ".join(dict.fromkeys(str(card["commit"]) for card in cards)),
         "written": f"{today} (UTC)",
     }
-    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    lines = [f"- {name}: {as_markdown(value)}" for name, value in facts.items()]
     reading = (
         "Mean ± standard deviation (ddof 1) over seeds. A method stands for its "
         "best-informed prediction: Monte-Carlo dropout if it has any, the ensemble if it "
@@ -233,9 +242,10 @@ def heading(cells, failed, command) -> str:
 
 def section_of(name, table, groups) -> str:
     """All tables of one data set."""
-    parts = [f"## {name}", "", *groups_of(table, groups)]
+    parts = [f"## {as_markdown(name)}", "", images_of(table), ""]
+    parts += groups_of(table, groups)
     for figure, (title, *_) in SHOWN.items():
-        picture = f"![{title} over shots](figures/{name}-{figure}.png)"
+        picture = f"![{title} over shots](figures/{quote(picture_of(name, figure))})"
         parts += [f"### {title}", "", means_table(table, figure), "", picture, ""]
     if any(card["data"]["classes"] == "base" for card in table.cards):
         parts += ["### Base to new", "", *base_to_new_tables(table)]
@@ -264,6 +274,19 @@ def section_of(name, table, groups) -> str:
     if any("search" in cell for cell in table.cells):
         parts += ["### Chosen on validation", "", searched(table), "", SEARCH_MEANS, ""]
     return "\n".join(parts)
+
+
+def picture_of(name, figure) -> str:
+    """The file of a figure of a data set."""
+    return f"{as_part(name)}-{figure}.png"
+
+
+def images_of(table) -> str:
+    """How many images each accuracy is of, and where they are too few to tell."""
+    rows = [row for cell in table.cells for row in cell["evaluations"]]
+    counts = sorted({row["examples"] for row in rows if row["split"] == "test"})
+    said = f"Test images: {', '.join(f'{count:,}' for count in counts)}."
+    return "\n\n".join([said, *(f"{line}." for line in too_few(rows))])
 
 
 def shifted_splits(cells) -> list[str]:
@@ -326,9 +349,8 @@ def base_to_new_tables(table) -> list[str]:
         "is that of each seed. All other tables and figures are of the base classes."
     )
     if fixed := [label for label in table.candidates if label not in naming]:
-        said += (
-            f" Parameters that belong to classes name no new ones: {', '.join(fixed)}."
-        )
+        names = as_markdown(", ".join(fixed))
+        said += f" Parameters that belong to classes name no new ones: {names}."
     return [*parts, said, ""]
 
 
@@ -403,7 +425,7 @@ def groups_of(table, groups) -> list[str]:
     place = lambda title: table.methods.index(here[title][1])  # noqa: E731
     parts = []
     for title in sorted((t for t in here if len(here[t]) > 1), key=place):
-        parts += [f"### {title}", ""]
+        parts += [f"### {as_markdown(title)}", ""]
         for shots in table.shots:
             of_shots = group_table(table, shots, here[title])
             parts += [f"{spell(shots)}:", "", of_shots, ""]
@@ -465,7 +487,7 @@ def against(table, shots, figure, label, other) -> str:
     if len(seeds) == 1:
         return f"{mean} (one seed)"
     shown = f"{mean} ± {unit * found.half_width:.{digits}f}"
-    return f"{shown} (tie)" if found.tie else f"**{shown}**"
+    return f"{shown} (tie)" if found.tie else Marked(f"**{shown}**")
 
 
 def costs(table) -> str:
@@ -486,20 +508,18 @@ def failures_of(failed) -> str:
     """What failed cells said; nothing if none did."""
     if not failed:
         return ""
-    lines = [f"- {name}: {message}" for name, message in failed.items()]
+    lines = [
+        f"- {as_markdown(name)}: {as_markdown(message)}"
+        for name, message in failed.items()
+    ]
     return "\n".join(["## Failed cells", "", *lines, ""])
 
 
 def terminal_table(name, table) -> str:
     """Accuracy over shots."""
     columns = [f"{name}: accuracy, %", *map(spell, table.shots)]
-    return render(columns, means_rows(table, "accuracy"))
-
-
-def markdown(columns, rows) -> str:
-    """A table in Markdown, the first column to the left and figures to the right."""
-    rule = ["---", *["--:"] * (len(columns) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+    rows = [row for cell in table.cells for row in cell["evaluations"]]
+    return "\n".join([render(columns, means_rows(table, "accuracy")), *too_few(rows)])
 
 
 def mean_of(values, unit, digits) -> str:

@@ -26,8 +26,8 @@ def text(report: dict) -> str:
 
 def _heading(report):
     images = sum(row["images"] for row in report["classes"])
-    return (
-        f"{printable(report['name'])}: {images:,} images of {len(report['classes']):,} classes "
+    return printable(
+        f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
         f"({report['source']}, {SPLITS[report['layout']]})"
     )
 

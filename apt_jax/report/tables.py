@@ -16,6 +16,12 @@ LABELS = {
     "ensemble": "adapted, ensemble",
     "mc_dropout": "adapted, Monte-Carlo",
 }
+
+
+class Marked(str):
+    """A cell that is Markdown already; any other is text."""
+
+
 GAP = 2  # between columns
 LEAST = 6  # of a column that folds
 # What Markdown reads as more than a character. Within a word "_" is none of it.
@@ -171,13 +177,23 @@ def _shared(room, wanted) -> list[int]:
 
 def markdown(columns, rows) -> str:
     """A table in Markdown, the first column to the left and figures to the right."""
-    rule = ["---", *["--:"] * (len(columns) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (columns, rule, *rows))
+    rule = [Marked("---"), *[Marked("--:")] * (len(columns) - 1)]
+    lines = (map(as_markdown, row) for row in (columns, rule, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def as_markdown(name: str) -> str:
-    """A name that Markdown shows as it is, in a table too."""
-    return MARKS.sub(r"\\\g<0>", printable(name))
+def as_markdown(text: str) -> str:
+    """What Markdown shows as `text`, in a table too."""
+    if isinstance(text, Marked):
+        return text
+    return MARKS.sub(r"\\\g<0>", printable(text))
+
+
+def code(text: str) -> str:
+    """What Markdown shows as `text` in the typeface of code."""
+    ticks = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " * ("`" in text)
+    return f"{ticks}{space}{printable(text)}{space}{ticks}"
 
 
 def csv_text(columns, rows) -> str:

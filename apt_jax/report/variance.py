@@ -2,6 +2,7 @@
 
 from apt_jax.files import write_bytes
 from apt_jax.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png_of
+from apt_jax.report.tables import markdown
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
 HARDEST = 3  # classes that are named
@@ -46,7 +47,7 @@ def analysis_markdown(found: dict) -> str:
     )
     rows.append(("closest classes (own spread / distance)", ", ".join(hardest(found))))
     title = f"{found['data']}, {found['split']} split, {found['backbone']}"
-    return table((title, ""), rows)
+    return markdown((title, ""), rows)
 
 
 def hardest(found) -> list[str]:
@@ -161,10 +162,10 @@ def controlled_markdown(summary: dict) -> str:
     return "\n\n".join(
         (
             intro,
-            table(("variance", *heads), figures),
+            markdown(("variance", *heads), figures),
             f"Gains of {summary['method']}, above 0 it is better:",
-            table(("variance", *over), gains),
-            table(("variance", *words), spreads),
+            markdown(("variance", *over), gains),
+            markdown(("variance", *words), spreads),
         )
     )
 
@@ -207,12 +208,6 @@ def controlled_figure(summary: dict):
 
 
 # -- numbers ----------------------------------------------------------------------------
-
-
-def table(heads, rows) -> str:
-    """A table in Markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def number(value, otherwise="∞") -> str:
