@@ -53,6 +53,11 @@ def show_everything():
             stream.reconfigure(errors="backslashreplace")
 
 
+def encoding() -> str:
+    """Of standard output."""
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+
 def _told(error) -> int:
     print(f"error: {one_line(error)}", file=sys.stderr)
     return 2

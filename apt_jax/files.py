@@ -36,8 +36,22 @@ def write_text(path, text: str):
 
 
 def write_json(path, value):
-    """`write_bytes` of `value` as indented JSON, floats in full precision."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """`write_bytes` of `value` as `json_text`."""
+    write_text(path, json_text(value))
+
+
+def json_text(value, encoding: str = "utf-8") -> str:
+    """`value` as indented JSON, floats in full precision.
+
+    Letters are escaped if the encoding lacks one of them: what escapes them later, as a
+    terminal's stream does, knows no JSON.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=2)
+    return text + "\n"
 
 
 def require_writable(path):

@@ -109,7 +109,9 @@ def main(argv):
     classifier = load(options.workdir)
     crops, faults = classifier.read(paths)
     answered = rows(paths, classifier.judge(crops), classifier.classes, faults)
-    deliver(render(answered, classifier.classes, options.format), options.out)
+    encoding = "utf-8" if options.out else command.encoding()
+    told = render(answered, classifier.classes, options.format, encoding)
+    deliver(told, options.out)
     if faults and (options.on_error == "stop" or not crops):
         remedy = "mend them, leave them out or let them be with --on-error=skip"
         raise unreadable(paths, faults, remedy)

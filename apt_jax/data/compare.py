@@ -21,6 +21,7 @@ from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
+from apt_jax.files import json_text
 
 DRAWN = ("few_shot_train", "few_shot_val")  # of a run: which of the others were drawn
 
@@ -40,7 +41,7 @@ def main(arguments: list[str]) -> int:
     b = read(options.b, options.root_b)
     found = compared(a, b)
     if options.format == "json":
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json_text(found, command.encoding()), end="")
     else:
         print(told(found))
     return 0

@@ -14,7 +14,6 @@ What a file looks like is remembered in the feature cache.
 Exit status 0 if one can train, 2 if train.py would refuse.
 """
 
-import json
 import os
 import shlex
 import sys
@@ -25,6 +24,7 @@ from apt_jax import command, config
 from apt_jax.data import own
 from apt_jax.data.dataset import SPLITS
 from apt_jax.errors import UserError
+from apt_jax.files import json_text
 from apt_jax.names import printable
 
 STANDARD = "configs/folder.py"
@@ -50,7 +50,7 @@ def main(argv):
     settings = settings_of(asked)
     report = inspect(asked, settings)
     if asked.format == "json":
-        print(json.dumps(report, indent=2, ensure_ascii=False))
+        print(json_text(report, command.encoding()), end="")
     else:
         from apt_jax.report.survey import text
 

@@ -85,10 +85,12 @@ def _picture(image):
 
 
 def _unboxed(images):
-    """Arrays of other packages as NumPy's; arrays and columns of names as lists."""
-    if hasattr(images, "__array__") and not isinstance(images, Image.Image):
+    """Arrays of other packages as NumPy's; arrays of names, or of nothing, as lists."""
+    if isinstance(images, (*PATHS, *BYTES, Image.Image)):
+        return images
+    if hasattr(images, "__array__"):
         images = np.asarray(images)
-        if images.ndim and images.dtype.kind in "OUT":
+        if images.ndim and (images.dtype.kind in "OUT" or images.shape == (0,)):
             return images.tolist()
     return images
 
@@ -115,10 +117,13 @@ def _file(path):
 def _stream(file):
     if isinstance(file, io.TextIOBase):
         raise ImageError('a file opened as text; open it with "rb"')
-    data = file.read()
-    if not data and hasattr(file, "seekable") and file.seekable():
-        file.seek(0)
+    try:
         data = file.read()
+        if not data and hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+            data = file.read()
+    except (OSError, ValueError) as error:  # closed, or not open for reading
+        raise ImageError(f"a file that cannot be read ({one_line(error)})") from None
     return data
 
 

@@ -5,10 +5,9 @@ them by name under `probabilities`. `reason` is `ok`, or `unreadable` with the w
 `error`: such a row has no figures.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from apt_jax.files import write_text
+from apt_jax.files import json_text, write_text
 from apt_jax.names import probability_column, storable
 from apt_jax.report.tables import csv_text, predictions_table
 from apt_jax.uncertainty.predictions import Predictions
@@ -68,14 +67,13 @@ def _answer(predictions, index, classes):
     }
 
 
-def render(answered: Iterable[dict], classes, form: str) -> str:
-    """Rows as a table, as JSON or as CSV, down to the last line's end."""
+def render(answered: Iterable[dict], classes, form: str, encoding="utf-8") -> str:
+    """Rows as a table, as JSON or as CSV, for what has this encoding."""
     if form == "csv":
         return as_csv(answered, classes, ("path", *ANSWER))
     if form == "table":
         return predictions_table(list(answered)) + "\n"
-    listed = list(answered)
-    return json.dumps(listed, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_text(list(answered), encoding)
 
 
 def as_csv(answered: Iterable[dict], classes, names) -> str:

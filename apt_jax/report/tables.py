@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 
+from apt_jax import command
 from apt_jax.metrics.interval import TOO_WIDE, images_for
 from apt_jax.names import printable
 
@@ -143,7 +144,7 @@ def _box(box):
     """A rule below the head, in characters that standard output has."""
     plain = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
     try:
-        "─".encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+        "─".encode(command.encoding())
     except UnicodeEncodeError:
         return plain
     return box.SIMPLE_HEAD
