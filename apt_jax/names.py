@@ -13,6 +13,11 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def short(text: str, letters: int) -> str:
+    """`text` for a picture, where no more letters than these have room."""
+    return text if len(text) <= letters else text[: letters - 1] + "…"
+
+
 def as_part(name: str) -> str:
     """`name` as one part of a path: no folder of its own, and not hidden."""
     return re.sub(r"[/\\%\0]|^\.", lambda odd: f"%{ord(odd[0]):02X}", name)

@@ -2,7 +2,10 @@
 
 import sys
 
+import pytest
+
 from apt_jax import progress as module
+from apt_jax.names import printable
 from apt_jax.progress import progress
 
 
@@ -32,3 +35,30 @@ def test_a_terminal_gets_a_bar(monkeypatch, capsys):
     with progress(2, "encoding") as advance:
         advance(2, loss=1.0)
     assert "encoding" in capsys.readouterr().err
+
+
+NAMES = ["[red]", "photo [final].jpg", ":dog:", "x[/b]", "a\nb\x1b[31m", "{braces}"]
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_under_way_is_text(monkeypatch, capsys, name, is_terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress(2, f"unpacking {name}") as advance:
+        advance(2, loss=1.0)
+    said = capsys.readouterr().err
+    assert f"unpacking {printable(name)}" in said
+    assert "loss 1" in said
+    assert "\x1b[31m" not in said
+
+
+def test_a_long_name_folds_and_no_figure_of_a_bar_vanishes(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    with progress(20, "a" * 100) as advance:
+        advance(20, loss=1.25)
+    said = capsys.readouterr().err
+    assert "20/20" in said
+    assert "loss 1.25" in said
+    assert said.count("a") >= 100

@@ -28,7 +28,8 @@ def wilson(share: float, count: int, level: float = LEVEL) -> tuple[float, float
     middle = share + z**2 / (2 * count)
     half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     scale = 1 + z**2 / count
-    return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
+    low, high = (middle - half) / scale, (middle + half) / scale
+    return min(max(low, 0.0), share), max(min(high, 1.0), share)  # rounding apart
 
 
 def images_for(width: float, level: float = LEVEL) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
-from apt_jax.names import printable
+from apt_jax.names import printable, short
 
 ROWS, COLUMNS = 20, 8  # of a page
 TILE, GAP, ROUND = 104, 8, 8  # pixels
@@ -79,7 +79,7 @@ def page(title, subtitle, legend, rows) -> Image.Image:
     height = height_of(len(rows))
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((MARGIN, 22), _short(printable(title), 60), INK, _font(22, bold=True))
+    draw.text((MARGIN, 22), short(printable(title), 60), INK, _font(22, bold=True))
     draw.text((MARGIN, 52), subtitle, PALE, _font(13))
     for number, row in enumerate(rows):
         top = HEAD + number * pitch
@@ -139,7 +139,3 @@ def _font(size, bold=False):
     return ImageFont.truetype(
         Path(matplotlib.get_data_path()) / "fonts/ttf" / name, size
     )
-
-
-def _short(text, letters):
-    return text if len(text) <= letters else text[: letters - 1] + "…"

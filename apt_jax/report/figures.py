@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from apt_jax.files import write_bytes
-from apt_jax.names import printable
+from apt_jax.names import printable, short
 from apt_jax.report.tables import LABELS
 
 INK, BLUE, ORANGE, GREY = "#222222", "#3465a4", "#ce5c00", "#bbbbbb"
@@ -16,6 +16,7 @@ COLOURS = (
     *("#00838f", "#c2185b", "#555753", "#827717"),
 )
 MARKERS = ("o", "s", "^", "D")
+NAME, TITLE = 28, 60  # letters that have room beside a line, above a picture
 FEW = 6  # lines, of which all are shown from end to end
 
 
@@ -120,7 +121,7 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
     shares = all(count < 1 for count in counts)
     axis.set_xlabel("share of the images" if shares else "labelled images a class")
     axis.set_ylabel(label)
-    axis.set_title(title, color=INK, size=9.5)
+    axis.set_title(short(title, TITLE), color=INK, size=9.5)
     _name_ends(axis, ends)
     return figure
 
@@ -154,6 +155,7 @@ def _name_ends(axis, ends):
         if seen:
             thin = {"color": colour, "linewidth": 0.5, "alpha": 0.6}
             axis.plot([x, beside], [y, height], clip_on=False, scalex=False, **thin)
+        name = short(name, NAME)
         text = name if seen else f"{name}: {y:.3g}"
         beyond = {"color": colour, "size": 7.5, "va": "center", "clip_on": False}
         axis.text(beside, height, f" {text}", **beyond)

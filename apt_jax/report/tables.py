@@ -130,7 +130,9 @@ def render(columns, rows, *, texts: int = 1) -> str:
     for row in cells[1:]:
         table.add_row(*map(Text, row))
     text, whole = io.StringIO(), sum(widths) + GAP * (len(widths) - 1)
-    Console(file=text, width=whole, color_system=None, highlight=False).print(table)
+    # Neither a terminal nor a notebook, whatever the environment says.
+    plain = {"color_system": None, "force_terminal": False, "force_jupyter": False}
+    Console(file=text, width=whole, **plain).print(table)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -1,7 +1,8 @@
 """The analysis of variance in words and pictures; and what a method gains along it."""
 
 from apt_jax.files import write_bytes
-from apt_jax.report.figures import BLUE, GREY, INK, ORANGE, new_figure, png_of
+from apt_jax.names import short
+from apt_jax.report.figures import BLUE, GREY, INK, NAME, ORANGE, new_figure, png_of
 from apt_jax.report.tables import markdown
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
@@ -85,7 +86,8 @@ def classes_figure(found: dict):
         )
     left.set_xlabel("F of a dimension")
     left.set_ylabel("dimensions")
-    title = f"{found['data']}: {found['examples']} images, {found['groups']} classes"
+    counts = f"{found['examples']} images, {found['groups']} classes"
+    title = f"{short(found['data'], NAME)}: {counts}"
     left.set_title(title, color=INK, size=9.5)
 
     intra, nearest = found["intra_by_group"], found["nearest_by_group"]
@@ -95,7 +97,7 @@ def classes_figure(found: dict):
     share = [a / b if b else float("inf") for a, b in zip(intra, nearest, strict=True)]
     for row in sorted(range(len(share)), key=share.__getitem__)[-HARDEST:]:
         right.annotate(
-            found["classes"][row],
+            short(found["classes"][row], NAME),
             (nearest[row], intra[row]),
             xytext=(4, 2),
             textcoords="offset points",
