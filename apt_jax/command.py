@@ -6,9 +6,13 @@ gave to a file may cost what was computed.
 """
 
 import argparse
+import contextlib
+import errno
 import sys
 
 from apt_jax.errors import UserError, one_line
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disks, quotas, limits of a file
 
 
 class Arguments(argparse.ArgumentParser):
@@ -26,7 +30,9 @@ def run(main) -> int:
     """Calls `main(arguments)`; returns the exit status, its own if it returns one."""
     show_everything()
     try:
-        return main(sys.argv[1:]) or 0
+        status = main(sys.argv[1:]) or 0
+        sys.stdout.flush()
+        return status
     except UserError as error:
         return _told(error)
     except UnicodeEncodeError as error:
@@ -44,6 +50,15 @@ def run(main) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader left; nothing more to say
         return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # or Python tries again at its end, and tells of it
+        where = f" {error.filename}" if error.filename else ""
+        return _told(
+            f"cannot write{where} ({error.strerror}); make room, and try again"
+        )
 
 
 def show_everything():

@@ -4,6 +4,7 @@ The layout is in docs/design.md. `results.json` is written last: a directory tha
 is finished, one that has only `asked.json` is not.
 """
 
+import fnmatch
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from apt_jax import config as configuration
 from apt_jax.errors import UserError
 from apt_jax.files import write_json, write_text
+from apt_jax.names import storable
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one run
 
@@ -20,6 +22,7 @@ class Workdir:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        require_name(self.folder)
         self.checkpoints = self.folder / "checkpoints"
         self.metrics = self.folder / "metrics.jsonl"
         self.figures = self.folder / "figures"
@@ -119,3 +122,14 @@ class Workdir:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
+
+
+def require_name(folder: Path):
+    """Refuses names that Orbax cannot write to, or reads as a pattern for other names."""
+    path = folder.absolute()
+    is_pattern = any(not fnmatch.fnmatchcase(part, part) for part in path.parts)
+    if is_pattern or storable(str(path)) != str(path):
+        raise UserError(
+            f"no checkpoint can be kept in {path}: its name has [brackets] or is not "
+            "UTF-8; choose another --workdir"
+        )

@@ -17,6 +17,7 @@ from toy import draw
 
 from apt_jax import command, config, experiment, predict
 from apt_jax.data import Item
+from apt_jax.errors import UserError
 from apt_jax.names import printable, storable
 from apt_jax.report import grid, tables
 from apt_jax.report.predictions import ANSWER, FIGURES, render, rows, write_predictions
@@ -170,6 +171,17 @@ def test_a_grids_files_hold_any_names(dataset, method, message, group):
     assert len(widths) == 1
     assert grid.terminal_table(dataset, table).replace("\n", "").isprintable()
     assert "/" not in grid.picture_of(dataset, "nll")
+
+
+@pytest.mark.parametrize("name", ["[run]", "a/[x]/run", "caf\udce9"])
+def test_a_work_directory_that_checkpoints_cannot_have_is_refused_before_the_work(name):
+    with pytest.raises(UserError, match="choose another --workdir"):
+        Workdir(f"runs/{name}")
+
+
+@pytest.mark.parametrize("name", ["a b", ":dog:", "a[b", "é", "50%", "a*b"])
+def test_any_other_name_of_a_work_directory_is_taken(name):
+    assert Workdir(f"runs/{name}").folder.name == name
 
 
 # -- the whole way ----------------------------------------------------------------------
