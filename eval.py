@@ -2,7 +2,9 @@
 
     python eval.py --workdir DIR [--config.eval.samples=100] [--config.eval.bins=15]
 
-Rewrites results.json, predictions.csv and the figures; nothing is trained.
+Rewrites results.json, predictions.csv and the figures; nothing is trained. Where the
+run's own files were moved, --config.clip.checkpoint, --config.data.root,
+--config.data.split_file and --config.data.class_names say where they are now.
 """
 
 import sys
@@ -14,10 +16,10 @@ def main(argv):
     if config.wants_help(argv):
         print(__doc__)
         return
-    workdir, overrides = config.eval_overrides(argv)
+    asked = config.eval_overrides(argv)
     from apt_jax import experiment  # heavy: not before the settings are sound
 
-    experiment.evaluate_again(workdir, overrides)
+    experiment.evaluate_again(*asked)
 
 
 if __name__ == "__main__":

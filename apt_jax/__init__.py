@@ -9,13 +9,14 @@ prediction.labels, prediction.confidence, prediction.mutual_information
 __version__ = "0.1.0"
 
 
-def load(workdir):
+def load(folder, *, clip=None):
     """The `predict.Classifier` of a finished run.
 
-    Its `predict` takes one image or many: paths, folders, PIL images, bytes, file objects
-    and uint8 arrays (`data.pictures` has the list). What is wrong is a `UserError`, which
-    is a `ValueError`: that there is no run, or which images cannot be read.
+    `clip` says where its backbone is now, if that was moved. `predict` takes one image or
+    many: paths, folders, PIL images, bytes, file objects and uint8 arrays
+    (`data.pictures` has the list). What is wrong is a `UserError`, which is a
+    `ValueError`: that there is no run, or which images cannot be read.
     """
     from apt_jax import predict  # heavy: `import apt_jax` stays light
 
-    return predict.load(workdir)
+    return predict.load(folder, clip=clip)

@@ -7,12 +7,10 @@ gave to a file may cost what was computed.
 
 import argparse
 import contextlib
-import errno
 import sys
 
 from apt_jax.errors import UserError, one_line
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # disks, quotas, limits of a file
+from apt_jax.files import of_disk
 
 
 class Arguments(argparse.ArgumentParser):
@@ -51,14 +49,11 @@ def run(main) -> int:
         sys.stderr.close()  # the reader left; nothing more to say
         return 0
     except OSError as error:
-        if error.errno not in FULL:
+        if not (told := of_disk(error)):
             raise
         with contextlib.suppress(OSError):
             sys.stdout.close()  # or Python tries again at its end, and tells of it
-        where = f" {error.filename}" if error.filename else ""
-        return _told(
-            f"cannot write{where} ({error.strerror}); make room, and try again"
-        )
+        return _told(told)
 
 
 def show_everything():

@@ -11,8 +11,10 @@ import dataclasses
 import difflib
 import importlib.util
 import json
+import math
 import numbers
 import re
+import shlex
 from pathlib import Path
 
 from ml_collections import ConfigDict, FieldReference
@@ -65,6 +67,8 @@ OPEN = {
     "method.strength": float,
 }
 ALL = 0  # shots
+# Say where a run's own files are now; what they are is known by content.
+PLACES = ("clip.checkpoint", "data.root", "data.split_file", "data.class_names")
 SEPARATOR = ";"  # between the entries of a tuple on the command line
 
 SCHEDULES = (  # those of training.schedules, which imports jax
@@ -200,22 +204,28 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
     return config, given.named.get("workdir")
 
 
-def eval_overrides(arguments: list[str]) -> tuple[str, dict]:
-    """The work directory and the `eval.*` fields that a command line of eval.py gives."""
+def eval_overrides(arguments: list[str]) -> tuple[str, dict, dict]:
+    """What a command line of eval.py gives: the work directory, `eval.*`, PLACES.
+
+    Of `eval.*` by the name after the point, of PLACES by the whole field.
+    """
     given = take_apart(arguments, ("workdir",))
     if "workdir" not in given.named:
         raise UserError("no run; name a finished one with --workdir DIR")
     config = ConfigDict({"eval": COMMON["eval"]})
-    for field, text in given.fields:
+    places = {field: text for field, text in given.fields if field in PLACES}
+    changed = [(field, text) for field, text in given.fields if field not in PLACES]
+    for field, text in changed:
         if not field.startswith("eval."):
             raise UserError(
-                f"--config.{field}: only eval.* fields can change after training; train "
-                "anew in another --workdir for others"
+                f"--config.{field}: only eval.* fields can change after training, and "
+                f"{', '.join(PLACES)} where the run's own are now; train anew in another "
+                "--workdir for others"
             )
         set_field(config, field, text)
     require_sound(config)
-    names = [field.removeprefix("eval.") for field, _ in given.fields]
-    return given.named["workdir"], {name: config.eval[name] for name in names}
+    names = [field.removeprefix("eval.") for field, _ in changed]
+    return given.named["workdir"], {name: config.eval[name] for name in names}, places
 
 
 def load(path_and_argument: str) -> ConfigDict:
@@ -325,6 +335,11 @@ def require_sound(config):
         for field, (holds, wanted) in RULES.items()
         if field in fields and not holds(fields[field])
     ]
+    faults += [
+        f"--config.{field}={value!r} must be finite"
+        for field, value in fields.items()
+        if isinstance(value, float) and not math.isfinite(value)
+    ]
     if faults:
         raise UserError("; ".join(faults))
 
@@ -351,6 +366,46 @@ def differences(a, b) -> list[str]:
         for field in sorted(ours | theirs)
         if ours.get(field, missing) != theirs.get(field, missing)
     ]
+
+
+def completed(config) -> ConfigDict:
+    """The configuration with the defaults of fields that came after it was written."""
+    standard = default(config.method.name, config.data.source)
+    there, config = flat(config), from_json(to_json(config))
+    with config.unlocked():
+        for field, value in flat(standard).items():
+            if field not in there:
+                *folders, name = field.split(".")
+                inside = config
+                for folder in folders:
+                    if folder not in inside:
+                        inside[folder] = ConfigDict()
+                    inside = inside[folder]
+                inside[name] = value
+    return config
+
+
+def placed(config, places: dict) -> ConfigDict:
+    """A copy of the configuration with `places` by field of PLACES."""
+    config = from_json(to_json(config))
+    for field, place in places.items():
+        part, name = field.split(".")
+        config[part][name] = place
+    return config
+
+
+def options(config, fields) -> str:
+    """The command line that sets these fields as they are in `config`."""
+    values = flat(config)
+    spelled = {field: values[field] for field in fields if field in values}
+    return " ".join(
+        shlex.quote(f"--config.{field}={_spelled(value)}")
+        for field, value in spelled.items()
+    )
+
+
+def _spelled(value):
+    return SEPARATOR.join(value) if isinstance(value, tuple) else value
 
 
 def _shown(value, missing):

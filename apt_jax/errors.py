@@ -11,6 +11,10 @@ class UserError(ValueError):
     """
 
 
+class NotFinite(UserError):
+    """NaN or infinity where a number should be."""
+
+
 def one_line(error) -> str:
     """What an error says, on one line; its type where it says nothing."""
     return _flat(error) or type(error).__name__

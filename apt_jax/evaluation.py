@@ -11,6 +11,7 @@ import time
 import jax
 import numpy as np
 
+from apt_jax.errors import NotFinite
 from apt_jax.features.stored import image_of
 from apt_jax.metrics import Scores
 from apt_jax.uncertainty.ensemble import mean_over_members, member_keys
@@ -94,14 +95,32 @@ def evaluate(
 
 
 def predict_batches(method, params, task, features, key=None, samples=None):
-    """Yields the `Prediction` of consecutive images, as NumPy arrays."""
+    """Yields the `Prediction` of consecutive images, as NumPy arrays.
+
+    Raises:
+        NotFinite: for NaN and infinity, which are no prediction.
+    """
     # One base key for all batches, on purpose: masks are keyed by image content.
     base = (lambda: None) if key is None else (lambda: jax.random.clone(key))
     classes = class_sides(method, params, task, base(), samples)
     for stored, contents, real in batches(features):
         batch = (stored, contents, classes)
         of_batch = predict_batch(method, params, task, *batch, base(), samples)
-        yield jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+        part = jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
+        require_finite_prediction(part)
+        yield part
+
+
+def require_finite_prediction(prediction):
+    """Refuses probabilities that are none."""
+    finite = np.isfinite(prediction.log_probs).all(-1)
+    finite &= np.isfinite(prediction.expected_entropy)
+    if not finite.all():
+        raise NotFinite(
+            f"probabilities of {(~finite).sum()} images or more are not finite; train "
+            "anew in another --workdir, with a lower --config.train.learning_rate or "
+            "other --config.method.* values"
+        )
 
 
 def batches(features):

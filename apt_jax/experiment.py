@@ -15,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.config import PLACES
 from apt_jax.data.dataset import Item
 from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
+from apt_jax.lock import working_in
 from apt_jax.methods import make, require_fit
 from apt_jax.methods.restricted import restricted
 from apt_jax.methods.task import make_task
@@ -43,7 +45,14 @@ from apt_jax.report.tables import (
     protocol_line,
     results_table,
 )
-from apt_jax.restore import belongs_to, require_same_images, restore, seed_key
+from apt_jax.restore import (
+    belongs_to,
+    require_own,
+    require_saved,
+    require_there,
+    restore,
+    seed_key,
+)
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.uncertainty.ensemble import member_keys, require_members
@@ -55,14 +64,24 @@ def run(config, folder) -> dict:
     workdir = Workdir(folder)
     workdir.claim(config)
     if not workdir.finished:
-        _run(config, workdir)
+        with working_in(workdir.folder):
+            workdir.claim(config)  # another process may have come first
+            _run(config, workdir)
+    elif workdir.moved(config):
+        config = workdir.as_begun(config)
+        require_there(config, *PLACES)
+        prepared = prepare(config)
+        require_own(workdir, prepared, split_of(prepared), whole_splits(prepared))
     return show(workdir)
 
 
-def _run(asked, workdir):
-    prepared = prepare(workdir.as_begun(asked))
+def _run(given, workdir):
+    asked = workdir.as_begun(given)
     if workdir.begun:
-        require_same_images(workdir, split_of(prepared), whole_splits(prepared))
+        require_there(asked, *PLACES)
+    prepared = prepare(asked)
+    if workdir.begun:
+        require_own(workdir, prepared, split_of(prepared), whole_splits(prepared))
     dataset = prepared.dataset
     task = make_task(prepared.clip, *dataset.texts)
     labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
@@ -70,7 +89,10 @@ def _run(asked, workdir):
     new_task = task_of_new(prepared)
     recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
     require_members(prepared.method, recipe)
-    workdir.settle(asked)
+    config = resolved(asked, prepared, recipe)
+    workdir.read_metrics()
+    require_saved(workdir, config, prepared)
+    workdir.settle(given)
     print(usage(asked, prepared))
 
     shots = encode_shots(prepared, asked)
@@ -78,7 +100,6 @@ def _run(asked, workdir):
     test = with_embeddings(encode_test(prepared, asked), prepared, asked)
     new_test = encode_new(prepared, asked)
     with_shots = task.replace(**training_images(prepared, shots, selection))
-    config = resolved(asked, prepared, recipe)
     describe(workdir, config, prepared, set_by_hand(asked))
 
     params = adapt(workdir, config, prepared, with_shots, recipe)
@@ -119,16 +140,28 @@ def whole_splits(prepared) -> list[str]:
     return [*prepared.dataset.splits, "new_test"]
 
 
-def evaluate_again(folder, overrides) -> dict:
-    """Judges a finished run anew, with other `eval.*` fields; returns its results."""
+def evaluate_again(folder, overrides, places=None) -> dict:
+    """Judges a finished run anew, with other `eval.*` fields; returns its results.
+
+    `places` are where its files are now, by field of `config.PLACES`.
+    """
     workdir = Workdir(folder)
+    workdir.read("results.json")
+    with working_in(workdir.folder):
+        _judge_again(workdir, overrides, places)
+    return show(workdir)
+
+
+def _judge_again(workdir, overrides, places):
     cost = workdir.read("results.json")["cost"]
-    restored = restore(workdir)
+    workdir.read_metrics()
+    restored = restore(workdir, places)
     config = restored.config
     config.eval.update(overrides)
-    prepared = prepare(config)
+    require_there(config, *PLACES)
+    prepared = prepare(config, clip=restored.clip)
     judged = [name for name in whole_splits(prepared) if name not in ("train", "val")]
-    require_same_images(workdir, split_of(prepared), judged)
+    require_own(workdir, prepared, split_of(prepared), judged)
     test = with_embeddings(encode_test(prepared, config), prepared, config)
     new_test = encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
@@ -138,7 +171,6 @@ def evaluate_again(folder, overrides) -> dict:
     shifted = judge_shifted(config, prepared, method, params, restored.task)
     cost |= cost_of_testing(restored.clip, method, evaluations[-1])
     publish(workdir, prepared, evaluations, of_new, shifted, cost)
-    return show(workdir)
 
 
 def adapt(workdir, config, prepared, task, recipe):

@@ -25,7 +25,7 @@ from apt_jax.data.pictures import name_of, one_by_one, paths_of, picture
 from apt_jax.errors import UserError, reason
 from apt_jax.evaluation import predict_batches
 from apt_jax.features.encode import features_of_crops
-from apt_jax.files import require_writable, write_text
+from apt_jax.files import require_writable, telling, write_text
 from apt_jax.report.predictions import FORMATS, render, rows
 from apt_jax.restore import restore, seed_key
 from apt_jax.uncertainty.predictions import Predictions
@@ -87,9 +87,13 @@ class Classifier:
         return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
 
-def load(workdir) -> Classifier:
-    """The classifier of a finished run; raises `UserError` if there is none."""
-    return Classifier(restore(Workdir(workdir)))
+def load(workdir, *, clip=None) -> Classifier:
+    """The classifier of a finished run; raises `UserError` if there is none.
+
+    `clip` says where its backbone is now, if that was moved.
+    """
+    places = {"clip.checkpoint": str(clip)} if clip else {}
+    return Classifier(restore(Workdir(workdir), places))
 
 
 def unreadable(images, faults: dict[int, str], remedy: str) -> UserError:
@@ -106,7 +110,7 @@ def main(argv):
     if options.out:
         require_writable(options.out)
     paths = find_photos(options.paths, options.out)
-    classifier = load(options.workdir)
+    classifier = load(options.workdir, clip=options.clip)
     crops, faults = classifier.read(paths)
     answered = rows(paths, classifier.judge(crops), classifier.classes, faults)
     encoding = "utf-8" if options.out else command.encoding()
@@ -121,6 +125,12 @@ def read_options(argv):
     parser = command.Arguments("python -m apt_jax.predict", __doc__)
     parser.add_argument("paths", nargs="+", metavar="PHOTO_OR_FOLDER")
     parser.add_argument("--workdir", required=True, help="of a finished run")
+    parser.add_argument(
+        "--config.clip.checkpoint",
+        dest="clip",
+        metavar="PLACE",
+        help="where the run's own backbone is now",
+    )
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0])
     parser.add_argument("--out", metavar="FILE", help="write there, and not to stdout")
     parser.add_argument(
@@ -154,12 +164,8 @@ def deliver(text: str, out: str | None):
     if not out:
         print(text, end="")
         return
-    try:
+    with telling("write", out, "name another --out"):
         write_text(out, text)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {out} ({reason(error)}); name another --out"
-        ) from None
 
 
 if __name__ == "__main__":

@@ -2,8 +2,12 @@
 
 import dataclasses
 import json
+import os
+from pathlib import Path
 
 from apt_jax import config as configuration
+from apt_jax.config import PLACES
+from apt_jax.data.own.hub import PREFIX as HUB_PREFIX
 from apt_jax.files import digest
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.selection import CROSS_VALIDATED, folds
@@ -24,8 +28,11 @@ def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
 
 def resolved(asked, prepared, recipe: Recipe | None):
     """The configuration with nothing left open: what config.json holds."""
-    config = configuration.from_json(configuration.to_json(asked))
+    places = configuration.flat(asked)
+    places = {name: whole(places[name]) for name in PLACES if places.get(name)}
+    config = configuration.placed(asked, places)
     with config.unlocked():
+        config.data.name = asked.data.name or prepared.dataset.name
         config.data.templates = prepared.dataset.templates
         if prepared.dataset.descriptions:
             config.data.descriptions = prepared.dataset.descriptions
@@ -39,6 +46,13 @@ def resolved(asked, prepared, recipe: Recipe | None):
         if recipe and config.train.checkpoint_every is None:
             config.train.checkpoint_every = max(1, recipe.epochs // 10)
     return config
+
+
+def whole(place: str) -> str:
+    """A path from the root, if there is something; else the name that it is."""
+    prefix = HUB_PREFIX * place.startswith(HUB_PREFIX)
+    path = Path(place.removeprefix(prefix)).expanduser()
+    return f"{prefix}{os.path.abspath(path)}" if os.path.exists(path) else place
 
 
 def set_by_hand(asked) -> dict:

@@ -2,19 +2,20 @@
 
 import dataclasses
 import json
+import os
 from typing import Any
 
 import jax
 
 from apt_jax import config as configuration
-from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import Task, make_task
-from apt_jax.preparation import hyper_parameters
+from apt_jax.preparation import hyper_parameters, load_clip
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.workdir import Workdir
 
@@ -33,42 +34,115 @@ class Restored:
     params: Any
 
 
-def restore(workdir: Workdir) -> Restored:
+def restore(workdir: Workdir, places=None) -> Restored:
     """Loads the finished run in `workdir`.
+
+    Args:
+        places: where its files are now, by field of `config.PLACES`; by default where
+            they were, or beside the run.
 
     Raises:
         UserError: if there is none, or if its checkpoint was trained with another
             configuration, backbone or list of classes than stand beside it.
     """
     workdir.read("results.json")
-    config = configuration.from_json(workdir.read_text("config.json"))
+    config = workdir.now(places or {})
+    require_there(config, "clip.checkpoint")
     classes = workdir.read("classes.json")
-    clip = checkpoint.load(
-        config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
-    )
+    clip = load_clip(config)
+    require_backbone(workdir, clip)
+    state = trained_state(workdir, config, clip, classes)
+    config = configuration.completed(config)
     method = make(config.method.name, **hyper_parameters(config))
     described = config.data.get("descriptions", ())
     task = make_task(clip, classes, config.data.templates, described)
-    owner = belongs_to(config, clip, classes)
-    with Checkpoints(workdir.checkpoints, owner) as checkpoints:
-        state = checkpoints.restore()
-    if state is None:
-        raise UserError(
-            f"{workdir.checkpoints} holds no checkpoint; train again in another "
-            "--workdir"
-        )
     return Restored(config, classes, clip, method, task, state.params)
 
 
+def trained_state(workdir, config, clip, classes):
+    """The state of a finished run, verified."""
+    state = None
+    if workdir.checkpoints.is_dir():
+        owner = belongs_to(config, clip, classes)
+        with Checkpoints(workdir.checkpoints, owner, read_only=True) as checkpoints:
+            state = checkpoints.restore()
+    last = config.train.get("epochs") or 1
+    if state is None or int(state.epoch) != last:
+        found = "no checkpoint" if state is None else f"one of epoch {int(state.epoch)}"
+        raise UserError(
+            f"{workdir.checkpoints} holds {found}, and the run was finished at epoch "
+            f"{last}; restore it from a copy, or train anew in another --workdir"
+        )
+    return state
+
+
+def require_there(config, *fields):
+    """Refuses places of a run's files where nothing is any more."""
+    places = configuration.flat(config)
+    for field in fields:
+        place = places.get(field, "")
+        if os.path.isabs(place) and not os.path.exists(place):
+            raise UserError(
+                f"there is no {place} any more; say where it is now with "
+                f"--config.{field}=PLACE"
+            )
+
+
+def require_saved(workdir, config, prepared):
+    """Refuses a damaged checkpoint of an unfinished run, before any work is done."""
+    if workdir.checkpoints.is_dir():
+        owner = belongs_to(config, prepared.clip, prepared.dataset.classes)
+        with Checkpoints(workdir.checkpoints, owner, read_only=True) as checkpoints:
+            checkpoints.restore()
+
+
 def belongs_to(config, clip, classes) -> dict:
-    """What a checkpoint must be used with, as JSON; `Checkpoints` verifies it."""
+    """What a checkpoint must be used with, as JSON; `Checkpoints` verifies it.
+
+    Not where the files lay: backbone and classes are there by content, and the images
+    stand in split.json.
+    """
     fields = json.loads(configuration.to_json(config))
     trained = {name: fields[name] for name in fields if name not in NOT_TRAINED}
+    for field in (*PLACES, "clip.revision"):
+        part, name = field.split(".")
+        trained[part].pop(name, None)
     return {
         "configuration": trained,
         "backbone": clip.sha256,
         "list of classes": list(classes),
     }
+
+
+def require_backbone(workdir: Workdir, clip):
+    """Refuses a backbone whose weights are not those of the run."""
+    wanted = workdir.read("protocol.json")["backbone"]["sha256"]
+    if clip.sha256 != wanted:
+        raise UserError(
+            f"{clip.name} is another backbone than that of the run in {workdir.folder}: "
+            f"the SHA-256 of its weights is {clip.sha256[:12]}..., not {wanted[:12]}...; "
+            "name the original's place with --config.clip.checkpoint, or train anew in "
+            "another --workdir"
+        )
+
+
+def require_own(workdir: Workdir, prepared, split: dict, parts):
+    """Refuses a backbone, class names or images that are not those of the run.
+
+    `split` and `parts` are as in `require_same_images`.
+    """
+    require_backbone(workdir, prepared.clip)
+    for name, dataset in (
+        ("classes.json", prepared.dataset),
+        ("new_classes.json", prepared.new),
+    ):
+        if dataset is not None and list(dataset.classes) != workdir.read(name):
+            raise UserError(
+                f"the class names are not those of the run in {workdir.folder}: see its "
+                f"{name}; restore the folders, the table or data.class_names, or train "
+                "anew in another --workdir"
+            )
+    require_same_images(workdir, split, parts)
 
 
 def require_same_images(workdir: Workdir, split: dict, parts):

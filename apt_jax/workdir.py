@@ -2,6 +2,9 @@
 
 The layout is in docs/design.md. `results.json` is written last: a directory that has it
 is finished, one that has only `asked.json` is not.
+
+What a run is made of is known by content: `protocol.json` and `split.json` have the
+hashes. Where it lies is a hint: `config.json` has the places as they were, whole.
 """
 
 import fnmatch
@@ -10,11 +13,61 @@ import os
 from pathlib import Path
 
 from apt_jax import config as configuration
+from apt_jax import lock
+from apt_jax.config import PLACES
 from apt_jax.errors import UserError
-from apt_jax.files import write_json, write_text
+from apt_jax.files import parse_json, read_text, telling, write_json, write_text
 from apt_jax.names import storable
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one run
+NUMBER = (int, float)
+SETTINGS = {
+    "seed": int,
+    "shots": NUMBER,
+    "protocol": str,
+    "clip": {"checkpoint": str, "revision": (str, type(None)), "dtype": str},
+    "features": {"cache_dir": str},
+    "augment": dict,
+    "data": {"source": str, "root": str, "name": str, "templates": [str]},
+    "method": {"name": str},
+    "train": dict,
+    "eval": {"samples": int, "bins": int},
+}
+CARD = {
+    "backbone": {"sha256": str},
+    "protocol": {"name": str},
+    "selected_by": str,
+}
+ROW = {
+    "name": str,
+    "split": str,
+    "classes": str,
+    "samples": (int, type(None)),
+    **dict.fromkeys(("accuracy", "nll", "brier", "ece"), NUMBER),
+    **dict.fromkeys(("predictive_entropy", "mutual_information"), NUMBER),
+}
+IMAGES = [list]  # [path, label, hash]
+LAYOUTS = {
+    "asked.json": SETTINGS,
+    "config.json": SETTINGS,
+    "protocol.json": CARD,
+    "classes.json": [str],
+    "new_classes.json": [str],
+    "split.json": {"train": IMAGES, "val": IMAGES, "test": IMAGES},
+    "results.json": {
+        "protocol": CARD,
+        "evaluations": [ROW],
+        "base_to_new?": dict,
+        "cost": dict,
+    },
+}
+LINE = {"epoch": int, "loss": NUMBER, "accuracy": NUMBER, "seconds": NUMBER}
+REMEDY = "restore it from a copy, or train anew in another --workdir"
+# Files that can be had again.
+REMEDIES = {
+    "results.json": "remove it and repeat the command that made the run: what was "
+    "trained is in its checkpoint",
+}
 
 
 class Workdir:
@@ -42,18 +95,29 @@ class Workdir:
         return (self.folder / "protocol.json").exists()
 
     def read(self, name: str):
-        """The content of one of the run's JSON files."""
-        return json.loads(self.read_text(name))
+        """The content of one of the run's JSON files.
 
-    def read_text(self, name: str) -> str:
-        """The text of one of the run's files; raises `UserError` if it is missing."""
-        try:
-            return (self.folder / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
+        Raises:
+            UserError: if it is missing, or is not what a run wrote.
+        """
+        path, remedy = self.folder / name, REMEDIES.get(name, REMEDY)
+        if self.folder.is_dir() and not path.exists():
             raise UserError(
                 f"{self.folder} holds no finished run ({name} is missing); train one "
                 f"with: python train.py --config CONFIG --workdir {self.folder}"
-            ) from None
+            )
+        layout = LAYOUTS.get(name, (dict, list))
+        return parse_json(read_text(path, remedy), path, layout, remedy)
+
+    def read_config(self, name: str = "config.json"):
+        """The settings in one of the run's files.
+
+        Raises:
+            UserError: as `read`, and for values that no run could have.
+        """
+        config = configuration.from_json(json.dumps(self.read(name)))
+        configuration.require_sound(config)
+        return config
 
     def write(self, name: str, value):
         write_json(self.folder / name, value)
@@ -61,29 +125,32 @@ class Workdir:
     def claim(self, config):
         """Takes the directory for a run of `config`; finds it taken by the same or new.
 
+        Where a run has begun, PLACES may differ: content tells whether it is the same.
+
         Raises:
             UserError: if it holds a run of another configuration (every differing
                 field is named), or things that are no run at all.
         """
         if not (self.folder / "asked.json").exists():
-            if self.folder.is_dir() and any(self.folder.iterdir()):
+            if self.folder.is_dir() and lock.holds_more(self.folder):
                 raise UserError(
                     f"{self.folder} is not empty and holds no run; choose another "
                     "--workdir, or empty it"
                 )
             return
-        asked = configuration.from_json(
-            (self.folder / "asked.json").read_text(encoding="utf-8")
-        )
-        differing = [
-            line
+        asked = configuration.completed(self.read_config("asked.json"))
+        free = (*IGNORED, *PLACES) if self.begun else IGNORED
+        differing = {
+            field: line
             for line in configuration.differences(asked, config)
-            if not line.startswith(IGNORED)
-        ]
+            if (field := line.partition(":")[0]) not in free
+        }
         if differing:
+            own = configuration.options(asked, differing)
             raise UserError(
-                f"{self.folder} holds another run ({'; '.join(differing)}); choose "
-                "another --workdir, or repeat the command that made it"
+                f"{self.folder} holds another run ({'; '.join(differing.values())}); "
+                "choose another --workdir, or repeat the command that made it, with its "
+                f"own settings: {own}"
             )
 
     def settle(self, config):
@@ -91,35 +158,92 @@ class Workdir:
         write_text(self.folder / "asked.json", configuration.to_json(config))
 
     def as_begun(self, config):
-        """`config` with the backbone that an unfinished run here has begun with.
+        """`config` with what a run that has begun here has settled.
 
-        What "auto" means, and which commit a hub name has, may change between two
-        starts; a run that goes on must not.
+        What "auto" means, which commit a hub name has, and how a folder is called may
+        change between two starts; a run that goes on must not. The places that were
+        asked for then are looked up; others are where the run's own files are now.
         """
         if not (self.folder / "config.json").exists():
             return config
-        begun = configuration.from_json(self.read_text("config.json"))
-        config = configuration.from_json(configuration.to_json(config))
+        begun = self.read_config()
+        config = configuration.placed(config, self._looked_up(begun, config))
         config.clip.dtype = begun.clip.dtype
+        config.data.name = config.data.name or begun.data.name
         with config.ignore_type():
             config.clip.revision = begun.clip.revision
         return config
 
+    def moved(self, config) -> bool:
+        """Whether `config` has the run's files in other places than it was asked for."""
+        asked = configuration.flat(self.read_config("asked.json"))
+        now = configuration.flat(config)
+        return any(asked.get(field) != now.get(field) for field in PLACES)
+
+    def now(self, places: dict):
+        """The run's configuration with its files where they are now.
+
+        `places` are those that are known, by field of PLACES.
+        """
+        begun = self.read_config()
+        config = configuration.placed(self._asked(begun), places)
+        return configuration.placed(begun, self._looked_up(begun, config))
+
+    def _asked(self, begun):
+        there = (self.folder / "asked.json").exists()
+        return self.read_config("asked.json") if there else begun
+
+    def _looked_up(self, begun, config) -> dict:
+        """Where the files are, by field; what `config` asks for anew is not looked up."""
+        settings = (begun, self._asked(begun), config)
+        begun, asked, now = map(configuration.flat, settings)
+        return {
+            field: self._place(field, begun.get(field, ""), now[field])
+            if now[field] == asked.get(field)
+            else now[field]
+            for field in PLACES
+            if field in now
+        }
+
+    def _place(self, field, begun, asked):
+        """The first place that is there: the run's, from here, beside the run.
+
+        What is on no disk, such as a name on the hub, is what it is.
+        """
+        if not asked or (field, asked) == ("clip.checkpoint", "tiny"):
+            return begun
+        above = self.folder.absolute().parents
+        beside = [str(folder / asked) for folder in above]
+        for place in (begun, asked, *beside):
+            if os.path.exists(os.path.expanduser(place)):
+                return place
+        return begun
+
     def read_metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl; one that a killed run left unfinished is dropped."""
+        """The lines of metrics.jsonl; one that a killed run left unfinished is dropped.
+
+        Raises:
+            UserError: for a line that no run wrote.
+        """
         if not self.metrics.exists():
             return []
-        whole = self.metrics.read_text(encoding="utf-8").split("\n")[:-1]
-        return [json.loads(line) for line in whole]
+        remedy = (
+            "remove the file: only the curve and the seconds of training hang on it"
+        )
+        whole = read_text(self.metrics, remedy).split("\n")[:-1]
+        return [parse_json(line, self.metrics, LINE, remedy) for line in whole]
 
     def keep_metrics(self, epoch: int):
         """Drops lines after `epoch`, which a resumed run writes again."""
         kept = [line for line in self.read_metrics() if line["epoch"] <= epoch]
-        write_text(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+        write_text(self.metrics, "".join(map(_line, kept)))
 
     def add_metrics(self, line: dict):
-        with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with (
+            telling("write", self.metrics),
+            open(self.metrics, "a", encoding="utf-8") as file,
+        ):
+            file.write(_line(line))
             file.flush()
             os.fsync(file.fileno())
 
@@ -133,3 +257,7 @@ def require_name(folder: Path):
             f"no checkpoint can be kept in {path}: its name has [brackets] or is not "
             "UTF-8; choose another --workdir"
         )
+
+
+def _line(fields):
+    return json.dumps(fields, allow_nan=False) + "\n"

@@ -156,10 +156,11 @@ def test_differences_name_fields_and_both_values():
 
 
 def test_evaluation_may_change_evaluation_and_nothing_else():
-    folder, fields = config.eval_overrides(
-        ["--workdir", "runs/x", "--config.eval.samples=5"]
+    moved = "--config.data.root=/elsewhere"
+    asked = config.eval_overrides(
+        ["--workdir", "runs/x", "--config.eval.samples=5", moved]
     )
-    assert (folder, fields) == ("runs/x", {"samples": 5})
+    assert asked == ("runs/x", {"samples": 5}, {"data.root": "/elsewhere"})
     with pytest.raises(UserError, match=r"only eval\.\* fields"):
         config.eval_overrides(["--workdir=x", "--config.shots=5"])
     with pytest.raises(UserError, match="no run"):

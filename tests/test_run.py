@@ -135,7 +135,7 @@ def test_the_protocol_card_says_what_was_done(finished):
 def test_a_run_is_saved_ten_times_if_nobody_says_how_often(epochs, every):
     prepared = SimpleNamespace(
         clip=SimpleNamespace(dtype="float32", revision=None),
-        dataset=SimpleNamespace(templates=(), descriptions=()),
+        dataset=SimpleNamespace(name="x", templates=(), descriptions=()),
         views=SimpleNamespace(count=10),
     )
     asked = config.default(method="apt", source="folder")

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from apt_jax.errors import UserError
+from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import Features
-from apt_jax.files import digest, write_json
+from apt_jax.files import digest, read_json, write_json
 from apt_jax.grid.study import with_values
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
@@ -38,6 +38,7 @@ from apt_jax.uncertainty.ensemble import member_keys
 
 PUBLISHED = Method.selected_by
 LEARNING_RATE = "train.learning_rate"
+LAYOUT = {"values": dict, "accuracy": (float, type(None)), "seconds": (int, float)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,28 +109,29 @@ def finished_trial(config, values, material, folder) -> Trial:
         accuracy = validation_accuracy(with_values(config, values), material)
         trial = Trial(values, accuracy, time.monotonic() - began)
         write_json(path, dataclasses.asdict(trial))
-    return Trial(**json.loads(path.read_text(encoding="utf-8")))
+    return Trial(**read_json(path, LAYOUT, "remove it, and it is trained again"))
 
 
 def validation_accuracy(config, material) -> float | None:
     """Top-1 accuracy on validation after the last epoch; None if it diverged."""
     method, task = make(config.method.name, **hyper_parameters(config)), material.task
+    unseen = dict.fromkeys(("shots", "shot_labels", "val", "val_labels"))
+    judged_on = (task.replace(**unseen), material.images, material.labels)
+    try:
+        params = trained(config, method, task)
+        return evaluate("validation", method, params, *judged_on).row["accuracy"]
+    except NotFinite:
+        return None
+
+
+def trained(config, method, task):
+    """The parameters after the last epoch; raises `NotFinite` if training diverged."""
     recipe, key = method.recipe(task), seed_key(config.seed, "train")
     if recipe is None:
-        params = loop.fit(method, task, key)[0].params
-    else:
-        recipe, key = (
-            chosen_recipe(recipe, config.train),
-            member_keys(key, method.members),
-        )
-        start = loop.start(method, task, recipe, key)
-        try:
-            params = loop.train(method, task, recipe, start, key)
-        except UserError:  # the only one that training raises: see `loop.train`
-            return None
-    unseen = dict.fromkeys(("shots", "shot_labels", "val", "val_labels"))
-    of_all = (method, params, task.replace(**unseen), material.images, material.labels)
-    return evaluate("validation", *of_all).row["accuracy"]
+        return loop.fit(method, task, key)[0].params
+    recipe = chosen_recipe(recipe, config.train)
+    key = member_keys(key, method.members)
+    return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
 
 
 def on_card(card: dict, record: dict) -> dict:

@@ -22,8 +22,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from apt_jax.errors import UserError
+from apt_jax.errors import NotFinite
 from apt_jax.features.stored import image_of
+from apt_jax.finite import require_finite
 from apt_jax.methods.base import Method, Recipe, steps_of
 from apt_jax.training.optimizer import (
     learning_rate_of,
@@ -99,7 +100,8 @@ def train(
     all of them, or for each (`together`). Reports are then means over the runs.
 
     Raises:
-        UserError: when the loss stops being finite; it names the step.
+        NotFinite: when the loss stops being finite; it names the step. Or when what is
+            trained does, after an epoch.
     """
     steps = steps_of(task.num_shots, recipe)
     epochs_key = _fold_in(key, 1)
@@ -110,6 +112,9 @@ def train(
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
         losses = np.asarray(losses)
         _require_finite(losses.reshape(-1, steps).mean(0), epoch * steps, recipe)
+        require_finite(
+            state, f"after epoch {epoch + 1} what is trained is", _lower(recipe)
+        )
         report = EpochReport(
             step=(epoch + 1) * steps,
             epoch=epoch + 1,
@@ -126,6 +131,9 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
     """What a method without a recipe has after its only step, and a line on it.
 
     Loss and accuracy are of the first view of each shot, without dropout.
+
+    Raises:
+        NotFinite: if the method fitted what is not finite, or fits so badly.
     """
     began = time.monotonic()
     params = jax.block_until_ready(method.fit(jax.random.fold_in(key, 0), task))
@@ -135,6 +143,11 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
     labels = task.shot_labels
     loss, logits = method.loss(params, task, images, labels, key=None)
     accuracy = float((logits.argmax(-1) == labels).mean())
+    found = {"parameters": params, "loss": loss}
+    remedy = (
+        "take more labelled images, other --config.method.* values or another method"
+    )
+    require_finite(found, f"what {type(method).__name__} fitted is", remedy)
     return State(params, {}, jnp.int32(1)), EpochReport(
         1, 1, float(loss), accuracy, 0.0, seconds
     )
@@ -244,10 +257,14 @@ def _hardly_trains(recipe):
     )
 
 
+def _lower(recipe):
+    rate = f"{recipe.learning_rate:g}"
+    return f"lower --config.train.learning_rate (it is {rate})"
+
+
 def _require_finite(losses, steps_before, recipe):
     if not np.isfinite(losses).all():
         step = steps_before + int(np.argmin(np.isfinite(losses))) + 1
-        raise UserError(
-            f"the loss stopped being finite at step {step}; lower "
-            f"--config.train.learning_rate (it is {recipe.learning_rate:g})"
+        raise NotFinite(
+            f"the loss stopped being finite at step {step}; {_lower(recipe)}"
         )

@@ -1,0 +1,92 @@
+"""A work directory that commit edd7b19 made still predicts, is judged and printed."""
+
+import csv
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import apt_jax
+from apt_jax import config, experiment
+from apt_jax.errors import UserError
+from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.workdir import Workdir
+
+ARCHIVE = Path(__file__).parent / "goldens/run.zip"
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with `run/` and its `photos/`, which the run names by that alone."""
+    with zipfile.ZipFile(ARCHIVE) as archive:
+        archive.extractall(tmp_path)
+    return tmp_path
+
+
+def reported(place):
+    with open(place / "run/predictions.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def rows_of(place):
+    return json.loads((place / "run/results.json").read_text())["evaluations"]
+
+
+def test_an_old_run_predicts_what_it_reported(place):
+    rows = reported(place)
+    found = apt_jax.load(place / "run").predict(
+        [place / "photos" / row["path"] for row in rows]
+    )
+    assert found.labels == [row["predicted"] for row in rows]
+    confidence = [float(row["confidence"]) for row in rows]
+    np.testing.assert_allclose(found.confidence, confidence, rtol=1e-4)
+
+
+def test_an_old_run_is_judged_again_from_any_directory(place):
+    before = rows_of(place)
+    after = experiment.evaluate_again(place / "run", {})["evaluations"]
+    for then, now in zip(before, after, strict=True):
+        assert now["nll"] == pytest.approx(then["nll"], rel=1e-4)
+        assert now["accuracy"] == then["accuracy"]
+
+
+def test_an_old_run_is_printed_again(place, capsys):
+    asked = config.from_json((place / "run/asked.json").read_text())
+    experiment.run(asked, place / "run")
+    assert "zero-shot CLIP" in capsys.readouterr().out
+
+
+def test_settings_that_came_later_are_no_difference_at_their_defaults(place):
+    asked = json.loads((place / "run/asked.json").read_text())
+    now = config.from_json(json.dumps(asked))
+    del asked["eval"]["bins"], asked["method"]["ratio"], asked["data"]["group"]
+    (place / "run/asked.json").write_text(json.dumps(asked))
+    layout = Workdir(place / "run")
+    with pytest.raises(UserError, match="damaged"):  # what every run has
+        layout.claim(now)
+    asked["eval"]["bins"] = 15
+    (place / "run/asked.json").write_text(json.dumps(asked))
+    layout.claim(now)
+    now.data.group = "none"
+    with pytest.raises(UserError, match=r"data\.group: 'auto' -> 'none'"):
+        layout.claim(now)
+
+
+def test_a_default_that_changed_since_is_named_with_the_command_to_go_on(place):
+    asked = config.from_json((place / "run/asked.json").read_text())
+    now = config.from_json(config.to_json(asked))
+    now.shots = 0
+    with pytest.raises(
+        UserError, match=r"shots: 2 -> 0.*own settings: --config\.shots=2"
+    ):
+        experiment.run(now, place / "run")
+
+
+def test_an_old_checkpoint_of_another_epoch_is_refused(place, monkeypatch):
+    restore = Checkpoints.restore
+    older = lambda self: restore(self)._replace(epoch=np.int32(2))  # noqa: E731
+    monkeypatch.setattr(Checkpoints, "restore", older)
+    with pytest.raises(UserError, match="epoch 2, and the run was finished at epoch 3"):
+        apt_jax.load(place / "run")
