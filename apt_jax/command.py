@@ -29,7 +29,8 @@ def run(main) -> int:
     show_everything()
     try:
         status = main(sys.argv[1:]) or 0
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()  # what was printed may find its disk full
         return status
     except UserError as error:
         return _told(error)

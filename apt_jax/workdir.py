@@ -63,6 +63,7 @@ LAYOUTS = {
 }
 LINE = {"epoch": int, "loss": NUMBER, "accuracy": NUMBER, "seconds": NUMBER}
 REMEDY = "restore it from a copy, or train anew in another --workdir"
+AGAIN = "remove it and repeat the command, which computes it again"
 # Files that can be had again.
 REMEDIES = {
     "results.json": "remove it and repeat the command that made the run: what was "
@@ -94,19 +95,21 @@ class Workdir:
         """Whether a run here has written down what it is."""
         return (self.folder / "protocol.json").exists()
 
-    def read(self, name: str):
+    def read(self, name: str, layout=None):
         """The content of one of the run's JSON files.
+
+        Of a study's, with its layout; they can be computed again.
 
         Raises:
             UserError: if it is missing, or is not what a run wrote.
         """
-        path, remedy = self.folder / name, REMEDIES.get(name, REMEDY)
+        remedy = AGAIN if layout else REMEDIES.get(name, REMEDY)
+        path, layout = self.folder / name, layout or LAYOUTS[name]
         if self.folder.is_dir() and not path.exists():
             raise UserError(
                 f"{self.folder} holds no finished run ({name} is missing); train one "
                 f"with: python train.py --config CONFIG --workdir {self.folder}"
             )
-        layout = LAYOUTS.get(name, (dict, list))
         return parse_json(read_text(path, remedy), path, layout, remedy)
 
     def read_config(self, name: str = "config.json"):

@@ -58,7 +58,7 @@ def test_blocks_written_in_any_order_are_the_arrays(small, tmp_path):
             parts.write(block, {name: array[rows] for name, array in arrays.items()})
         assert parts.missing == []
         parts.publish()
-    found = cache.load(tmp_path / "key")
+    found = cache.load(tmp_path / "key", SHAPES)
     assert found.keys() == arrays.keys()
     for name, array in found.items():
         assert isinstance(array, np.memmap)

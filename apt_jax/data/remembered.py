@@ -11,10 +11,19 @@ from apt_jax.errors import UserError
 
 
 def read_lines(path: Path | None) -> list[str]:
-    """The lines there are; none without a file."""
-    if path is None or not path.exists():
+    """The lines there are; none without a file.
+
+    Raises:
+        UserError: if there is one that cannot be read.
+    """
+    if path is None:
         return []
-    return path.read_text(encoding="utf-8", errors="replace").split("\n")
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _refused("read", path, error) from None
 
 
 def add_lines(path: Path | None, lines: Iterable[str]):
@@ -32,7 +41,11 @@ def add_lines(path: Path | None, lines: Iterable[str]):
         with open(path, "ab", buffering=0) as file:
             file.write(text.encode())
     except OSError as error:
-        raise UserError(
-            f"cannot write {path} ({error.strerror}); set --config.features.cache_dir "
-            "to a folder of yours, or to nothing for no cache"
-        ) from None
+        raise _refused("write", path, error) from None
+
+
+def _refused(what, path, error):
+    return UserError(
+        f"cannot {what} {path} ({error.strerror}); set --config.features.cache_dir "
+        "to a folder of yours, or to nothing for no cache"
+    )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from apt_jax.errors import UserError, one_line
+
 FORMAT = 2  # counts changes of what is stored under equal keys
 
 
@@ -18,11 +20,34 @@ def location(cache_dir: str) -> Path | None:
     return Path(cache_dir).expanduser() / "features" if cache_dir else None
 
 
-def load(folder: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a complete set, memory-mapped; None if it is not there."""
+def load(folder: Path, shapes) -> dict[str, np.ndarray] | None:
+    """The arrays of a complete set, memory-mapped; None if it is not there.
+
+    Raises:
+        UserError: if they are not of these `shapes`, as `features.blocks` wrote them.
+    """
     if not folder.is_dir():
         return None
-    return {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+    try:
+        found = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in shapes
+        }
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(folder, one_line(error)) from None
+    if odd := [name for name in shapes if _form(found[name]) != shapes[name]]:
+        raise _damaged(folder, f"{odd[0]}.npy is of another shape")
+    return found
+
+
+def _form(array):
+    return array.shape, array.dtype.name
+
+
+def _damaged(folder, why):
+    return UserError(
+        f"frozen outputs in {folder} are damaged ({why}); remove that folder, and they "
+        "are encoded again"
+    )
 
 
 def known_good_file(cache_dir: str) -> Path | None:

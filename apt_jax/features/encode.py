@@ -9,7 +9,6 @@ was, and processes that encode the same images share the work.
 import collections
 import concurrent.futures
 import dataclasses
-import errno
 import functools
 import itertools
 import os
@@ -25,7 +24,7 @@ from apt_jax.features import cache
 from apt_jax.features.blocks import Blocks, bytes_of, gigabytes
 from apt_jax.features.stored import KINDS
 from apt_jax.features.views import Views, content, make_views
-from apt_jax.files import digest
+from apt_jax.files import digest, of_disk
 from apt_jax.progress import progress
 
 BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faults
@@ -88,19 +87,19 @@ def encode(
         empty = {name: np.empty(*shape) for name, shape in shapes.items() if n == 0}
         return _features(found.get(0, empty), time.monotonic() - start)
     folder /= digest(_key(items, hashes, clip, inputs, token_source, views))
-    arrays = cache.load(folder)
+    arrays = cache.load(folder, shapes)
     if arrays is not None:
         return _features(arrays, 0.0)
     try:
         _fill(folder, shapes, encoded)
     except OSError as error:
-        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC):
+        if not of_disk(error):
             raise
         raise UserError(
             f"cannot write the feature cache {folder.parent}: {error.strerror}; name "
             "another with --config.features.cache_dir=DIR, or none with an empty one"
         ) from None
-    return _features(cache.load(folder), time.monotonic() - start)
+    return _features(cache.load(folder, shapes), time.monotonic() - start)
 
 
 def features_of_crops(clip, crops, inputs, token_source="last") -> Features:

@@ -11,12 +11,21 @@ import json
 from pathlib import Path
 
 from apt_jax import config as configuration
+from apt_jax import lock
 from apt_jax.errors import UserError
-from apt_jax.files import write_json
+from apt_jax.files import read_json, write_json
 from apt_jax.grid.study import Cell
 from apt_jax.names import as_part
+from apt_jax.workdir import CARD, ROW, SETTINGS
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one grid
+BACKBONE = {"dtype": str, "revision": (str, type(None))}
+LAYOUT = {
+    "asked": SETTINGS,
+    "protocol": CARD | {"backbone": BACKBONE},
+    "evaluations": [ROW],
+    "cost": dict,
+}
 
 
 class Cells:
@@ -40,8 +49,9 @@ class Cells:
         return self.path(cell).exists()
 
     def read(self, cell: Cell) -> dict:
-        """The content of a finished cell."""
-        return json.loads(self.path(cell).read_text(encoding="utf-8"))
+        """The content of a finished cell; raises `UserError` if it is damaged."""
+        remedy = "remove it, and the same command trains the cell again"
+        return read_json(self.path(cell), LAYOUT, remedy)
 
     def write(self, cell: Cell, protocol, evaluations, cost, search=None):
         """Finishes a cell; `search` is what `grid.search.record_of` says of it."""
@@ -69,7 +79,7 @@ class Cells:
         folder = self.folder
         if (
             folder.is_dir()
-            and any(folder.iterdir())
+            and lock.holds_more(folder)
             and not (folder / "cells").is_dir()
             and not (folder / "search").is_dir()
         ):

@@ -24,6 +24,7 @@ from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.shared import Shared
 from apt_jax.grid.study import Cell, cells, with_values
+from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
@@ -82,7 +83,13 @@ def run(study, folder, arguments=()):
             end, if cells failed: what each said is in grid.md.
     """
     planned, store = cells(study), Cells(folder)
-    store.claim(planned)
+    with working_in(folder):
+        store.claim(planned)
+        run_cells(study, planned, store, arguments)
+
+
+def run_cells(study, planned, store, arguments):
+    """Finishes the cells that are left, and writes the report of all."""
     left = [cell for cell in planned if not store.finished(cell)]
     print(f"{len(planned)} cells, {len(planned) - len(left)} of them done already")
     failures = work(planned, left, store) if left else {}

@@ -27,6 +27,14 @@ STATISTICS = (
     "fisher",
     "dispersion_f",
 )
+LAYOUT = {  # of a cell
+    "rows": dict,
+    "variance": {"examples": int, **dict.fromkeys(STATISTICS, object)},
+    "level": (int, float),
+    "seed": int,
+    "device": str,
+    "commit": (str, type(None)),
+}
 
 
 def main(argv):
@@ -39,13 +47,20 @@ def main(argv):
 
 def run(settings, folder) -> dict:
     """Runs what is missing of the study in `folder`; returns its summary."""
+    from apt_jax.lock import working_in
+
+    require_knob(settings)
+    with working_in(folder):
+        return run_cells(settings, Workdir(folder))
+
+
+def run_cells(settings, workdir) -> dict:
+    """Runs the missing cells and sums up all of them; returns the summary."""
     from apt_jax.files import write_text
     from apt_jax.progress import progress
     from apt_jax.report import variance as report
     from apt_jax.report.protocol import commit, device
 
-    require_knob(settings)
-    workdir = Workdir(folder)
     workdir.claim(settings)
     workdir.settle(settings)
     cells = [
@@ -62,7 +77,7 @@ def run(settings, folder) -> dict:
                 workdir.write(name, found | origin | {"level": level, "seed": seed})
             advance()
     found = [
-        workdir.read(f"cells/variance-{level:g}-seed-{seed}.json")
+        workdir.read(f"cells/variance-{level:g}-seed-{seed}.json", LAYOUT)
         for level, seed in cells
     ]
     summary = summarise(found, settings)

@@ -17,6 +17,14 @@ from apt_jax import command, config
 from apt_jax.workdir import Workdir
 
 RESULT = "variance.json"
+LAYOUT = {  # what is printed of it
+    **dict.fromkeys(("data", "split", "backbone"), str),
+    **dict.fromkeys(("examples", "groups", "permutations", "dimensions"), int),
+    **dict.fromkeys(("pseudo_f", "p", "r2_adjusted", "intra", "inter"), object),
+    **dict.fromkeys(("intra_over_inter", "fisher", "dispersion_f"), object),
+    **dict.fromkeys(("classes", "intra_by_group", "nearest_by_group"), list),
+    "f_quantiles": dict,
+}
 
 
 def main(argv):
@@ -29,21 +37,30 @@ def main(argv):
 
 def run(settings, folder) -> dict:
     """Runs the study of `settings` in `folder`, or finds it done; returns the result."""
-    from apt_jax.files import write_text
+    from apt_jax.lock import working_in
     from apt_jax.report import variance as report
 
     workdir = Workdir(folder)
     workdir.claim(settings)
     if not (workdir.folder / RESULT).exists():
-        found = measure(settings, workdir)
-        figure = workdir.figures / "variance.png"
-        report.write_figure(figure, report.classes_figure(found))
-        write_text(workdir.folder / "variance.md", report.analysis_markdown(found))
-        workdir.write(RESULT, found)  # last: it marks the study done
-    found = workdir.read(RESULT)
+        with working_in(folder):
+            workdir.claim(settings)  # another process may have come first
+            write(measure(settings, workdir), workdir)
+    found = workdir.read(RESULT, LAYOUT)
     print(report.analysis_markdown(found))
     print(f"table and figure: {workdir.folder}")
     return found
+
+
+def write(found, workdir):
+    """Writes figure, table and the result."""
+    from apt_jax.files import write_text
+    from apt_jax.report import variance as report
+
+    figure = workdir.figures / "variance.png"
+    report.write_figure(figure, report.classes_figure(found))
+    write_text(workdir.folder / "variance.md", report.analysis_markdown(found))
+    workdir.write(RESULT, found)  # last: it marks the study done
 
 
 def measure(settings, workdir) -> dict:

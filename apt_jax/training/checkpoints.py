@@ -7,7 +7,8 @@ Orbax writes under another name and renames, so a killed run leaves the last who
 Orbax does not see a flipped bit. So `checkpoints.json`, beside the folder, says which
 epoch was saved and what its arrays hash to, and nothing else is loaded. It is written
 before a save, with the new epoch beside the old one, and after it with the new one alone:
-whenever a run is killed, what Orbax has is among what it says.
+whenever a run is killed, what Orbax has is among what it says. After a save it has the
+hashes of the files too, so that Orbax, which tells of damage at length, does not meet it.
 """
 
 import contextlib
@@ -22,11 +23,11 @@ import jax
 import numpy as np
 
 from apt_jax.errors import UserError, with_type
-from apt_jax.files import read_json, telling, write_json
+from apt_jax.files import read_json, sha256_of_file, telling, write_json
 from apt_jax.finite import name_of, require_finite
 from apt_jax.training.loop import State
 
-ENTRY = [{"epoch": int, "sha256": str}]  # none or one
+ENTRY = [{"epoch": int, "sha256": str, "files?": dict}]  # none or one
 LAYOUT = {"saved": ENTRY, "saving": ENTRY}
 SLACK = 2**20  # bytes that Orbax's own files take, at most
 
@@ -89,6 +90,7 @@ class Checkpoints:
         with quiet(), _telling_of_disk(self._folder):
             self._manager.save(entry["epoch"], args=args)
             self._manager.wait_until_finished()
+        entry["files"] = files_of(self._folder / str(entry["epoch"]))
         write_json(self._record, {"saved": [entry], "saving": []})
 
     def restore(self, like: State | None = None) -> State | None:
@@ -107,6 +109,7 @@ class Checkpoints:
         allowed = self._allowed(newest)
         if newest is None:
             return None
+        self._require_files(newest)
         with self._telling():
             found = self._manager.restore(
                 newest, args=ocp.args.Composite(belongs_to=ocp.args.JsonRestore())
@@ -170,6 +173,17 @@ class Checkpoints:
             raise self._damaged(f"{last[0]} was saved last, and {there} is there")
         return of_newest
 
+    def _require_files(self, newest):
+        """Refuses files that are not as they were after the save, if that was noted."""
+        (entry,) = self._saved() or [{}]
+        wanted = entry.get("files", {})
+        with telling("read", self._folder, self._remedy):
+            found = files_of(self._folder / str(newest))
+        odd = [name for name in wanted if found.get(name) != wanted[name]]
+        if odd:
+            what = "missing" if odd[0] not in found else "not as it was"
+            raise self._damaged(f"{newest}/{odd[0]} is {what}")
+
     def _verify(self, found, allowed):
         differing = sorted(
             name
@@ -198,6 +212,12 @@ class Checkpoints:
                 yield
         except Exception as error:
             raise self._damaged(with_type(error)) from None
+
+
+def files_of(folder) -> dict[str, str]:
+    """The SHA-256 of every file below a folder, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): sha256_of_file(path) for path in files}
 
 
 @contextlib.contextmanager
