@@ -127,8 +127,8 @@ def test_a_finished_run_is_printed_for_its_own_files_only(place, capsys):
     clip, root = place / "clip", place / "photos"
     experiment.run(asked(clip, root), place / "run")
     assert "zero-shot CLIP" in capsys.readouterr().out
+    other = other_backbone(shutil.copytree(clip, place / "other"))
     with pytest.raises(UserError, match="SHA-256"):
-        other = other_backbone(shutil.copytree(clip, place / "other"))
         experiment.run(asked(other, root), place / "run")
     (root / "test/red/0.png").unlink()
     with pytest.raises(UserError, match=r"gone: test/red/0\.png"):

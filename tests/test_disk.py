@@ -1,0 +1,310 @@
+"""What a disk refuses, and files that are not as they were, is one line each."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_checkpoints import OWNER, state_of
+from test_run import settings
+from toy import photo_folder
+
+import apt_jax
+from apt_jax import command, experiment, files, lock, workdir
+from apt_jax.errors import UserError, one_line
+from apt_jax.features import cache
+from apt_jax.features.blocks import Blocks
+from apt_jax.grid.cells import Cells
+from apt_jax.grid.study import Cell
+from apt_jax.training.checkpoints import Checkpoints
+
+
+def failing(code, suffix=""):
+    """What `os.open`, `open` and their like do on a disk that refuses."""
+
+    def refuse(path="", *arguments, **options):
+        if str(path).endswith(suffix):
+            raise OSError(code, os.strerror(code), str(path))
+        return os.open(path, *arguments, **options)
+
+    return refuse
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return photo_folder(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    experiment.run(settings(photos), folder)
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def refused(pattern):
+    return pytest.raises(UserError, match=pattern)
+
+
+# -- before the work --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.EACCES, "Permission denied.*permissions"),
+        (errno.EROFS, "Read-only file system.*another place"),
+        (errno.ENOSPC, "No space left on device.*free some space"),
+        (errno.EDQUOT, "quota.*free some space"),
+        (errno.EIO, "error.*check the disk"),
+    ],
+)
+def test_a_directory_that_cannot_be_written_is_refused_before_anything_is_read(
+    photos, tmp_path, monkeypatch, code, words
+):
+    monkeypatch.setattr(lock.os, "pwrite", lambda *_: failing(code)("lock"))
+    monkeypatch.setattr(experiment, "prepare", None)
+    with refused(f"cannot write in .*run .*{words}"):
+        experiment.run(settings(photos), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/run", "file/deep/run"])
+def test_a_file_in_the_place_of_the_directory_is_refused(
+    photos, tmp_path, monkeypatch, place
+):
+    (tmp_path / "file").write_text("precious")
+    monkeypatch.setattr(experiment, "prepare", None)
+    with refused("cannot write in .*choose another place"):
+        experiment.run(settings(photos), tmp_path / place)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_name_that_is_too_long_is_one_line(request):
+    long = "x" * 300
+    found = subprocess.run(
+        [sys.executable, "eval.py", "--workdir", long],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stderr.count("\n")) == (2, 1)
+    assert "File name too long" in found.stderr
+
+
+def test_a_cache_in_whose_place_a_file_stands_is_refused(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/cache"):
+        with refused("cannot (read|write) .*features.cache_dir"):
+            experiment.run(settings(photos, cache=tmp_path / place), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+# -- what other writers and the rest of a disk say --------------------------------------
+
+
+def test_every_file_that_a_full_disk_refuses_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(files.os, "fsync", lambda _: failing(errno.ENOSPC)("x"))
+    with refused(r"cannot write .*a\.json \(No space left on device\); free some"):
+        files.write_json(tmp_path / "a.json", {})
+    monkeypatch.setattr(workdir.os, "fsync", lambda _: failing(errno.ENOSPC)("x"))
+    with refused(r"cannot write .*metrics\.jsonl"):
+        workdir.Workdir(tmp_path).add_metrics({"epoch": 1})
+    assert os.listdir(tmp_path) == ["metrics.jsonl"]
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_before_it_is_begun(
+    tmp_path, monkeypatch
+):
+    small = shutil.disk_usage(tmp_path)._replace(free=2**20)
+    with Checkpoints(tmp_path / "checkpoints", OWNER) as checkpoints:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: small)
+        with refused(r"a checkpoint takes .* MB, and 1\.05 MB are free.*goes on"):
+            checkpoints.save(state_of(1))
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+LIMITED = """
+import resource, signal, sys, shutil
+sys.path.insert(0, "tests")
+from test_checkpoints import OWNER, state_of
+from apt_jax import command
+from apt_jax.training.checkpoints import Checkpoints
+def main(arguments):
+    with Checkpoints(sys.argv[1], OWNER) as checkpoints:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        checkpoints.save(state_of(1))
+sys.exit(command.run(main))
+"""
+
+
+def test_what_the_disk_refuses_orbax_ends_with_one_line(tmp_path, request):
+    """TensorStore's own threads may say more around it; what to do is one line."""
+    found = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "checkpoints")],
+        cwd=request.config.rootpath,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 2, found.stderr
+    (told,) = [line for line in found.stderr.splitlines() if line.startswith("error:")]
+    assert told.startswith("error: cannot write ")
+    assert "File too large" in told
+
+
+def test_other_errors_of_a_disk_end_a_command_with_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["command"])
+    told = lambda _: failing(errno.EROFS)("/mnt/a")  # noqa: E731
+    assert command.run(told) == 2
+    assert capsys.readouterr().err.startswith("error: /mnt/a: Read-only file system; ")
+    with pytest.raises(FileNotFoundError):  # may be our bug
+        command.run(lambda _: failing(errno.ENOENT)("/mnt/a"))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_output_that_a_full_disk_refuses_is_one_line(request):
+    program = "import sys; from apt_jax import command; "
+    program += "sys.exit(command.run(lambda _: print('x')))"
+    with open("/dev/full", "w") as full:
+        found = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=request.config.rootpath,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: No space left on device; ")
+    assert found.stderr.count("\n") == 1
+
+
+def test_a_damaged_cache_is_refused_and_says_what_to_remove(tmp_path):
+    shapes = {"embedding": ((3, 1, 4), "float32"), "contents": ((3, 1, 2), "uint32")}
+    with Blocks(tmp_path / "key", shapes) as blocks:
+        for block in blocks.claims():
+            blocks.write(block, {name: np.ones(*of) for name, of in shapes.items()})
+        blocks.publish()
+    whole = (tmp_path / "key/embedding.npy").read_bytes()
+    assert cache.load(tmp_path / "key", shapes)["embedding"].shape == (3, 1, 4)
+    for damaged in (whole[:-5], b"", b"garbage" * 40, None):
+        if damaged is None:
+            (tmp_path / "key/embedding.npy").unlink()
+        else:
+            (tmp_path / "key/embedding.npy").write_bytes(damaged)
+        with refused("damaged.*; remove that folder"):
+            cache.load(tmp_path / "key", shapes)
+
+
+# -- files that are not as they were ----------------------------------------------------
+
+DAMAGES = {
+    "empty": lambda data: b"",
+    "cut short": lambda data: data[: len(data) // 2],
+    "no JSON": lambda data: b"\x00\x01 hello",
+    "no UTF-8": lambda data: b'"\xff\xfe"',
+    "another shape": lambda data: b"3" if data[:1] == b"[" else b"[1]",
+    "a mapping of nothing": lambda data: b"{}",
+    "nested without end": lambda data: b"[" * 100_000,
+    "not a number": lambda data: data.replace(b"0", b"NaN"),
+}
+
+
+def damage(path, how):
+    path.write_bytes(DAMAGES[how](path.read_bytes()))
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("name", ["results.json", "config.json", "classes.json"])
+def test_predicting_with_a_damaged_file_is_refused(run, name, how):
+    if (name, how) == ("classes.json", "not a number"):
+        pytest.skip("it has no number")
+    damage(run / name, how)
+    with refused("(damaged|fit).*; .*") as told:
+        apt_jax.load(run)
+    assert "\n" not in one_line(told.value)
+    assert name in str(told.value)
+
+
+@pytest.mark.parametrize("how", ["cut short", "another shape", "no UTF-8"])
+@pytest.mark.parametrize("name", ["split.json", "protocol.json", "metrics.jsonl"])
+def test_judging_with_a_damaged_file_is_refused_before_the_work(
+    run, name, how, monkeypatch
+):
+    damage(run / name, how)
+    if name == "metrics.jsonl" and how != "no UTF-8":
+        (run / name).write_text("{}\n")
+    monkeypatch.setattr(experiment, "encode_test", None)
+    with refused("damaged"):
+        experiment.evaluate_again(run, {})
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_the_same_command_on_damaged_files_says_what_to_do(run, photos, how):
+    shutil.copy(run / "results.json", run / "kept")
+    damage(run / "results.json", how)
+    with refused(r"remove it and repeat the command.*checkpoint"):
+        experiment.run(settings(photos), run)
+    damage(run / "asked.json", how)
+    with refused(r"asked\.json"):
+        experiment.run(settings(photos), run)
+
+
+def test_a_truncated_result_is_had_again_from_the_checkpoint(run, photos, monkeypatch):
+    whole = json.loads((run / "results.json").read_text())
+    (run / "results.json").unlink()
+    monkeypatch.setattr(experiment.loop, "run_epoch", None)
+    again = experiment.run(settings(photos), run)
+    assert again["evaluations"] == whole["evaluations"]
+
+
+def test_a_damaged_checkpoint_is_refused_before_images_are_encoded(
+    run, photos, monkeypatch
+):
+    (run / "results.json").unlink()
+    largest = max(
+        (path for path in (run / "checkpoints").rglob("*") if path.is_file()),
+        key=lambda path: path.stat().st_size,
+    )
+    data = bytearray(largest.read_bytes())
+    data[len(data) // 2] ^= 1
+    largest.write_bytes(bytes(data))
+    monkeypatch.setattr(experiment, "encode_shots", None)
+    with refused("the checkpoint in .* is damaged"):
+        experiment.run(settings(photos), run)
+
+
+def test_a_file_that_may_not_be_read_is_one_line(run, monkeypatch):
+    def read(path, **options):
+        failing(errno.EACCES)(path)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    with refused(r"cannot read .*results\.json \(Permission denied\)"):
+        apt_jax.load(run)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_cell_of_a_grid_is_refused_and_says_what_to_remove(tmp_path, how):
+    cell = Cell("pets", "apt", 4, 1, None)
+    cells = Cells(tmp_path)
+    path = cells.path(cell)
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        '{"asked": {}, "protocol": {"x": 0}, "evaluations": [], "cost": {}}'
+    )
+    damage(path, how)
+    with refused(r"shot-seed1\.json .*damaged.*; remove it"):
+        cells.read(cell)
