@@ -7,28 +7,26 @@ gave to a file may cost what was computed.
 
 import argparse
 import contextlib
+import re
 import sys
 
-from apt_jax.errors import UserError, one_line
+import apt_jax
+from apt_jax.errors import UserError, did_you_mean, one_line
 from apt_jax.files import of_disk
 
 
-class Arguments(argparse.ArgumentParser):
-    """A command line; what is wrong with it is a `UserError`."""
+def run(main, arguments: list[str] | None = None) -> int:
+    """Calls `main(arguments)`; returns the exit status, its own if it returns one.
 
-    def __init__(self, prog, description):
-        form = argparse.RawDescriptionHelpFormatter
-        super().__init__(prog, description=description, formatter_class=form)
-
-    def error(self, message):
-        raise UserError(f"{message}; {self.prog} --help lists what there is")
-
-
-def run(main) -> int:
-    """Calls `main(arguments)`; returns the exit status, its own if it returns one."""
+    Without `arguments` they are those of the process.
+    """
     show_everything()
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        status = main(sys.argv[1:]) or 0
+        if "--version" in arguments:
+            print(f"apt_jax {apt_jax.__version__}")
+            return 0
+        status = main(arguments) or 0
         if sys.stdout:
             sys.stdout.flush()  # what was printed may find its disk full
         return status
@@ -72,3 +70,48 @@ def encoding() -> str:
 def _told(error) -> int:
     print(f"error: {one_line(error)}", file=sys.stderr)
     return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """The arguments of a command with positional ones; faults are a `UserError`.
+
+    `description` is the docstring, printed as it stands.
+    """
+
+    def __init__(self, name: str, description: str):
+        self.options = []
+        super().__init__(
+            name,
+            description=description.strip(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        self.add_argument(
+            "--version", action="store_true", help="print the version and leave"
+        )
+
+    def add_argument(self, *names, **how):
+        self.options += [name for name in names if name.startswith("--")]
+        return super().add_argument(*names, **how)
+
+    def parse_args(self, arguments=None, namespace=None):
+        """The options; raises `UserError` with the nearest right one."""
+        found, unknown = self.parse_known_args(arguments, namespace)
+        if unknown:
+            option = unknown[0].partition("=")[0]
+            hint = did_you_mean(option, self.options, self._see_help)
+            raise UserError(f"unknown argument {unknown[0]!r}; {hint}")
+        return found
+
+    def error(self, message):
+        """What argparse found wrong, with what was probably meant."""
+        chosen = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message)
+        hint = self._see_help
+        if chosen:
+            names = [name.strip(" '") for name in chosen[2].split(",")]
+            hint = did_you_mean(chosen[1], names, hint)
+        raise UserError(f"{message}; {hint}")
+
+    @property
+    def _see_help(self):
+        return f"{self.prog} --help tells what there is"

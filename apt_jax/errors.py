@@ -1,5 +1,7 @@
 """Errors that name the fix."""
 
+import difflib
+
 from apt_jax.names import printable
 
 
@@ -33,3 +35,24 @@ def reason(error) -> str:
 
 def _flat(error):
     return printable(" ".join(str(error).split()))
+
+
+def nearest(name, names) -> str | None:
+    """The one of `names` that was probably meant; None if none is like `name`."""
+    known = {str(one).casefold(): one for one in names}
+    close = difflib.get_close_matches(str(name).casefold(), known, n=1, cutoff=0.5)
+    return known[close[0]] if close else None
+
+
+def did_you_mean(name, names, otherwise: str | None = None) -> str:
+    """What to do about an unknown `name`: the nearest one, or all that there are."""
+    meant = nearest(name, names)
+    if meant is not None:
+        return f"did you mean {meant}?"
+    return otherwise or f"choose one of {', '.join(sorted(map(str, names)))}"
+
+
+def require_known(what: str, name, names):
+    """Refuses a `name` that is none of `names`."""
+    if name not in names:
+        raise UserError(f"unknown {what} {name!r}; {did_you_mean(name, names)}")

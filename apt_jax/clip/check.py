@@ -27,7 +27,7 @@ SECONDS = 10
 
 
 def main(arguments):
-    parser = command.Arguments("python -m apt_jax.clip.check", __doc__)
+    parser = command.Parser("python -m apt_jax.clip.check", __doc__)
     parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER")
     parser.add_argument("--revision", help="of a hub name: branch, tag or commit")
     parser.add_argument(
