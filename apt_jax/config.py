@@ -6,70 +6,35 @@ the code that uses them; which there are depends on `data.source` and `method.na
 those two are settled before all others.
 """
 
-import ast
 import dataclasses
-import difflib
 import importlib.util
 import json
-import math
 import numbers
 import re
 import shlex
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from ml_collections import ConfigDict, FieldReference
 
-from apt_jax.errors import UserError, with_type
+from apt_jax import usage
+from apt_jax.errors import UserError, did_you_mean, nearest, with_type
+from apt_jax.fields import (
+    ANY,
+    PART,
+    RATE,
+    SEPARATOR,
+    Field,
+    Rule,
+    above,
+    at_least,
+    defaults,
+    faults,
+    one_of,
+)
 
-COMMON = {
-    "seed": 1,  # shots, initialisation, order, dropout: all chance derives from it
-    # Labelled images a class; 0 = all, the default of own photographs; below 1 that share
-    # of all (data.few_shot).
-    "shots": 16,
-    # Where a paper searches on validation images: "inside_shots" chooses by
-    # cross-validation on the shots instead, "as_published" does as the paper did.
-    "protocol": "inside_shots",
-    "clip": {"checkpoint": "", "revision": None, "dtype": "auto"},
-    "features": {"cache_dir": "~/.cache/apt_jax"},  # empty = no cache
-    # Random views of each training image (0 = its centre crop), each a crop of at least
-    # this share of its area: 0.08 in CoOp, 0.5 in Tip-Adapter.
-    "augment": {"views": None, "area": 0.08},
-    "train": {  # None = the method's recipe
-        "epochs": None,
-        "batch_size": None,
-        "drop_last": None,
-        "optimizer": None,
-        "learning_rate": None,
-        "momentum": None,
-        "epsilon": None,
-        "weight_decay": None,
-        "schedule": None,
-        "checkpoint_every": None,  # epochs; None = ten times a run
-    },
-    "eval": {"samples": 30, "bins": 15},  # Monte-Carlo samples T; bins of the ECE
-}
-# The types of fields whose default is None.
-OPEN = {
-    "augment.views": int,
-    "clip.revision": str,
-    "train.epochs": int,
-    "train.batch_size": int,
-    "train.drop_last": bool,
-    "train.optimizer": str,
-    "train.learning_rate": float,
-    "train.momentum": float,
-    "train.epsilon": float,
-    "train.weight_decay": float,
-    "train.schedule": str,
-    "train.checkpoint_every": int,
-    "method.alpha": float,
-    "method.beta": float,
-    "method.strength": float,
-}
-ALL = 0  # shots
 # Say where a run's own files are now; what they are is known by content.
 PLACES = ("clip.checkpoint", "data.root", "data.split_file", "data.class_names")
-SEPARATOR = ";"  # between the entries of a tuple on the command line
 
 SCHEDULES = (  # those of training.schedules, which imports jax
     "constant",
@@ -79,74 +44,148 @@ SCHEDULES = (  # those of training.schedules, which imports jax
     "floor_cosine_by_step",
     "warm_cosine",
 )
+RECIPE = "the method's recipe"  # what None means of all that a paper says
+SEED = at_least(0)._replace(most=2**32 - 1)  # a key of JAX has no room for more
+SHOTS = Rule(
+    lambda x: 0 < x < 1 or (x >= 0 and isinstance(x, int)),
+    "a whole number (0 = all), or a share of all images below 1",
+)
+CHECKPOINT = Rule(
+    lambda text: bool(text.strip()), "a hub name, a folder, an .npz, or 'tiny'"
+)
 
-# What a field must satisfy, and how to say so.
-RULES = {
-    "seed": (lambda x: x >= 0, "at least 0"),
-    "shots": (
-        lambda x: 0 < x < 1 or (x >= 0 and isinstance(x, int)),
-        "a whole number (0 = all), or a share of all images below 1",
+# The fields of every run.
+COMMON = {
+    "seed": Field(
+        1, "shots, initialisation, order, dropout: all chance derives from it", SEED
     ),
-    "protocol": (
-        lambda x: x in ("inside_shots", "as_published"),
-        "'inside_shots' or 'as_published'",
+    "shots": Field(
+        16,
+        "labelled images a class; 0 = all, the default of own photographs",
+        SHOTS,
+        int | float,
+        by_source=dict.fromkeys(("folder", "table", "hub"), 0),
     ),
-    "augment.views": (
-        lambda x: x is None or x >= 0,
-        "at least 0 (0 = the centre crop)",
+    "protocol": Field(
+        "inside_shots",
+        "where a paper searches on validation images: inside_shots chooses by "
+        "cross-validation on the shots instead, as_published does as the paper did",
+        one_of("inside_shots", "as_published"),
     ),
-    "augment.area": (lambda x: 0 < x <= 1, "in (0, 1]"),
-    "data.group": (bool, "'auto', 'none' or, of a table or a set of the hub, a column"),
-    "data.on_error": (lambda x: x in ("stop", "skip"), "'stop' or 'skip'"),
-    "data.classes": (
-        lambda x: x in ("all", "base", "new"),
-        "'all', 'base' or 'new'",
+    "clip.checkpoint": Field("", "the frozen model", CHECKPOINT),
+    "clip.revision": Field(
+        None,
+        "branch, tag or commit of a hub name",
+        kind=str | None,
+        unset="the pinned commit, or the newest",
     ),
-    "data.variance": (lambda x: 0 <= x <= 1, "in [0, 1]"),
-    "clip.checkpoint": (bool, "a hub name, a folder, an .npz, or 'tiny'"),
-    "clip.dtype": (
-        lambda x: x in ("auto", "float32", "bfloat16"),
-        "'auto', 'float32' or 'bfloat16'",
+    "clip.dtype": Field(
+        "auto",
+        "what the towers compute in; auto = the faster one on this device",
+        one_of("auto", "float32", "bfloat16"),
     ),
-    "train.epochs": (lambda x: x is None or x >= 1, "at least 1"),
-    "train.batch_size": (lambda x: x is None or x >= 1, "at least 1"),
-    "train.learning_rate": (lambda x: x is None or x > 0, "above 0"),
-    "train.momentum": (lambda x: x is None or 0 <= x < 1, "in [0, 1)"),
-    "train.epsilon": (lambda x: x is None or x > 0, "above 0"),
-    "train.weight_decay": (lambda x: x is None or x >= 0, "at least 0"),
-    "train.optimizer": (
-        lambda x: x in (None, "sgd", "adam", "adamw"),
-        "'sgd', 'adam' or 'adamw'",
+    "features.cache_dir": Field(
+        "~/.cache/apt_jax", "where frozen outputs are kept; empty = no cache"
     ),
-    "train.schedule": (
-        lambda x: x is None or x in SCHEDULES,
-        f"one of {', '.join(SCHEDULES)}",
+    "augment.views": Field(
+        None,
+        "random views of each training image; 0 = its centre crop",
+        at_least(0),
+        int | None,
+        "10; of more than 2,000 own photographs fewer, 20,000 in all",
     ),
-    "train.checkpoint_every": (lambda x: x is None or x >= 1, "at least 1"),
-    "method.members": (lambda x: x >= 1, "at least 1"),
-    "study.split": (
-        lambda x: x in ("train", "val", "test"),
-        "'train', 'val' or 'test'",
+    "augment.area": Field(
+        0.08,
+        "least share of an image that a view shows: 0.08 in CoOp, 0.5 in Tip-Adapter",
+        PART,
     ),
-    "study.per_class": (lambda x: x >= 0, "at least 0 (0 = all)"),
-    "study.permutations": (lambda x: x >= 1, "at least 1"),
-    "study.levels": (lambda x: x >= 2, "at least 2"),
-    "study.seeds": (lambda x: x >= 1, "at least 1"),
-    "eval.samples": (lambda x: x >= 1, "at least 1"),
-    "eval.bins": (lambda x: x >= 1, "at least 1"),
+    "train.epochs": Field(
+        None, "passes over the shots", at_least(1), int | None, RECIPE
+    ),
+    "train.batch_size": Field(None, "images a step", at_least(1), int | None, RECIPE),
+    "train.drop_last": Field(
+        None, "leave out a last, smaller batch", ANY, bool | None, RECIPE
+    ),
+    "train.optimizer": Field(
+        None,
+        "the optimiser",
+        one_of("sgd", "adam", "adamw"),
+        str | None,
+        RECIPE,
+    ),
+    "train.learning_rate": Field(
+        None, "the highest learning rate", above(0), float | None, RECIPE
+    ),
+    "train.momentum": Field(None, "momentum of sgd", RATE, float | None, RECIPE),
+    "train.epsilon": Field(
+        None, "epsilon of adam and adamw", above(0), float | None, RECIPE
+    ),
+    "train.weight_decay": Field(
+        None,
+        "weight decay, added to the gradient; decoupled in adamw",
+        at_least(0),
+        float | None,
+        RECIPE,
+    ),
+    "train.schedule": Field(
+        None,
+        "how the learning rate changes (training.schedules)",
+        one_of(*SCHEDULES),
+        str | None,
+        RECIPE,
+    ),
+    "train.checkpoint_every": Field(
+        None,
+        "epochs from one checkpoint to the next",
+        at_least(1),
+        int | None,
+        "ten times a run",
+    ),
+    "eval.samples": Field(30, "Monte-Carlo samples T of a prediction", at_least(1)),
+    "eval.bins": Field(15, "bins of the calibration error (ECE)", at_least(1)),
+}
+# The fields of the studies of variance (apt_jax.studies), as far as they have them.
+STUDY = {
+    "study.split": Field(
+        "test", "which images are analysed", one_of("train", "val", "test")
+    ),
+    "study.per_class": Field(
+        0, "images of each class, drawn by the seed; 0 = all", at_least(0)
+    ),
+    "study.permutations": Field(999, "permutations behind a p-value", at_least(1)),
+    "study.levels": Field(5, "levels of data.variance, from 0 to 1", at_least(2)),
+    "study.seeds": Field(3, "seeds at each level", at_least(1)),
+    "study.rivals": Field(("coop",), "methods to compare with, beside zero-shot CLIP"),
 }
 
 
 def default(method: str = "apt", source: str = "folder") -> ConfigDict:
     """All fields with their defaults, for one method and one data source."""
-    from apt_jax import data
-
-    shots = ALL if source in data.OWN else COMMON["shots"]
-    either = FieldReference(shots, field_type=numbers.Real)
-    config = ConfigDict(COMMON | {"shots": either})
-    config.data = ConfigDict(data_fields(source))
-    config.method = ConfigDict(method_fields(method))
+    config = ConfigDict(common(source))
+    config.data = ConfigDict(defaults(data_fields(source)))
+    config.method = ConfigDict(defaults(method_fields(method)))
     return config
+
+
+def common(source: str = "") -> dict:
+    """The defaults of the fields that every run has, a dictionary a part."""
+    return nested(
+        {
+            name: FieldReference(value, field_type=numbers.Real)
+            if COMMON[name].kind == int | float
+            else value
+            for name, value in defaults(COMMON, source).items()
+        }
+    )
+
+
+def nested(values: dict) -> dict:
+    """Values by dotted field as a dictionary a part."""
+    found = {}
+    for field, value in values.items():
+        part, _, name = field.rpartition(".")
+        (found.setdefault(part, {}) if part else found)[name] = value
+    return found
 
 
 def choice(argument: str | None, name: str, values: tuple[str, ...]) -> str:
@@ -157,8 +196,8 @@ def choice(argument: str | None, name: str, values: tuple[str, ...]) -> str:
     """
     value = (argument or "").removeprefix(f"{name}=")
     if value not in values:
-        nearest = difflib.get_close_matches(value, values, n=1)
-        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        meant = nearest(value, values)
+        hint = f"did you mean {meant}? " if meant else ""
         raise UserError(
             f"no {name} {value!r}; {hint}write CONFIG.py:{name}=NAME, NAME one of "
             f"{', '.join(values)}"
@@ -166,23 +205,36 @@ def choice(argument: str | None, name: str, values: tuple[str, ...]) -> str:
     return value
 
 
-def data_fields(source: str) -> dict:
-    """The fields of `data.*` for a source, with their defaults."""
+def data_fields(source: str) -> dict[str, Field]:
+    """The fields of `data.*` for a source, by their names in it."""
     from apt_jax import data
 
-    if source not in data.SOURCES:
-        raise UserError(
-            f"unknown data.source {source!r}; choose one of {sorted(data.SOURCES)}"
-        )
-    own = data.OWN_DEFAULTS.get(source, {})
-    return data.DEFAULTS | own | {"source": source}
+    return data.fields(source)
 
 
-def method_fields(name: str) -> dict:
-    """The fields of `method.*` for a method, with their defaults."""
-    from apt_jax.methods import make  # imports jax: only when a run is configured
+def method_fields(name: str) -> dict[str, Field]:
+    """The fields of `method.*` for a method, by their names in it."""
+    from apt_jax import methods  # imports jax: only when a run is configured
 
-    return {"name": name, **dataclasses.asdict(make(name))}
+    return methods.fields(name)
+
+
+# Parts with a field that settles which others there are.
+CHOOSING = {"data": ("source", data_fields), "method": ("name", method_fields)}
+
+
+def fields_of(config) -> dict[str, Field]:
+    """What can be set in a configuration, by dotted name.
+
+    Raises:
+        UserError: if its method or its data source is unknown.
+    """
+    known = COMMON | (STUDY if "study" in config else {})
+    for part, (key, fields_of_part) in CHOOSING.items():
+        if part in config:
+            fields = fields_of_part(config[part].get(key, ""))
+            known |= {f"{part}.{name}": field for name, field in fields.items()}
+    return known
 
 
 def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
@@ -212,7 +264,7 @@ def eval_overrides(arguments: list[str]) -> tuple[str, dict, dict]:
     given = take_apart(arguments, ("workdir",))
     if "workdir" not in given.named:
         raise UserError("no run; name a finished one with --workdir DIR")
-    config = ConfigDict({"eval": COMMON["eval"]})
+    config = ConfigDict({"eval": common()["eval"]})
     places = {field: text for field, text in given.fields if field in PLACES}
     changed = [(field, text) for field, text in given.fields if field not in PLACES]
     for field, text in changed:
@@ -232,12 +284,14 @@ def load(path_and_argument: str) -> ConfigDict:
     """The ConfigDict of a configuration file, `PATH` or `PATH:ARG`."""
     path, _, argument = path_and_argument.partition(":")
     if not Path(path).is_file():
-        nearest = difflib.get_close_matches(
-            path, [str(file) for file in Path("configs").rglob("*.py")], n=1, cutoff=0.3
-        )
-        hint = f"; did you mean {nearest[0]}?" if nearest else "; check the path"
-        raise UserError(f"no configuration file {path}{hint}")
-    spec = importlib.util.spec_from_file_location("apt_jax_config", path)
+        files = {file.stem: str(file) for file in Path("configs").rglob("*.py")}
+        meant = files.get(nearest(Path(path).stem, files))
+        hint = f"did you mean {meant}?" if meant else "check the path"
+        raise UserError(f"no configuration file {path}; {hint}")
+    loader = SourceFileLoader(
+        "apt_jax_config", path
+    )  # whatever the file's name ends in
+    spec = importlib.util.spec_from_loader(loader.name, loader)
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -260,88 +314,117 @@ def change(config, fields: list[tuple[str, str]]):
     Raises:
         UserError: for unknown fields (with the nearest name), wrong types and values.
     """
+    require_whole(config)
     _switch(config, fields)
     for field, text in fields:
         set_field(config, field, text)
     require_sound(config)
 
 
+def require_whole(config):
+    """Refuses what no run can be made of, such as the settings of a grid."""
+    present = flat(config)
+    needed = [*COMMON, *(f"{part}.{key}" for part, (key, _) in CHOOSING.items())]
+    if missing := [field for field in needed if field not in present]:
+        raise UserError(
+            f"the configuration has no {', '.join(missing)}; start it from "
+            "apt_jax.config.default(), or if it is of a grid, run it with python -m "
+            "apt_jax.grid"
+        )
+
+
 def _switch(config, fields):
     """Gives the fields of another method or source, where the command line names one."""
-    for field, part, fields_of in (
-        ("method.name", "method", method_fields),
-        ("data.source", "data", data_fields),
-    ):
-        key = field.split(".")[1]
-        asked = dict(fields).get(field)
-        if asked is not None and asked != config[part][key]:
-            kept = config[part].to_dict() if part == "data" else {}
-            fresh = fields_of(asked)
-            common = {name: kept[name] for name in fresh.keys() & kept.keys()}
-            config[part] = ConfigDict(fresh | common | {key: asked})
+    asked = dict(fields)
+    name, source = asked.get("method.name"), asked.get("data.source")
+    if name not in (None, config.method.name):
+        config.method = ConfigDict(defaults(method_fields(name)))
+    if source not in (None, config.data.source):
+        _follow_source(config, source)
+        fresh, kept = defaults(data_fields(source)), config.data.to_dict()
+        common = {field: kept[field] for field in fresh.keys() & kept.keys()}
+        config.data = ConfigDict(fresh | common | {"source": source})
 
 
-def set_field(config, field: str, text: str):
+def _follow_source(config, source):
+    """What was left at the default of one source takes that of another."""
+    before, after = (defaults(COMMON, name) for name in (config.data.source, source))
+    for field, value in flat(config).items():
+        if field in COMMON and value == before[field] != after[field]:
+            put(config, field, after[field])
+
+
+def set_field(config, field: str, text: str, known: dict[str, Field] | None = None):
     """Sets a dotted field to the value that `text` spells.
+
+    `known` are the fields that there are, if `config` is not that of a run.
 
     Raises:
         UserError: for unknown fields and for values of another type.
     """
-    fields = flat(config)
-    if field not in fields:
-        nearest = difflib.get_close_matches(field, fields, n=1, cutoff=0.4)
-        hint = (
-            f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(fields)}"
-        )
-        raise UserError(f"unknown field --config.{field}; {hint}")
+    present, known = flat(config), known or fields_of(config)
+    if field not in present or field not in known:
+        raise UserError(f"unknown field --config.{field}; {_which(field, present)}")
+    put(config, field, parse(field, text, known[field]))
+
+
+def _which(field, present) -> str:
+    return did_you_mean(field, present, f"there are {', '.join(sorted(present))}")
+
+
+def put(config, field: str, value):
+    """Sets a dotted field, whatever the type of what was there."""
     *folders, name = field.split(".")
     for folder in folders:
         config = config[folder]
-    value = parse(field, text, fields[field])
     with config.ignore_type():
         config[name] = value
 
 
-def parse(field: str, text: str, current):
-    """The value that `text` spells, of the type of `current`."""
-    # A method's field of this name may be open in one method and a number in another.
-    is_open = field in OPEN and (current is None or not field.startswith("method."))
-    kind = OPEN[field] if is_open else type(current)
-    if is_open and text == "None":
-        return None
-    if kind is str:
-        return text
-    if kind is tuple:
-        return tuple(part for part in text.split(SEPARATOR) if part)
+def parse(name: str, text: str, field: Field):
+    """The value of a field that `text` spells."""
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        value = text
-    if field == "shots" and type(value) in (int, float):
-        return value
-    if kind is float and type(value) is int:
-        value = float(value)
-    if type(value) is not kind:
-        example = "or None" if current is None else f"such as {current!r}"
-        raise UserError(f"--config.{field}={text}: expected {kind.__name__}, {example}")
-    return value
+        return field.read(text)
+    except ValueError:
+        example = "or None" if field.default is None else f"such as {field.default!r}"
+        raise UserError(
+            f"--config.{name}={text}: expected {field.types}, {example}"
+        ) from None
 
 
 def require_sound(config):
-    """Refuses values out of range, all of them at once."""
-    fields = flat(config)
-    faults = [
-        f"--config.{field}={fields[field]!r} must be {wanted}"
-        for field, (holds, wanted) in RULES.items()
-        if field in fields and not holds(fields[field])
+    """Refuses fields that there are not and values out of range, all of them at once."""
+    known = fields_of(config)
+    found = [*_misnamed(config, known), *faults(known, flat(config), "--config.")]
+    if found:
+        raise UserError("; ".join(found))
+    if "method" in config:
+        require_makeable(config.method)
+
+
+def _misnamed(config, known):
+    """What is wrong with the names of the fields; a file can make up any."""
+    present = flat(config)
+    for name in sorted(present.keys() - known.keys()):
+        yield f"unknown field {name}; {_which(name, known)}"
+    missing = [
+        name
+        for name in known.keys() - present.keys()
+        if name.partition(".")[0] in CHOOSING and name.partition(".")[0] in config
     ]
-    faults += [
-        f"--config.{field}={value!r} must be finite"
-        for field, value in fields.items()
-        if isinstance(value, float) and not math.isfinite(value)
-    ]
-    if faults:
-        raise UserError("; ".join(faults))
+    if missing:
+        yield (
+            f"no field {', '.join(sorted(missing))}; start from config.default(method="
+            f"{config.method.name!r}, source={config.data.source!r})"
+        )
+
+
+def require_makeable(method):
+    """Refuses fields of a method that it refuses together."""
+    from apt_jax.methods import make
+
+    fields = method.to_dict()
+    make(fields.pop("name"), **fields)
 
 
 def flat(config, prefix="") -> dict:
@@ -454,8 +537,8 @@ def take_apart(arguments, names) -> _Given:
         option = option.removeprefix("--")
         is_field = option.startswith("config.")
         if not is_field and option not in names:
-            nearest = difflib.get_close_matches(option, [*names, "config."], n=1)
-            hint = f"did you mean --{nearest[0]}?" if nearest else "see --help"
+            options = [f"--{name}" for name in (*names, "config.", "help", "version")]
+            hint = did_you_mean(f"--{option}", options, "see --help")
             raise UserError(f"unknown option --{option}; {hint}")
         if not equals:
             if not rest:
@@ -469,18 +552,10 @@ def take_apart(arguments, names) -> _Given:
 
 
 HELP = {"-h", "--help"}
-WHAT_NONE_MEANS = {
-    "augment.views": "10; of many own photographs fewer, at most 20,000 in all",
-    "method.alpha": "chosen as the protocol says",
-    "method.beta": "chosen as the protocol says",
-    "method.strength": "chosen as the protocol says",
-    "clip.revision": "the pinned commit, or the newest",
-    "train.checkpoint_every": "ten times a run",
-}
 
 
 def wants_help(arguments) -> bool:
-    return not arguments or bool(HELP & set(arguments))
+    return bool(HELP & set(arguments))
 
 
 def help_text(summary: str, arguments=()) -> str:
@@ -492,16 +567,11 @@ def help_text(summary: str, arguments=()) -> str:
     """
     given = take_apart([a for a in arguments if a not in HELP], ("config", "workdir"))
     path = given.named.get("config")
-    config = load(path) if path else ConfigDict(COMMON)
+    config = load(path) if path else ConfigDict(common())
     if path:
+        require_whole(config)
         _switch(config, given.fields)
-    fields = flat(config)
-    width = max(map(len, fields))
-    lines = [summary.strip(), "", "fields, set with --config.FIELD=VALUE:", ""]
-    for field, value in fields.items():
-        unset = WHAT_NONE_MEANS.get(field, "the method's recipe")
-        lines.append(f"  {field:{width}}  {unset if value is None else repr(value)}")
+    lines = [summary.strip(), "", usage.listed(fields_of(config), flat(config))]
     if not path:
-        lines.append("  data.*, method.*: --help with a --config lists them")
-    lines += ["", f"a tuple is written with '{SEPARATOR}' between its entries"]
+        lines.append("data.* and method.* are listed by --help with a --config")
     return "\n".join(lines)

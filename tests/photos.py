@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from apt_jax import data
+from apt_jax.fields import defaults
 
 
 def png(number: int) -> bytes:
@@ -45,8 +46,7 @@ def write_split(path, rows: dict[str, list]):
 
 def load(source, root, *, seed=1, **fields):
     """The data set of `source` below `root`, other fields as by default."""
-    own = data.OWN_DEFAULTS.get(source, {})
-    given = data.DEFAULTS | own | {"source": source, "root": str(root)} | fields
+    given = defaults(data.fields(source)) | {"root": str(root)} | fields
     return data.load(ConfigDict(given), seed=seed)
 
 

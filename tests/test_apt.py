@@ -324,8 +324,8 @@ def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
     ("options", "message"),
     [
         ({"residual": False}, "zero_init_out=False"),
-        ({"input_norm": "unit"}, "choose of"),
-        ({"drop_out": 1.0}, r"a rate is in \[0, 1\)"),
+        ({"input_norm": "unit"}, "must be 'none', 'l2'"),
+        ({"drop_out": 1.0}, r"must be in \[0, 1\)"),
         ({"heads": 0}, "at least 1"),
         ({"score_scale": 0.0}, "above 0"),
         ({"gate": "yes", "temperature": "no"}, "gate.*temperature"),

@@ -124,9 +124,9 @@ def test_the_recipe_is_500_steps_a_shot_in_whole_epochs():
     ("options", "message"),
     [
         ({"rank": 0}, "at least 1"),
-        ({"towers": "left"}, r"towers='left': choose of"),
-        ({"matrices": "qx"}, r"matrices='qx': letters of 'qkvo'"),
-        ({"drop_branch": -0.1}, "a rate is in"),
+        ({"towers": "left"}, r"towers='left' must be 'both', 'image' or 'text'"),
+        ({"matrices": "qx"}, r"matrices='qx' must be letters of 'qkvo'"),
+        ({"drop_branch": -0.1}, r"must be in \[0, 1\)"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):

@@ -74,7 +74,7 @@ def test_another_source_brings_its_own_fields():
     [
         ("--config.shotz=3", "did you mean shots"),
         ("--config.method.hedas=3", r"did you mean method\.heads"),
-        ("--config.shots=many", "expected int, such as"),
+        ("--config.shots=many", "expected int or float, such as"),
         ("--config.train.epochs=many", "expected int, or None"),
         ("--config.shots=1.5", "shots=1.5 must be a whole number"),
         ("--config.shots=1.0", "or a share of all images below 1"),

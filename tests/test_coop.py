@@ -149,9 +149,9 @@ def test_dropout_takes_whole_vectors_and_the_same_for_all_classes():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"position": "back"}, r"position='back': choose of"),
+        ({"position": "back"}, r"position='back' must be 'end', 'middle' or 'front'"),
         ({"context_length": 0}, "at least 1"),
-        ({"drop_context": 1.0}, r"drop_context=1.0: a rate is in \[0, 1\)"),
+        ({"drop_context": 1.0}, r"drop_context=1.0 must be in \[0, 1\)"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options, message):

@@ -9,13 +9,14 @@ from photos import load, write
 
 from apt_jax import data
 from apt_jax.errors import UserError
+from apt_jax.fields import defaults
 
 
 def test_an_unknown_source_is_told_which_exist():
-    with pytest.raises(
-        UserError, match=r"'foldr'.*'aircraft', 'coop', .*'folder', 'hub'"
-    ):
+    with pytest.raises(UserError, match="'foldr'; did you mean folder"):
         load("foldr", "anywhere")
+    with pytest.raises(UserError, match=r"'xyz'; choose one of aircraft, coop, cub, "):
+        load("xyz", "anywhere")
 
 
 def test_data_imports_no_jax():
@@ -36,6 +37,6 @@ def test_the_name_and_the_templates_can_be_set(tmp_path):
 
 
 def test_the_embedded_source_passes_all_checks():
-    fields = data.DEFAULTS | data.OWN_DEFAULTS["synthetic"] | {"source": "synthetic"}
+    fields = defaults(data.fields("synthetic"))
     dataset = data.load(ConfigDict(fields), seed=1)
     assert data.check(dataset, 16) == []

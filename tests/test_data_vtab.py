@@ -582,10 +582,10 @@ def test_what_is_missing_is_named_with_where_to_get_it(made, tmp_path):
 
 
 def test_an_unknown_task_is_told_which_there_are(tmp_path):
-    with pytest.raises(
-        UserError, match=r"no VTAB task 'cifar10'.*cifar100, clevr_count"
-    ):
+    with pytest.raises(UserError, match=r"no VTAB task 'cifar10'.*mean cifar100\?"):
         task(tmp_path, "cifar10")
+    with pytest.raises(UserError, match=r"no VTAB task 'xyz'.* cifar100, clevr_count"):
+        task(tmp_path, "xyz")
     with pytest.raises(UserError, match=r"data\.root is empty"):
         load("vtab", "", name="dtd")
 

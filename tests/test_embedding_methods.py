@@ -125,5 +125,5 @@ def test_clap_adds_the_mean_over_classes_of_what_moved(constraint):
 
 
 def test_unknown_constraints_are_refused():
-    with pytest.raises(UserError, match="choose of"):
+    with pytest.raises(UserError, match="must be 'class_wise', 'balanced'"):
         CLAP(constraint="tight")

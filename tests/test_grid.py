@@ -280,7 +280,7 @@ def test_the_command_line_narrows_a_study_and_every_other_field_reaches_all_cell
         ("shots=one", "expected whole numbers with commas"),
         ("seeds=", "seeds is empty"),
         ("eval.samples=0", "must be at least 1"),
-        ("variants.small_apt.method.drop_attn=1.5", r"a rate is in \[0, 1\)"),
+        ("variants.small_apt.method.drop_attn=1.5", r"must be in \[0, 1\)"),
     ],
 )
 def test_what_is_wrong_with_a_study_is_found_before_any_work(

@@ -223,10 +223,10 @@ def test_a_teacher_whose_prompts_are_cut_is_refused(monkeypatch):
     ("method", "options", "message"),
     [
         (CoCoOp, {"context_length": 0}, "at least 1"),
-        (MaPLe, {"prompts": 5}, "choose 1 to 4"),
+        (MaPLe, {"prompts": 5}, "must be 1 to 4"),
         (MaPLe, {"depth": 0}, "at least 1"),
-        (PromptSRC, {"teacher": "me"}, r"teacher='me': choose of"),
-        (PromptSRC, {"average_spread": 0.0}, "above 0"),
+        (PromptSRC, {"teacher": "me"}, r"teacher='me' must be 'ensemble' or 'task'"),
+        (PromptSRC, {"average_spread": 0.0}, "at least 1e-06"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(method, options, message):

@@ -286,12 +286,12 @@ def test_a_tower_without_text_gets_a_linear_head(method):
 @pytest.mark.parametrize(
     ("method", "options", "message"),
     [
-        (VPT, {"form": "new"}, r"form='new': choose one of"),
+        (VPT, {"form": "new"}, r"form='new' must be 'clip' or 'original'"),
         (VPT, {"prompts": 0}, "at least 1"),
-        (VPT, {"drop_prompt": 1.0}, "a rate is in"),
+        (VPT, {"drop_prompt": 1.0}, r"must be in \[0, 1\)"),
         (VAPT, {"rank": 0}, "at least 1"),
-        (VAPT, {"head": "mlp"}, r"head='mlp': choose of"),
-        (FineTune, {"head": "mlp"}, r"head='mlp': choose of"),
+        (VAPT, {"head": "mlp"}, r"head='mlp' must be 'auto', 'text' or 'linear'"),
+        (FineTune, {"head": "mlp"}, r"head='mlp' must be 'auto', 'text' or 'linear'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(method, options, message):

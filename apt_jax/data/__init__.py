@@ -1,5 +1,7 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
+import dataclasses
+
 from apt_jax.data import coop, own, synthetic, tfds, vtab
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
@@ -12,16 +14,19 @@ from apt_jax.data.originals import (
     stanford_cars,
     stanford_dogs,
 )
-from apt_jax.errors import UserError
+from apt_jax.data.templates import PROMPTS
+from apt_jax.errors import require_known
+from apt_jax.fields import Field, Rule, one_of
 
 __all__ = [
-    "DEFAULTS",
     "DRAWN",
-    "OWN_DEFAULTS",
+    "FIELDS",
+    "OWN_FIELDS",
     "SOURCES",
     "Dataset",
     "Item",
     "check",
+    "fields",
     "load",
 ]
 
@@ -48,29 +53,54 @@ OWN = tuple(own.KINDS)
 # Sources that draw their pictures from the seed: a path is another picture at each.
 DRAWN = ("synthetic",)
 
-DEFAULTS = {
-    "source": "folder",
-    "root": "",  # the folder of the images; of "folder" also a table or a set of the hub
-    "name": "",  # chooses the templates; by default the folder's name
-    "split_file": "",  # of source "coop"
-    "class_names": "",  # a YAML file; by default classes.yaml in the root or beside it
-    "classes": "all",  # or "base", "new": half of the classes (data.base_new)
-    "templates": (),  # prompts with {} for the class name; by default the data set's
-    # What a seeded split keeps on one side: "auto" near-identical pictures, "none" only
-    # files with the same bytes; of a table or a set of the hub, the name of a column.
-    "group": "auto",
-    "on_error": "stop",  # or "skip": drop unreadable images and say how many
+FIELDS = {
+    "source": Field("folder", "what kind of data it is", one_of(*SOURCES)),
+    "root": Field(
+        "", 'the folder of the images; of "folder" also a table or a set of the hub'
+    ),
+    "name": Field("", "chooses the templates; empty = the folder's name"),
+    "split_file": Field("", "the lists of images, of source coop"),
+    "class_names": Field(
+        "",
+        "a YAML file of readable names; empty = classes.yaml in the root or beside it",
+    ),
+    "classes": Field(
+        "all",
+        "all classes or half of them (data.base_new)",
+        one_of("all", "base", "new"),
+    ),
+    "templates": Field(
+        (), "prompts with {} for the class name; empty = the data set's", PROMPTS
+    ),
+    "group": Field(
+        "auto",
+        "what a seeded split keeps on one side: auto = near-identical pictures, none = "
+        "only files with the same bytes",
+        Rule(bool, "'auto', 'none' or, of a table or a set of the hub, a column"),
+    ),
+    "on_error": Field(
+        "stop",
+        "skip = drop unreadable images and say how many",
+        one_of("stop", "skip"),
+    ),
 }
 
 # Fields that only one source has.
-OWN_DEFAULTS = {
-    "aircraft": fgvc_aircraft.DEFAULTS,
-    "hub": own.hub.DEFAULTS,
-    "imagenet": imagenet.DEFAULTS,
-    "synthetic": synthetic.DEFAULTS,
-    "tfds": tfds.DEFAULTS,
-    "vtab": vtab.DEFAULTS,
+OWN_FIELDS = {
+    "aircraft": fgvc_aircraft.FIELDS,
+    "hub": own.hub.FIELDS,
+    "imagenet": imagenet.FIELDS,
+    "synthetic": synthetic.FIELDS,
+    "tfds": tfds.FIELDS,
+    "vtab": vtab.FIELDS,
 }
+
+
+def fields(source: str) -> dict[str, Field]:
+    """What can be set of data from a source; raises `UserError` for unknown ones."""
+    require_known("data.source", source, SOURCES)
+    chosen = dataclasses.replace(FIELDS["source"], default=source)
+    return FIELDS | OWN_FIELDS.get(source, {}) | {"source": chosen}
 
 
 def load(config, *, seed: int, look_at=None, validation: bool = True) -> Dataset:
@@ -83,10 +113,7 @@ def load(config, *, seed: int, look_at=None, validation: bool = True) -> Dataset
         UserError: if the source is unknown or its files are not as they should be.
     """
     source = config.source
-    if source not in SOURCES:
-        raise UserError(
-            f"unknown data.source {source!r}; choose one of {sorted(SOURCES)}"
-        )
+    require_known("data.source", source, SOURCES)
     given = {}
     if source in OWN:
         given = {"validation": validation} | ({"look_at": look_at} if look_at else {})

@@ -14,12 +14,11 @@ Pratt et al. 2022, arXiv:2209.03320.
 """
 
 import dataclasses
-import difflib
 from pathlib import Path
 
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.listing import listed
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, nearest
 
 FILE = "classes.yaml"
 LAYOUT = "CLASS: READABLE NAME, or CLASS: {name: ..., descriptions: [...]}"
@@ -40,8 +39,8 @@ def renamed(dataset: Dataset, path: str, root: str) -> Dataset:
     file = Path(path).expanduser() if path else beside
     entries = _entries(file)
     if unknown := [name for name in entries if name not in dataset.classes]:
-        nearest = difflib.get_close_matches(unknown[0], dataset.classes, 1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        meant = nearest(unknown[0], dataset.classes)
+        hint = f"; did you mean {meant!r}?" if meant else ""
         raise UserError(
             f"{file} names classes that data set {dataset.name!r} has not "
             f"({listed(map(repr, unknown))}{hint}); mend or remove them"

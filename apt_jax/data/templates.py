@@ -5,6 +5,7 @@ follows; those marked ours are not from a paper.
 """
 
 from apt_jax.errors import UserError
+from apt_jax.fields import Rule
 
 DEFAULT = ("a photo of a {}.",)
 FLOWER = ("a photo of a {}, a type of flower.",)
@@ -131,6 +132,11 @@ IMAGENET_60 = (
     "a embroidered {}.",
     "a pixelated photo of a {}.",
     "itap of the {}.",
+)
+
+PROMPTS = Rule(
+    lambda texts: all(isinstance(text, str) and "{}" in text for text in texts if text),
+    "texts with {} where the class name goes, such as 'a photo of a {}.'",
 )
 
 

@@ -20,14 +20,15 @@ from apt_jax.data.listing import listed
 from apt_jax.data.roots import entries
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError, with_type
+from apt_jax.fields import Field
 from apt_jax.progress import progress
 
-DEFAULTS = {
-    "train_split": "",  # slices, in TFDS's spelling; by default what there is
-    "val_split": "",
-    "test_split": "",
-    "image": "image",  # the feature with the picture
-    "label": "label",  # the feature with the class
+FIELDS = {
+    "train_split": Field("", "slices, in TFDS's spelling; empty = what there is"),
+    "val_split": Field("", "the same, of the validation images"),
+    "test_split": Field("", "the same, of the test images"),
+    "image": Field("image", "the feature with the picture"),
+    "label": Field("label", "the feature with the class"),
 }
 INFO = "dataset_info.json"  # marks the folder of a prepared version
 AT_ONCE = 256  # records read together

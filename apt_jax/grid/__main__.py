@@ -11,7 +11,7 @@ fields.
 
 import sys
 
-from apt_jax import command, config
+from apt_jax import command, config, usage
 
 
 def main(argv):
@@ -34,9 +34,9 @@ def help_text(argv):
         return __doc__.strip()
     from apt_jax.grid import study
 
-    fields = config.flat(study.load(named.named["config"], named.fields))
-    lines = [f"  {field}  {value!r}" for field, value in fields.items()]
-    return "\n".join([__doc__.strip(), "", *lines])
+    settings = study.load(named.named["config"], named.fields)
+    fields = usage.listed(study.fields_of(settings), config.flat(settings))
+    return f"{__doc__.strip()}\n\n{fields}"
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """The settings of a study, and the cells that they ask for.
 
+`FIELDS` has what only a study has: a cell for each combination of its tuples. Then
+there are
+
 | field | meaning |
 |---|---|
-| `methods`, `datasets`, `shots`, `seeds` | tuples; a cell for each of their combinations |
 | `sets.NAME` | `data.*` fields of the data set NAME; relative paths are below `data.root` |
 | `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
 | `groups.TITLE` | names in `methods`; the report compares them with the first |
 | `search.FIELD` | values of a `train.*` or `method.*` field to choose among |
-| `search_refit` | what trains on the choice: "train", or "train+val" (VTAB-1k) |
 | all others | as in a run (`config.COMMON`); they reach every cell |
 
 A name in `methods` is a method with its defaults unless `variants` says more, so one method
@@ -31,7 +32,7 @@ On the command line tuples have commas, and every field of a set or a variant is
 """
 
 import dataclasses
-import difflib
+import functools
 import itertools
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
 from apt_jax import data
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, did_you_mean, require_known
+from apt_jax.fields import Field, Rule, defaults, one_of
 
 
 def count_or_share(text: str):
@@ -48,6 +50,7 @@ def count_or_share(text: str):
     return float(text) if "." in text else int(text)
 
 
+# The types of the entries of those that are tuples.
 LISTS = {"methods": str, "datasets": str, "shots": count_or_share, "seeds": int}
 TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
@@ -55,6 +58,23 @@ OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets ali
 PATHS = ("root", "split_file")
 SEARCHABLE = ("train", "method")  # parts of a run's configuration
 REFITS = ("train", "train+val")
+NAMES = Rule(lambda given: all(isinstance(one, str) for one in given), "names")
+WHOLE = Rule(lambda given: all(type(one) is int for one in given), "whole numbers")
+NUMBERS = Rule(lambda given: all(type(one) in (int, float) for one in given), "numbers")
+several = functools.partial(Field, separator=",")
+FIELDS = {
+    "methods": several((), "what is compared: methods, names in `variants`", NAMES),
+    "datasets": several((), "what it is compared on: names in `sets`", NAMES),
+    "shots": several((1, 4, 16), "labelled images a class, or shares of all", NUMBERS),
+    "seeds": several((1, 2, 3), "what all chance of a cell derives from", WHOLE),
+    "search_refit": Field(
+        "train",
+        "what trains on the values that a search chose (VTAB-1k: train+val)",
+        one_of(*REFITS),
+    ),
+}
+GROUP = several((), "the report compares the others with the first", NAMES)
+CANDIDATES = several((), "a search chooses among them on the validation images")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +110,33 @@ class Cell:
         return f"{self.dataset}, {self.method}, {self.shots} shots, seed {self.seed}"
 
 
+# What reaches every cell: the fields of a run of which a study has not many.
+OF_ALL = {
+    name: field for name, field in configuration.COMMON.items() if name not in OF_A_RUN
+} | {
+    f"data.{name}": field for name, field in data.FIELDS.items() if name not in OF_A_SET
+}
+
+
 def default() -> ConfigDict:
     """The fields of a study; `methods`, `datasets` and `sets` are for it to fill."""
-    common = {k: v for k, v in configuration.COMMON.items() if k not in OF_A_RUN}
-    of_all = {k: v for k, v in data.DEFAULTS.items() if k not in OF_A_SET}
-    lists = {"methods": (), "datasets": (), "shots": (1, 4, 16), "seeds": (1, 2, 3)}
-    search = {"search": {}, "search_refit": "train"}
-    own = {"data": of_all, "sets": {}, "variants": {}, "groups": {}}
-    return ConfigDict(lists | common | search | own)
+    tables = {name: {} for name in (*TABLES, "search")}
+    return ConfigDict(configuration.nested(defaults(OF_ALL | FIELDS)) | tables)
+
+
+def fields_of(study) -> dict[str, Field]:
+    """What can be set in a study whose fields are all spelt, by dotted name."""
+    known = FIELDS | OF_ALL
+    for name, of_set in study.sets.items():
+        fields = configuration.data_fields(of_set.source)
+        known |= {f"sets.{name}.{field}": fields[field] for field in fields}
+    for name, variant in study.variants.items():
+        fields = configuration.fields_of(variant)
+        known |= {f"variants.{name}.{field}": fields[field] for field in fields}
+    for table, field in (("groups", GROUP), ("search", CANDIDATES)):
+        values = configuration.flat(study[table])
+        known |= {f"{table}.{name}": field for name in values}
+    return known
 
 
 def read(arguments: list[str]) -> tuple[ConfigDict, str]:
@@ -136,7 +175,7 @@ def load(path: str, fields=()) -> ConfigDict:
             f"nothing to run: {', '.join(empty)} is empty; name at least one"
         )
     for name in {name for title in study.groups for name in study.groups[title]}:
-        _require_known("method", name, method_names(study))
+        require_known("method", name, method_names(study))
     with study.unlocked():
         study.sets = {name: set_of(study, name) for name in study.datasets}
         study.variants = {name: variant_of(study, name) for name in study.methods}
@@ -158,11 +197,12 @@ def _listed(field, text):
 
 def set_of(study, name: str) -> dict:
     """All `data.*` fields of a data set."""
-    _require_known("data set", name, list(study.sets))
+    require_known("data set", name, list(study.sets))
     given = study.sets[name].to_dict()
-    fields = configuration.data_fields(given.get("source", data.DEFAULTS["source"]))
+    source = given.get("source", data.FIELDS["source"].default)
+    fields = configuration.data_fields(source)
     _require_fields(given, fields, f"sets.{name}")
-    return fields | {"name": name} | given
+    return defaults(fields) | {"name": name} | given
 
 
 def method_names(study) -> list[str]:
@@ -176,29 +216,39 @@ def variant_of(study, name: str) -> dict:
     """What a name in `methods` sets: all of `method.*`, and pieces of other parts."""
     from apt_jax.methods import METHODS  # imports jax
 
-    _require_known("method", name, method_names(study))
+    require_known("method", name, method_names(study))
     given = study.variants[name].to_dict() if name in study.variants else {}
-    common = configuration.COMMON
+    common = configuration.common()
     parts = [part for part in common if isinstance(common[part], dict)]
     _require_fields(given, ["method", *parts], f"variants.{name}")
     for part in given.keys() & set(parts):
         _require_fields(given[part], common[part], f"variants.{name}.{part}")
     own = given.get("method", {})
-    _require_known("method", own.get("name", name), list(METHODS))
+    require_known("method", own.get("name", name), list(METHODS))
     fields = configuration.method_fields(own.get("name", name))
     _require_fields(own, fields, f"variants.{name}.method")
     recipe = common["train"] | given.get("train", {})
-    return given | {"method": fields | own, "train": recipe}
+    return given | {"method": defaults(fields) | own, "train": recipe}
+
+
+def searchable(study) -> dict[str, Field]:
+    """What a search can choose: `train.*`, and the fields of the methods compared."""
+    found = {k: v for k, v in configuration.COMMON.items() if k.startswith("train.")}
+    for name in study.variants:
+        fields = configuration.method_fields(study.variants[name].method.name)
+        del fields["name"]
+        found |= {f"method.{name}": field for name, field in fields.items()}
+    return found
 
 
 def search_of(study) -> dict:
     """What is searched, checked: tuples of candidates in pieces of a configuration."""
     given = study.search.to_dict()
     _require_fields(given, SEARCHABLE, "search")
-    _require_fields(
-        given.get("train", {}), configuration.COMMON["train"], "search.train"
-    )
-    _require_known("search_refit", study.search_refit, REFITS)
+    known = searchable(study)
+    train = [name.removeprefix("train.") for name in known if name.startswith("train.")]
+    _require_fields(given.get("train", {}), train, "search.train")
+    require_known("search_refit", study.search_refit, REFITS)
     for field, values in configuration.flat(study.search).items():
         if not isinstance(values, tuple | list) or field == "method.name":
             raise UserError(
@@ -206,16 +256,15 @@ def search_of(study) -> dict:
                 'such as {"train": {"learning_rate": (0.1, 0.01)}}'
             )
         part, name = field.split(".")
-        kind = configuration.OPEN.get(field)
-        given[part][name] = tuple(map(float, values) if kind is float else values)
+        # Whole numbers may stand for others, and are not told apart.
+        real = field in known and float in known[field].kinds
+        given[part][name] = tuple(map(float, values) if real else values)
     return given
 
 
 def set_candidates(study, field: str, text: str):
-    """Sets what the search chooses among: any of `train.*`, or a field that it has."""
-    first = {f: v[0] for f, v in configuration.flat(study.search).items() if v}
-    train = configuration.flat(ConfigDict({"train": configuration.COMMON["train"]}))
-    known = train | first
+    """Sets what the search chooses among: any of `searchable`."""
+    known = searchable(study)
     _require_fields([field], known, "--config.search")
     parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
@@ -238,7 +287,7 @@ def set_field(study, field: str, text: str):
         return
     if table != "variants" or name not in study.variants:
         _require_fields([field], configuration.flat(study), "--config")
-        configuration.set_field(study, field, text)
+        configuration.set_field(study, field, text, fields_of(study))
         return
     try:
         configuration.set_field(study.variants[name], inner, text)
@@ -254,7 +303,7 @@ def cells(study) -> list[Cell]:
         UserError: for values out of range, all of them at once, and for settings that a
             method refuses.
     """
-    _require_known("search_refit", study.search_refit, REFITS)
+    require_known("search_refit", study.search_refit, REFITS)
     searched = configuration.flat(study.search)
     single = {field: of[0] for field, of in searched.items() if len(of) == 1}
     candidates = {field: of for field, of in searched.items() if len(of) > 1}
@@ -316,7 +365,7 @@ def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDic
     variant, fields = study.variants[method].to_dict(), study.sets[dataset].to_dict()
     config = configuration.default(variant["method"]["name"], fields["source"])
     with config.ignore_type():
-        for name in configuration.COMMON.keys() - set(OF_A_RUN):
+        for name in configuration.common().keys() - set(OF_A_RUN):
             value = study[name]
             if not isinstance(value, ConfigDict):
                 config[name] = value
@@ -334,23 +383,13 @@ def _data_of(study, fields):
     """`data.*` of a cell: the set's, what the study says of all, paths below the root."""
     of_all = study.data.to_dict()
     root = of_all.pop("root")
-    said = {name: v for name, v in of_all.items() if v != data.DEFAULTS[name]}
+    said = {name: v for name, v in of_all.items() if v != data.FIELDS[name].default}
     below = {name: str(Path(root) / fields[name]) for name in PATHS if fields[name]}
     return fields | said | (below if root else {})
-
-
-def _require_known(what, name, names):
-    if name not in names:
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = (
-            f"did you mean {nearest[0]}?" if nearest else f"there are {sorted(names)}"
-        )
-        raise UserError(f"unknown {what} {name!r}; {hint}")
 
 
 def _require_fields(given, fields, where):
     for name in given:
         if name not in fields:
-            nearest = difflib.get_close_matches(name, fields, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]}?" if nearest else "see --help"
+            hint = did_you_mean(name, fields, "see --help")
             raise UserError(f"unknown field {where}.{name}; {hint}")

@@ -1,6 +1,7 @@
 """The methods, one file each; this table is the place where they are named."""
 
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, require_known
+from apt_jax.fields import Field, fields_of, one_of
 from apt_jax.methods.apt import APT
 from apt_jax.methods.base import Method
 from apt_jax.methods.clap import CLAP
@@ -41,13 +42,16 @@ METHODS = {
 }
 
 
+def fields(name: str) -> dict[str, Field]:
+    """What can be set of a method; raises `UserError` for unknown names."""
+    require_known("method", name, METHODS)
+    named = Field(name, "how CLIP is adapted", one_of(*METHODS))
+    return {"name": named, **fields_of(METHODS[name])}
+
+
 def make(name: str, **hyper_parameters) -> Method:
     """The method `name`; raises `UserError` for unknown names."""
-    if name not in METHODS:
-        raise UserError(
-            f"unknown method {name!r}; choose one of {sorted(METHODS)}, or add yours "
-            "to METHODS in apt_jax/methods/__init__.py"
-        )
+    require_known("method", name, METHODS)
     return METHODS[name](**hyper_parameters)
 
 

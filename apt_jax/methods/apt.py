@@ -34,6 +34,7 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
+from apt_jax.fields import RATE, above, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, steps_of, unit
 from apt_jax.methods.dropout import dropout
 
@@ -49,51 +50,66 @@ INPUT_NORMS = {
 }
 GATES = ("none", "scalar", "per_dim")
 TOKEN_SOURCES = ("last", "penultimate", "value_path")
-DROPS = ("drop_attn", "drop_out", "drop_mlp", "drop_token", "drop_query")
 XAVIER = nn.initializers.xavier_uniform()
 
 
 @dataclasses.dataclass(frozen=True)
 class APT(Method):
-    """The hyper-parameters of the head; each `drop_*` is a rate in [0, 1)."""
+    """The hyper-parameters of the head."""
 
-    heads: int = 16  # must divide D
-    layers: int = 1  # layer l > 1 asks with the w' of the layer before
-    residual: bool = True
-    zero_init_out: bool = True  # start at w' = R; only with a residual
-    gate: str = "none"  # none | scalar | per_dim factor on o, starting at 1
-    out_projection: bool = True
-    biases: bool = True
-    input_norm: str = (
-        "l2_sqrt_dim"  # of queries and keys: none | l2 | l2_sqrt_dim | layer
+    heads: int = field(16, "attention heads; they must divide D", at_least(1))
+    layers: int = field(
+        1, "layers; each asks with the w' of the layer before", at_least(1)
     )
-    value_norm: str = "l2"  # of values, the same choices
-    score_scale: float = 0.3  # g; the spread of the scores at the start
-    norm_queries: bool = False  # a trained layer norm on W, Z, w' or before the MLP
-    norm_tokens: bool = False
-    norm_out: bool = False
-    norm_mlp: bool = False
-    mlp_ratio: int = 0  # hidden width of the MLP over D; 0 = no MLP
-    drop_attn: float = 0.5  # attention weights, not renormalised
-    drop_out: float = 0.0  # the layer's output, before the residual
-    drop_mlp: float = 0.0  # hidden units of the MLP
-    drop_token: float = 0.0  # whole image tokens
-    drop_query: float = 0.0  # entries of norm(W), the same for every image
-    share_over_classes: bool = True  # one mask of drop_attn and drop_out for all
-    cls_in_keys: bool = True
-    token_source: str = "last"  # last | penultimate | value_path
-    temperature: str = "frozen"  # frozen | trained
+    residual: bool = field(True, "R = W, so that the layer adds to the class features")
+    zero_init_out: bool = field(True, "start at w' = R; only with a residual")
+    gate: str = field("none", "a factor on o that starts at 1", one_of(*GATES))
+    out_projection: bool = field(True, "Wo and bo behind the heads")
+    biases: bool = field(True, "bq, bk, bv and bo")
+    input_norm: str = field(
+        "l2_sqrt_dim", "how queries and keys are scaled", one_of(*INPUT_NORMS)
+    )
+    value_norm: str = field("l2", "how values are scaled", one_of(*INPUT_NORMS))
+    score_scale: float = field(
+        0.3, "g: the spread of the scores at the start", above(0)
+    )
+    norm_queries: bool = field(False, "a trained layer norm on W")
+    norm_tokens: bool = field(False, "a trained layer norm on Z")
+    norm_out: bool = field(False, "a trained layer norm on w'")
+    norm_mlp: bool = field(False, "a trained layer norm before the MLP")
+    mlp_ratio: int = field(0, "hidden width of the MLP over D; 0 = no MLP", at_least(0))
+    drop_attn: float = field(
+        0.5, "dropout of attention weights, not renormalised", RATE
+    )
+    drop_out: float = field(0.0, "dropout of the layer's output o", RATE)
+    drop_mlp: float = field(0.0, "dropout of hidden units of the MLP", RATE)
+    drop_token: float = field(0.0, "dropout of whole image tokens", RATE)
+    drop_query: float = field(
+        0.0, "dropout of entries of norm(W), the same for every image", RATE
+    )
+    share_over_classes: bool = field(
+        True, "one mask of drop_attn and drop_out for all classes"
+    )
+    cls_in_keys: bool = field(True, "the CLS token is among those that are read")
+    token_source: str = field(
+        "last", "which tokens of the tower are read", one_of(*TOKEN_SOURCES)
+    )
+    temperature: str = field("frozen", "the logit scale s", one_of("frozen", "trained"))
 
     inputs: ClassVar[str] = "tokens"
     names_new_classes: ClassVar[bool] = True
+    # Of other data sets: docs/results.md.
     selected_by: ClassVar[str] = (
-        "validation split"  # of other data sets: docs/results.md
+        "defaults chosen on validation images of other data sets"
     )
 
     def __post_init__(self):
-        faults = list(_faults(self))
-        if faults:
-            raise UserError("; ".join(faults))
+        super().__post_init__()
+        if self.zero_init_out and not self.residual:
+            raise UserError(
+                "method.zero_init_out without a residual makes w' = 0, which has no "
+                "direction; add --config.method.zero_init_out=False"
+            )
 
     @property
     def stochastic(self) -> bool:
@@ -252,30 +268,3 @@ class CrossAttention(nn.Module):
 
 def _rngs(key):
     return {} if key is None else {"dropout": key}
-
-
-def _faults(options: APT):
-    """What is wrong with the hyper-parameters, and what to do about each."""
-    choices = {
-        "input_norm": INPUT_NORMS,
-        "value_norm": INPUT_NORMS,
-        "gate": GATES,
-        "token_source": TOKEN_SOURCES,
-        "temperature": ("frozen", "trained"),
-    }
-    for name, allowed in choices.items():
-        if getattr(options, name) not in allowed:
-            yield f"method.{name}={getattr(options, name)!r}: choose of {list(allowed)}"
-    for name in ("heads", "layers"):
-        if getattr(options, name) < 1:
-            yield f"method.{name} must be at least 1"
-    if not options.score_scale > 0:
-        yield f"method.score_scale={options.score_scale} must be above 0"
-    for name in DROPS:
-        if not 0 <= getattr(options, name) < 1:
-            yield f"method.{name}={getattr(options, name)}: a rate is in [0, 1)"
-    if options.zero_init_out and not options.residual:
-        yield (
-            "method.zero_init_out without a residual makes w' = 0, which has no "
-            "direction; add --config.method.zero_init_out=False"
-        )

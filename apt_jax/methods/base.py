@@ -18,6 +18,7 @@ import optax
 from jax import Array
 
 from apt_jax.errors import UserError
+from apt_jax.fields import at_least, faults, field, fields_of
 from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
@@ -75,8 +76,10 @@ def coop_recipe(task: Task) -> Recipe:
 class Method:
     """The base of all methods; a method overrides what its paper says."""
 
-    # Trainings of other chance, judged as one (uncertainty.ensemble): no method's concern.
-    members: int = dataclasses.field(default=1, kw_only=True)
+    # No method's concern: see uncertainty.ensemble.
+    members: int = field(
+        1, "trainings of other chance, judged as one", at_least(1), kw_only=True
+    )
 
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
@@ -87,6 +90,11 @@ class Method:
     needs_text: ClassVar[bool] = True  # a plain ViT has none; see methods.require_fit
     # Whether `logits` runs a tower: then one sample of a batch fills the device.
     runs_tower: ClassVar[bool] = False
+
+    def __post_init__(self):
+        """Raises `UserError` for values that no task allows."""
+        if found := faults(fields_of(type(self)), vars(self), "method."):
+            raise UserError("; ".join(found))
 
     @property
     def stochastic(self) -> bool:

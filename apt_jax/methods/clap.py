@@ -21,7 +21,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from apt_jax.errors import UserError
+from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, Recipe, unit
 
 CONSTRAINTS = ("class_wise", "balanced", "constant", "none")
@@ -29,16 +29,12 @@ CONSTRAINTS = ("class_wise", "balanced", "constant", "none")
 
 @dataclasses.dataclass(frozen=True)
 class CLAP(Method):
-    constraint: str = "class_wise"
+    constraint: str = field(
+        "class_wise", "which lambda holds the class weights", one_of(*CONSTRAINTS)
+    )
 
     inputs: ClassVar[str] = "embedding"
     constants: ClassVar[tuple[str, ...]] = ("multipliers",)
-
-    def __post_init__(self):
-        if self.constraint not in CONSTRAINTS:
-            raise UserError(
-                f"method.constraint={self.constraint!r}: choose of {list(CONSTRAINTS)}"
-            )
 
     def init(self, key, task):
         del key  # nothing random

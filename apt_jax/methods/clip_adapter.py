@@ -15,21 +15,19 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.fields import RATE, SHARE, at_least, field
 from apt_jax.methods.base import Method, coop_recipe, torch_linear, unit
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 
 
 @dataclasses.dataclass(frozen=True)
 class CLIPAdapter(Method):
-    ratio: float = 0.2
-    reduction: int = 4  # the bottleneck has D / reduction units
-    drop_hidden: float = 0.0
+    ratio: float = field(0.2, "share of the adapted embedding in the blend", SHARE)
+    reduction: int = field(4, "the bottleneck has D / reduction units", at_least(1))
+    drop_hidden: float = field(0.0, "dropout of the bottleneck's units", RATE)
 
     inputs: ClassVar[str] = "embedding"
     names_new_classes: ClassVar[bool] = True
-
-    def __post_init__(self):
-        require_rates(drop_hidden=self.drop_hidden)
 
     @property
     def stochastic(self):

@@ -23,39 +23,36 @@ import jax.numpy as jnp
 
 from apt_jax.clip.adapt import low_rank_branches, updated_kernels, with_kernels
 from apt_jax.clip.weights import flat
-from apt_jax.errors import UserError
+from apt_jax.fields import RATE, Rule, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, steps_of, unit
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import over_classes, word_embeddings
 from apt_jax.methods.visual_prompts import embedding
 
 TOWERS = {"both": ("image", "text"), "image": ("image",), "text": ("text",)}
 MATRICES = {"q": "query", "k": "key", "v": "value", "o": "out"}
+LETTERS = Rule(
+    lambda letters: letters and set(letters) <= MATRICES.keys(),
+    f"letters of {''.join(MATRICES)!r}",
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class CLIPLoRA(Method):
-    rank: int = 2  # r
-    alpha: float = 1.0
-    matrices: str = "qkv"  # of q, k, v and o (the output's)
-    towers: str = "both"  # both | image | text
-    drop_branch: float = 0.25
-    steps: int = 500  # of training, for each shot of a class
+    rank: int = field(2, "r: the rank of the changes", at_least(1))
+    alpha: float = field(1.0, "scales the changes, by alpha / sqrt(r)", at_least(0))
+    matrices: str = field(
+        "qkv", "which are changed: query, key, value, output", LETTERS
+    )
+    towers: str = field("both", "which towers are changed", one_of(*TOWERS))
+    drop_branch: float = field(
+        0.25, "dropout of entries of the input of a change", RATE
+    )
+    steps: int = field(500, "steps of training for each shot of a class", at_least(1))
 
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
-
-    def __post_init__(self):
-        require_rates(drop_branch=self.drop_branch)
-        if self.rank < 1 or self.steps < 1:
-            raise UserError("method.rank and method.steps must be at least 1")
-        if self.towers not in TOWERS:
-            raise UserError(f"method.towers={self.towers!r}: choose of {list(TOWERS)}")
-        if not self.matrices or set(self.matrices) - MATRICES.keys():
-            raise UserError(
-                f"method.matrices={self.matrices!r}: letters of {''.join(MATRICES)!r}"
-            )
 
     @property
     def stochastic(self):

@@ -17,10 +17,11 @@ from typing import ClassVar
 
 import jax
 
-from apt_jax.errors import UserError
+from apt_jax.fields import RATE, at_least, field
 from apt_jax.methods.base import Method, Recipe, torch_linear, unit
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import (
+    WORDS_OR_NONE,
     first_context,
     insert_context,
     require_room,
@@ -30,21 +31,18 @@ from apt_jax.methods.prompted_text import (
 
 @dataclasses.dataclass(frozen=True)
 class CoCoOp(Method):
-    context_length: int = 4  # M
-    init_words: str = "a photo of a"  # give M; empty: a random context
-    reduction: int = 16  # D over the hidden units of the meta-net
-    drop_hidden: float = 0.0
+    context_length: int = field(4, "M, where no words give it", at_least(1))
+    init_words: str = field(
+        "a photo of a", "where the context starts; empty = at random", WORDS_OR_NONE
+    )
+    reduction: int = field(
+        16, "the meta-net has D / reduction hidden units", at_least(1)
+    )
+    drop_hidden: float = field(0.0, "dropout of the meta-net's hidden units", RATE)
 
     inputs: ClassVar[str] = "embedding"
     runs_tower: ClassVar[bool] = True  # that of the text, for every image
     names_new_classes: ClassVar[bool] = True
-
-    def __post_init__(self):
-        require_rates(drop_hidden=self.drop_hidden)
-        if self.context_length < 1 or self.reduction < 1:
-            raise UserError(
-                "method.context_length and method.reduction must be at least 1"
-            )
 
     @property
     def stochastic(self):

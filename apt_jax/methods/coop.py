@@ -20,11 +20,12 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from apt_jax.errors import UserError
+from apt_jax.fields import RATE, at_least, field, one_of
 from apt_jax.methods.base import Method, coop_recipe, unit
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import (
     BEFORE,
+    WORDS_OR_NONE,
     first_context,
     insert_context,
     require_room,
@@ -34,22 +35,17 @@ from apt_jax.methods.prompted_text import (
 
 @dataclasses.dataclass(frozen=True)
 class CoOp(Method):
-    context_length: int = 16  # M
-    init_words: str = ""  # such as "a photo of a"; empty: a random context
-    class_specific: bool = False
-    position: str = "end"  # of the class name
-    drop_context: float = 0.0
+    context_length: int = field(16, "M, where no words give it", at_least(1))
+    init_words: str = field(
+        "",
+        'where the context starts, such as "a photo of a"; empty = at random',
+        WORDS_OR_NONE,
+    )
+    class_specific: bool = field(False, "a context for each class apart")
+    position: str = field("end", "where the class name stands", one_of(*BEFORE))
+    drop_context: float = field(0.0, "dropout of whole context vectors", RATE)
 
     inputs: ClassVar[str] = "embedding"
-
-    def __post_init__(self):
-        require_rates(drop_context=self.drop_context)
-        if self.position not in BEFORE:
-            raise UserError(
-                f"method.position={self.position!r}: choose of {list(BEFORE)}"
-            )
-        if self.context_length < 1:
-            raise UserError("method.context_length must be at least 1")
 
     @property
     def names_new_classes(self):

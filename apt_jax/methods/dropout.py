@@ -3,15 +3,6 @@
 import jax
 import jax.numpy as jnp
 
-from apt_jax.errors import UserError
-
-
-def require_rates(**rates):
-    """Refuses rates out of [0, 1), by the name of their field."""
-    for name, rate in rates.items():
-        if not 0 <= rate < 1:
-            raise UserError(f"method.{name}={rate}: a rate is in [0, 1)")
-
 
 def keep_mask(key, rate, shape):
     """[shape] bool, True where a unit is kept: independently with chance 1 - rate."""

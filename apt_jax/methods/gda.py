@@ -20,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.errors import UserError
+from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, require_every_class, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, chosen, errors_and_nll
+from apt_jax.methods.selection import CHOSEN, CROSS_VALIDATED, chosen, errors_and_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
 DEFAULT_ALPHA = 0.1
@@ -29,7 +30,9 @@ DEFAULT_ALPHA = 0.1
 
 @dataclasses.dataclass(frozen=True)
 class GDA(Method):
-    alpha: float | None = None  # None: chosen as the protocol says
+    alpha: float | None = field(
+        None, "how much the shots count beside the text", at_least(0), CHOSEN
+    )
 
     inputs: ClassVar[str] = "embedding"
     constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")

@@ -22,8 +22,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apt_jax.fields import above, field
 from apt_jax.methods.base import Method, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
+from apt_jax.methods.selection import (
+    CHOSEN,
+    CROSS_VALIDATED,
+    cross_validated,
+    errors_and_nll,
+)
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
 DEFAULT_STRENGTH = 0.1
@@ -33,7 +39,9 @@ MAX_STEPS, TOLERANCE = 1000, 1e-5
 
 @dataclasses.dataclass(frozen=True)
 class LinearProbe(Method):
-    strength: float | None = None  # C; None: chosen as the protocol says
+    strength: float | None = field(
+        None, "C: how much the shots count beside |W|^2", above(0), CHOSEN
+    )
 
     inputs: ClassVar[str] = "embedding"
     needs_text: ClassVar[bool] = False

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from apt_jax.errors import UserError
+from apt_jax.fields import between, field
 from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
 
@@ -36,7 +36,9 @@ ALPHA_START = 250.0
 
 @dataclasses.dataclass(frozen=True)
 class LPPlusPlus(Method):
-    epochs: int = 0  # 0: chosen as the protocol says, up to 300
+    epochs: int = field(
+        0, "epochs; 0 = chosen as the protocol says", between(0, EPOCHS)
+    )
 
     inputs: ClassVar[str] = "embedding"
     selected_by: ClassVar[str] = CROSS_VALIDATED
@@ -44,13 +46,6 @@ class LPPlusPlus(Method):
     @property
     def validation(self):
         return "none" if self.epochs else "as_many"
-
-    def __post_init__(self):
-        if not 0 <= self.epochs <= EPOCHS:
-            raise UserError(
-                f"method.epochs={self.epochs} must be 1 to {EPOCHS}, or 0: chosen "
-                "as the protocol says"
-            )
 
     def check(self, task):
         require_every_class(task)

@@ -19,13 +19,14 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, torch_linear, unit
 from apt_jax.methods.prompted_text import (
+    IN_WORDS,
     SPREAD,
     WORDS,
     first_context,
     insert_context,
-    require_prompts,
     require_room,
     text_features,
 )
@@ -34,15 +35,14 @@ from apt_jax.methods.visual_prompts import embedding
 
 @dataclasses.dataclass(frozen=True)
 class MaPLe(Method):
-    prompts: int = 2  # n, in each block
-    depth: int = 9  # J, of at most as many blocks as the shallower tower has
+    prompts: int = field(2, "n: vectors in each block of each tower", IN_WORDS)
+    depth: int = field(
+        9, "J: blocks with prompts, at most those of the shallower tower", at_least(1)
+    )
 
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
-
-    def __post_init__(self):
-        require_prompts(self.prompts, self.depth)
 
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))

@@ -25,13 +25,14 @@ import jax.numpy as jnp
 
 from apt_jax.data.templates import IMAGENET_60, prompts
 from apt_jax.errors import UserError
+from apt_jax.fields import SHARE, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, unit
 from apt_jax.methods.prompted_text import (
+    IN_WORDS,
     SPREAD,
     WORDS,
     first_context,
     insert_context,
-    require_prompts,
     require_room,
     text_features,
     word_embeddings,
@@ -44,23 +45,20 @@ TEXT_WEIGHT, IMAGE_WEIGHT = 25.0, 10.0
 
 @dataclasses.dataclass(frozen=True)
 class PromptSRC(Method):
-    prompts: int = 4  # n, in each block of each tower
-    depth: int = 9  # blocks with prompts of their own, of at most all of a tower
-    teacher: str = "ensemble"  # t*: 60 templates | task: the task's own
-    average_at: float = 0.6  # m / E
-    average_spread: float = 0.6  # s / E
+    prompts: int = field(4, "n: vectors in each block of each tower", IN_WORDS)
+    depth: int = field(
+        9, "blocks with prompts of their own, at most all of a tower", at_least(1)
+    )
+    teacher: str = field(
+        "ensemble", "t* is of 60 templates, or of the task's own", one_of(*TEACHERS)
+    )
+    average_at: float = field(0.6, "m / E: where the average over epochs lies", SHARE)
+    average_spread: float = field(0.6, "s / E: how wide it is", at_least(1e-6))
 
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
     constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
-
-    def __post_init__(self):
-        require_prompts(self.prompts, self.depth)
-        if self.teacher not in TEACHERS:
-            raise UserError(f"method.teacher={self.teacher!r}: choose of {TEACHERS}")
-        if not self.average_spread > 0:
-            raise UserError("method.average_spread must be above 0")
 
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))
@@ -137,9 +135,8 @@ class PromptSRC(Method):
     def epoch_weights(self, recipe) -> tuple[float, ...]:
         """[E] weights w_e."""
         m, s = self.average_at * recipe.epochs, self.average_spread * recipe.epochs
-        w = [
-            math.exp(-((e - m) ** 2) / (2 * s**2)) for e in range(1, recipe.epochs + 1)
-        ]
+        far = [(e - m) ** 2 / (2 * s**2) for e in range(1, recipe.epochs + 1)]
+        w = [math.exp(min(far) - one) for one in far]  # some epoch has weight 1
         return tuple(weight / sum(w) for weight in w)
 
 

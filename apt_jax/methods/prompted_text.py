@@ -9,12 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.errors import UserError
+from apt_jax.fields import Rule, between
 
 # Context vectors before the name, of M, by the position of the name.
 BEFORE = {"end": lambda m: m, "middle": lambda m: m // 2, "front": lambda m: 0}
 CLASSES_AT_ONCE = 64  # bounds the memory of the text tower, forward and backward
 SPREAD = 0.02  # standard deviation of a random context
 WORDS = "a photo of a"  # at which prompts of both towers start
+IN_WORDS = between(1, len(WORDS.split()))  # so many prompts can start there
+WORDS_OR_NONE = Rule(lambda text: not text or text.strip(), "words, or empty")
 
 
 def word_embeddings(task, ids):
@@ -56,17 +59,6 @@ def insert_context(task, context, position):
         return jnp.where((first | second)[:, None], learned, chosen)
 
     return jax.vmap(of_class)(words, context, task.name_eos), task.name_eos + count
-
-
-def require_prompts(prompts: int, depth: int):
-    """Refuses numbers of prompts and of blocks with prompts that there cannot be."""
-    if not 1 <= prompts <= len(WORDS.split()):
-        raise UserError(
-            f"method.prompts={prompts}: they start at words of {WORDS!r}; choose 1 to "
-            f"{len(WORDS.split())}"
-        )
-    if depth < 1:
-        raise UserError("method.depth must be at least 1")
 
 
 def require_room(task, words: int):

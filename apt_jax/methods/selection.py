@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+CHOSEN = "chosen as the protocol says"  # what None means of what is chosen
 CROSS_VALIDATED = "cross-validated on the shots"  # `selected_by` of those that do
 MOST_FOLDS = 5
 

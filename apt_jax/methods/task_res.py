@@ -14,12 +14,15 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
+from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, unit
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskRes(Method):
-    alpha: float = 0.5  # 1.0 on Oxford Flowers in the paper
+    alpha: float = field(
+        0.5, "scales the residuals; 1.0 on Oxford Flowers in the paper", at_least(0)
+    )
 
     inputs: ClassVar[str] = "embedding"
 

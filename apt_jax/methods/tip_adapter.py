@@ -26,8 +26,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
+from apt_jax.methods.selection import (
+    CHOSEN,
+    CROSS_VALIDATED,
+    cross_validated,
+    errors_and_nll,
+)
 
 ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
@@ -52,9 +58,11 @@ PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True)
 class TipAdapter(Method):
-    trained: bool = False  # Tip-Adapter-F
-    alpha: float | None = None  # None: chosen as the protocol says, as is beta
-    beta: float | None = None
+    trained: bool = field(False, "train the keys: Tip-Adapter-F")
+    alpha: float | None = field(
+        None, "how much the cache counts beside the text", at_least(0), CHOSEN
+    )
+    beta: float | None = field(None, "how near is near", at_least(0), CHOSEN)
 
     inputs: ClassVar[str] = "embedding"
     selected_by: ClassVar[str] = CROSS_VALIDATED

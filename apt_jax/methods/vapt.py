@@ -25,8 +25,9 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
+from apt_jax.fields import RATE, at_least, field
 from apt_jax.methods.base import Recipe, torch_linear
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
     WithHead,
@@ -41,28 +42,16 @@ EPSILON = 1e-5  # of the norm before the kernel
 
 @dataclasses.dataclass(frozen=True)
 class VAPT(WithHead):
-    prompts: int = 10  # Np, in each block
-    kernel: int = 2  # K
-    rank: int = 8  # r
-    drop_prompt: float = 0.1  # entries of block 0's prompts
-    drop_channel: float = 0.1  # whole channels of F
-    drop_hidden: float = 0.1  # units between W1 and W2
+    prompts: int = field(10, "Np: prompts in each block", at_least(1))
+    kernel: int = field(2, "K: side of the kernel, in patches", at_least(1))
+    rank: int = field(8, "r: hidden units between W1 and W2", at_least(1))
+    drop_prompt: float = field(0.1, "dropout of entries of block 0's prompts", RATE)
+    drop_channel: float = field(0.1, "dropout of whole channels of F", RATE)
+    drop_hidden: float = field(0.1, "dropout of units between W1 and W2", RATE)
 
     selected_by: ClassVar[str] = (
         f"{FROM_GRID}, on validation images of another data set"
     )
-
-    def __post_init__(self):
-        require_rates(
-            drop_prompt=self.drop_prompt,
-            drop_channel=self.drop_channel,
-            drop_hidden=self.drop_hidden,
-        )
-        super().__post_init__()
-        if min(self.prompts, self.kernel, self.rank) < 1:
-            raise UserError(
-                "method.prompts, method.kernel and method.rank must be at least 1"
-            )
 
     @property
     def stochastic(self):

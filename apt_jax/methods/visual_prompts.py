@@ -14,7 +14,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from apt_jax.errors import UserError
+from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, unit
 
 HEADS = ("auto", "text", "linear")  # auto: the text where there is one
@@ -27,14 +27,14 @@ FROM_GRID = "published recipe; learning rate: one of its grid"
 class WithHead(Method):
     """The base of methods that read pixels and end in either head."""
 
-    head: str = "auto"  # text | linear; auto is the text where there is one
+    head: str = field(
+        "auto",
+        "what tells classes apart; auto = text where there is one",
+        one_of(*HEADS),
+    )
 
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
-
-    def __post_init__(self):
-        if self.head not in HEADS:
-            raise UserError(f"method.head={self.head!r}: choose of {list(HEADS)}")
 
     @property
     def needs_text(self):

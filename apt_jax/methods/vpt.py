@@ -21,9 +21,9 @@ import dataclasses
 
 import jax
 
-from apt_jax.errors import UserError
+from apt_jax.fields import RATE, at_least, field, one_of
 from apt_jax.methods.base import Recipe
-from apt_jax.methods.dropout import dropout, require_rates
+from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
     WithHead,
@@ -51,18 +51,16 @@ RECIPES = {
 
 @dataclasses.dataclass(frozen=True)
 class VPT(WithHead):
-    prompts: int = 8  # Np, in each block
-    depth: int = 12  # blocks with prompts of their own, of at most all
-    form: str = "clip"  # clip | original
-    drop_prompt: float = 0.0  # entries of the prompts, for each image apart
-
-    def __post_init__(self):
-        require_rates(drop_prompt=self.drop_prompt)
-        super().__post_init__()
-        if self.form not in RECIPES:
-            raise UserError(f"method.form={self.form!r}: choose one of {list(RECIPES)}")
-        if self.prompts < 1 or self.depth < 1:
-            raise UserError("method.prompts and method.depth must be at least 1")
+    prompts: int = field(8, "Np: prompts in each block", at_least(1))
+    depth: int = field(12, "blocks with prompts of their own, at most all", at_least(1))
+    form: str = field(
+        "clip",
+        "place, start and recipe of MaPLe's baseline, or VPT's",
+        one_of(*RECIPES),
+    )
+    drop_prompt: float = field(
+        0.0, "dropout of entries of the prompts, for each image apart", RATE
+    )
 
     @property
     def selected_by(self):

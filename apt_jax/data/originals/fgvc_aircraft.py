@@ -16,8 +16,8 @@ from apt_jax.data.published.lists import lines
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
+from apt_jax.fields import Field, one_of
 
-DEFAULTS = {"labels": "variant"}  # or "family", "manufacturer"
 NAME = "fgvc_aircraft"
 IMAGES = {"train": 3334, "val": 3333, "test": 3333}
 ARCHIVE = Download(
@@ -31,6 +31,7 @@ LISTS = {
     "family": "families.txt",
     "manufacturer": "manufacturers.txt",
 }
+FIELDS = {"labels": Field("variant", "what the classes are", one_of(*LISTS))}
 
 
 def load(config, seed: int) -> Dataset:

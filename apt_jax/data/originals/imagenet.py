@@ -26,8 +26,8 @@ from apt_jax.data.published.lists import table
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
+from apt_jax.fields import Field, some_of
 
-DEFAULTS = {"shifts": ()}  # of SHIFTS
 SHIFTS = {
     "v2": "imagenetv2/imagenetv2-matched-frequency-format-val",
     "sketch": "imagenet-sketch/images",
@@ -42,6 +42,7 @@ IMAGES = {
     "imagenet_a": 7_500,
     "imagenet_r": 30_000,
 }
+FIELDS = {"shifts": Field((), "shifted test sets to judge on too", some_of(*SHIFTS))}
 NAMES = "classnames.txt"
 # The second class of a name that CLIP's list has twice.
 SECOND = {"n04008634": "projectile", "n04356056": "dark glasses"}

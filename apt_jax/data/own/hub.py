@@ -19,10 +19,11 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import NO_LABEL, class_names, with_labelled_test
 from apt_jax.errors import UserError, with_type
+from apt_jax.fields import Field
 
-DEFAULTS = {
-    "image": "",  # the column with the picture; by default the only one of that kind
-    "label": "",  # the column with the class
+FIELDS = {
+    "image": Field("", "the column with the picture; empty = the only one of its kind"),
+    "label": Field("", "the column with the class; empty = the only one of its kind"),
 }
 PREFIX = "hf:"
 LISTS = ("List", "LargeList", "Sequence")  # kinds of columns

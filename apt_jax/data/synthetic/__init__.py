@@ -14,13 +14,16 @@ from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import VARIANTS
 from apt_jax.data.templates import templates_of
+from apt_jax.fields import SHARE, Field, at_least
 
-DEFAULTS = {
-    "size": 64,  # pixels
-    "variance": 0.5,  # strength of pose, livery, light, background, blur ..., in [0, 1]
-    "train_images": 32,  # of each variant
-    "val_images": 10,
-    "test_images": 25,
+FIELDS = {
+    "size": Field(64, "side of a picture in pixels", at_least(8)),
+    "variance": Field(
+        0.5, "strength of pose, livery, light, background, blur ...", SHARE
+    ),
+    "train_images": Field(32, "training images of each variant", at_least(1)),
+    "val_images": Field(10, "validation images of each variant", at_least(0)),
+    "test_images": Field(25, "test images of each variant", at_least(1)),
 }
 NAME = "synthetic"
 NAMES = tuple(variant.name for variant in VARIANTS)

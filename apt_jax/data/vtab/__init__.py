@@ -18,8 +18,9 @@ from apt_jax.data.templates import templates_of
 from apt_jax.data.vtab.order import tfds_order
 from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.errors import UserError
+from apt_jax.fields import Field
 
-DEFAULTS = {"refit": False}  # train on the validation images too
+FIELDS = {"refit": Field(False, "train on the validation images too")}
 
 
 def load(config, seed: int) -> Dataset:

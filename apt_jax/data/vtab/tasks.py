@@ -24,7 +24,7 @@ from apt_jax.data.vtab import (
     tfrecords,
 )
 from apt_jax.data.vtab.stored import Records
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, did_you_mean
 
 TRAIN, VAL = 800, 200  # images used
 
@@ -67,7 +67,7 @@ def task_of(name: str) -> Task:
     """
     if name not in TASKS:
         raise UserError(
-            f"no VTAB task {name!r}; set --config.data.name to one of {', '.join(TASKS)}"
+            f"no VTAB task {name!r} (--config.data.name); {did_you_mean(name, TASKS)}"
         )
     return TASKS[name]
 

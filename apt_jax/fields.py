@@ -1,0 +1,200 @@
+"""What can be set, a line a field: default, meaning, rule.
+
+Command line, validation and --help come from these lines. They stand beside the code that
+uses the fields, in a table or in the dataclass of a method:
+
+    "train.epochs": Field(None, "passes over the shots", at_least(1), int | None, RECIPE)
+    heads: int = field(16, "attention heads; they must divide D", at_least(1))
+"""
+
+import dataclasses
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from apt_jax.errors import nearest
+
+SEPARATOR = ";"
+FEW = 4  # names that are told apart by quotes
+TRUTH = {"true": True, "false": False}
+
+
+class Rule(NamedTuple):
+    """What a value of the right type must be, and how to say so."""
+
+    holds: Callable[[Any], bool]
+    words: str  # what follows "must be"
+    names: tuple[str, ...] = ()  # all there are, if it is one of a few names
+    most: int = 2**31 - 1  # whole numbers above are too large for the arrays
+
+
+def at_least(least) -> Rule:
+    return Rule(lambda value: value >= least, f"at least {least}")
+
+
+def between(least, most) -> Rule:
+    return Rule(lambda value: least <= value <= most, f"{least} to {most}")
+
+
+def above(limit) -> Rule:
+    return Rule(lambda value: value > limit, f"above {limit}")
+
+
+def one_of(*names: str) -> Rule:
+    *first, last = map(repr, names)
+    few = f"{', '.join(first)} or {last}" if first else last
+    words = few if len(names) <= FEW else f"one of {', '.join(names)}"
+    return Rule(lambda value: value in names, words, names)
+
+
+def some_of(*names: str) -> Rule:
+    words = f"some of {', '.join(map(repr, names))}"
+    return Rule(lambda values: set(filter(None, values)) <= set(names), words, names)
+
+
+ANY = Rule(lambda value: True, "")
+RATE = Rule(lambda value: 0 <= value < 1, "in [0, 1)")
+SHARE = Rule(lambda value: 0 <= value <= 1, "in [0, 1]")
+PART = Rule(lambda value: 0 < value <= 1, "in (0, 1]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """One thing that can be set."""
+
+    default: Any
+    meaning: str
+    rule: Rule = ANY
+    kind: Any = (
+        None  # an annotation such as `int | None`; by default the default's type
+    )
+    unset: str = "not set"  # what None means, where it may be None
+    separator: str = SEPARATOR  # between the entries of a tuple on the command line
+    by_source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[type, ...]:
+        """The types that a value may have."""
+        kind = type(self.default) if self.kind is None else self.kind
+        union = (
+            isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
+        )
+        members = typing.get_args(kind) if union else (kind,)
+        return tuple(typing.get_origin(member) or member for member in members)
+
+    @property
+    def types(self) -> str:
+        """The same in words."""
+        return " or ".join(kind.__name__ for kind in self.kinds if kind is not NONE)
+
+    def default_of(self, source: str):
+        """The default for data of a source."""
+        return self.by_source.get(source, self.default)
+
+    def fault(self, value) -> str:
+        """What the value must be, if it is not; else nothing."""
+        if value is None and NONE in self.kinds:
+            return ""
+        if not self._fits(value):
+            return self.types
+        if isinstance(value, float) and not math.isfinite(value):
+            return "a finite number"
+        if isinstance(value, int) and abs(value) > self.rule.most:
+            return f"at most {self.rule.most}"
+        if self.rule.holds(value):
+            return ""
+        if not self.rule.names:
+            return self.rule.words
+        given = [value] if isinstance(value, str) else value
+        unknown = [name for name in given if name not in self.rule.names]
+        meant = nearest(unknown[0], self.rule.names)
+        return self.rule.words + (f" (did you mean {meant}?)" if meant else "")
+
+    def _fits(self, value):
+        if isinstance(value, bool):
+            return bool in self.kinds
+        if isinstance(value, list) and tuple in self.kinds:
+            return True
+        if isinstance(value, int) and float in self.kinds:
+            return True
+        return isinstance(value, self.kinds) or not set(self.kinds) <= READ.keys()
+
+    def read(self, text: str):
+        """The value that a command line spells; raises ValueError."""
+        if text == "None" and NONE in self.kinds:
+            return None
+        for kind in self.kinds:
+            try:
+                if kind is tuple:
+                    return tuple(filter(None, text.split(self.separator)))
+                return READ.get(kind, _nothing)(text)
+            except ValueError:
+                continue
+        raise ValueError(text)
+
+
+NONE = type(None)
+
+
+def _truth(text):
+    if text.lower() not in TRUTH:
+        raise ValueError(text)
+    return TRUTH[text.lower()]
+
+
+def _nothing(text):
+    raise ValueError(text)
+
+
+READ = {
+    bool: _truth,
+    int: int,
+    float: float,
+    str: str,
+    tuple: tuple,
+    NONE: _nothing,
+}
+
+
+def field(default, meaning: str, rule: Rule = ANY, unset: str = "not set", **of_field):
+    """A field of a dataclass; its type is the annotation."""
+    metadata = {"meaning": meaning, "rule": rule, "unset": unset}
+    return dataclasses.field(default=default, metadata=metadata, **of_field)
+
+
+@functools.cache
+def fields_of(cls) -> dict[str, Field]:
+    """The fields of a dataclass, by name; those without a line of their own too."""
+    kinds = typing.get_type_hints(cls)
+    return {
+        one.name: Field(
+            one.default,
+            one.metadata.get("meaning", ""),
+            kind=kinds[one.name],
+            **{
+                name: one.metadata[name]
+                for name in ("rule", "unset")
+                if name in one.metadata
+            },
+        )
+        for one in dataclasses.fields(cls)
+    }
+
+
+def defaults(fields: Mapping[str, Field], source: str = "") -> dict:
+    """The default of each field, for data of a source."""
+    return {name: field.default_of(source) for name, field in fields.items()}
+
+
+def faults(
+    fields: Mapping[str, Field], values: Mapping[str, Any], prefix=""
+) -> list[str]:
+    """What is wrong with each of the values, in the words of its field's rule."""
+    return [
+        f"{prefix}{name}={values[name]!r} must be {wanted}"
+        for name, field in fields.items()
+        if name in values and (wanted := field.fault(values[name]))
+    ]
