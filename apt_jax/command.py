@@ -72,7 +72,7 @@ def _told(error) -> int:
     return 2
 
 
-class Parser(argparse.ArgumentParser):
+class Arguments(argparse.ArgumentParser):
     """The arguments of a command with positional ones; faults are a `UserError`.
 
     `description` is the docstring, printed as it stands.

@@ -237,10 +237,13 @@ def fields_of(config) -> dict[str, Field]:
     return known
 
 
-def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
+def read(
+    arguments: list[str], needed=(), example: str = "configs/quickstart.py"
+) -> tuple[ConfigDict, str | None]:
     """The configuration and the work directory that a command line asks for.
 
-    `--config PATH[:ARG]`, `--config.FIELD=VALUE` (repeated), `--workdir DIR`.
+    `--config PATH[:ARG]`, `--config.FIELD=VALUE` (repeated), `--workdir DIR`. A command
+    says which fields it needs that not all configurations have; the `example` has them.
 
     Raises:
         UserError: for unknown fields (with the nearest name), wrong types and values.
@@ -248,11 +251,15 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str | None]:
     given = take_apart(arguments, ("config", "workdir"))
     if "config" not in given.named:
         raise UserError(
-            "no configuration; name one with --config, such as --config "
-            "configs/quickstart.py"
+            f"no configuration; name one with --config, such as --config {example}"
         )
     config = load(given.named["config"])
     change(config, given.fields)
+    if missing := [field for field in needed if field not in flat(config)]:
+        raise UserError(
+            f"{given.named['config']} has no {', '.join(missing)}; take {example}, or a "
+            "copy of it"
+        )
     return config, given.named.get("workdir")
 
 
@@ -558,14 +565,15 @@ def wants_help(arguments) -> bool:
     return bool(HELP & set(arguments))
 
 
-def help_text(summary: str, arguments=()) -> str:
+def help_text(summary: str, arguments=(), names=("config", "workdir")) -> str:
     """What --help prints: with a --config all fields it has, without one the common.
 
-    Fields given beside it that settle which there are (`method.name`) count.
+    Fields given beside it that settle which there are (`method.name`) count. `names` are
+    the options of the command.
 
     Without one it needs neither jax nor a configuration.
     """
-    given = take_apart([a for a in arguments if a not in HELP], ("config", "workdir"))
+    given = take_apart([a for a in arguments if a not in HELP], names)
     path = given.named.get("config")
     config = load(path) if path else ConfigDict(common())
     if path:

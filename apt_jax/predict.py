@@ -122,7 +122,7 @@ def main(argv):
 
 
 def read_options(argv):
-    parser = command.Parser("python -m apt_jax.predict", __doc__)
+    parser = command.Arguments("python -m apt_jax.predict", __doc__)
     parser.add_argument("paths", nargs="+", metavar="PHOTO_OR_FOLDER")
     parser.add_argument("--workdir", required=True, help="of a finished run")
     parser.add_argument(

@@ -42,6 +42,7 @@ ROOMS = [
     "studies",
     "predict",
     "grid",
+    "commands",
 ]
 # Commands that stand beside what they are about, in a room that knows less than they do.
 COMMANDS = ["data/compare.py", "data/inspect.py", "data/prepare.py"]
@@ -91,7 +92,7 @@ def imported_rooms(path):
 
 
 def test_every_room_is_in_the_list():
-    found = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    found = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
     found |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert found == set(ROOMS)
 

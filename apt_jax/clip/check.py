@@ -8,16 +8,12 @@ dog" and compares them with the published 24.5701 and 19.3049 (transformers' own
 Exit status 1 if they differ.
 """
 
+import math
 import sys
 import urllib.request
 from pathlib import Path
 
-import numpy as np
-
 from apt_jax import command
-from apt_jax.clip import checkpoint
-from apt_jax.clip.weights import flat, rows
-from apt_jax.data.images import decode
 
 CATS = "http://images.cocodataset.org/val2017/000000039769.jpg"
 TEXTS = ("a photo of a cat", "a photo of a dog")
@@ -27,14 +23,18 @@ SECONDS = 10
 
 
 def main(arguments):
-    parser = command.Parser("python -m apt_jax.clip.check", __doc__)
+    parser = command.Arguments("python -m apt_jax.clip.check", __doc__)
     parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER")
     parser.add_argument("--revision", help="of a hub name: branch, tag or commit")
     parser.add_argument(
         "--image", type=Path, help="the two-cats picture, if you have it"
     )
-    parser.add_argument("--dtype", default="float32", help="float32, bfloat16 or auto")
+    parser.add_argument(
+        "--dtype", choices=("float32", "bfloat16", "auto"), default="float32"
+    )
     options = parser.parse_args(arguments)
+    from apt_jax.clip import checkpoint  # heavy: not before the command line is sound
+
     clip = checkpoint.load(
         options.checkpoint, revision=options.revision, dtype=options.dtype
     )
@@ -47,11 +47,12 @@ def main(arguments):
 
 def description(clip) -> str:
     """What a checkpoint is, a line a fact."""
+    from apt_jax.clip.weights import rows
+
     vision = clip.config.vision
-    parameters = sum(np.size(leaf) for leaf in flat(clip.params).values())
     facts = {
         "checkpoint": clip.name + (f" @ {clip.revision}" if clip.revision else ""),
-        "parameters": f"{parameters:,} in {len(list(rows(clip.config)))} tensors",
+        "parameters": f"{parameters_of(clip):,} in {len(list(rows(clip.config)))} tensors",
         "dtype": clip.dtype,
         "sha256": clip.sha256,
         "image tower": (
@@ -76,18 +77,26 @@ def _of_text(clip) -> dict:
             f"{text.max_position_embeddings} tokens of {text.vocab_size:,}"
         ),
         "projection": str(clip.config.projection_dim),
-        "logit scale": f"{np.exp(float(clip.params['logit_scale'])):.4f}",
+        "logit scale": f"{math.exp(float(clip.params['logit_scale'])):.4f}",
     }
 
 
+def parameters_of(clip) -> int:
+    """How many numbers a checkpoint has."""
+    from apt_jax.clip.weights import flat
+
+    return sum(leaf.size for leaf in flat(clip.params).values())
+
+
 def is_openai_b32(clip) -> bool:
-    parameters = sum(np.size(leaf) for leaf in flat(clip.params).values())
     theirs = "laion" not in clip.name.lower() and "metaclip" not in clip.name.lower()
-    return parameters == OPENAI_B32 and theirs
+    return parameters_of(clip) == OPENAI_B32 and theirs
 
 
 def check_cats(clip, path) -> int:
     """Compares the two-cats logits with the published ones; the exit status."""
+    from apt_jax.data.images import decode
+
     try:
         data = path.read_bytes() if path else fetch(CATS)
     except OSError as error:
@@ -97,7 +106,7 @@ def check_cats(clip, path) -> int:
         )
         return 0
     found = logits(clip, decode(data), TEXTS)
-    equal = np.abs(found - LOGITS).max() <= TOLERANCE
+    equal = abs(found - LOGITS).max() <= TOLERANCE
     shown = ", ".join(f"{value:.4f}" for value in found)
     verdict = "equal to" if equal else "DIFFERENT from"
     print(
@@ -106,8 +115,10 @@ def check_cats(clip, path) -> int:
     return 0 if equal else 1
 
 
-def logits(clip, picture, texts) -> np.ndarray:
+def logits(clip, picture, texts):
     """[K] logits of one picture against texts."""
+    import numpy as np
+
     ids, eos = clip.tokenizer.encode(texts)
     pixels = clip.pixels.normalise(clip.pixels.centre_crop(picture))[None]
     found = clip.module.apply({"params": clip.params}, pixels, ids, eos)

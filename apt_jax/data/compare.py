@@ -199,7 +199,7 @@ def told(found) -> str:
 
 
 def _options(arguments):
-    parser = command.Parser("python -m apt_jax.data.compare", __doc__)
+    parser = command.Arguments("python -m apt_jax.data.compare", __doc__)
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
     parser.add_argument("--root_a", help="the images of the split file A")

@@ -23,12 +23,13 @@ from typing import NamedTuple
 from apt_jax import command, config
 from apt_jax.data import own
 from apt_jax.data.dataset import SPLITS
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, did_you_mean
 from apt_jax.files import json_text
 from apt_jax.names import printable
 
 STANDARD = "configs/folder.py"
 FORMATS = ("table", "json")
+OPTIONS = ("config", "out", "format")
 MOST_PAGES = 10  # of a contact sheet
 
 
@@ -44,7 +45,7 @@ class Asked(NamedTuple):
 
 def main(argv):
     if config.wants_help(argv):
-        print(config.help_text(__doc__))
+        print(config.help_text(__doc__, apart(argv)[1], OPTIONS))
         return 0
     asked = read(argv)
     settings = settings_of(asked)
@@ -58,18 +59,24 @@ def main(argv):
     return 2 if report["refused"] else 0
 
 
-def read(argv) -> Asked:
-    """The command line taken apart; raises `UserError`."""
+def apart(argv) -> tuple[list[str], list[str]]:
+    """The roots of a command line, and its options with their values."""
     roots, options, rest = [], [], list(argv)
     while rest:
         argument = rest.pop(0)
-        if not argument.startswith("--"):
+        if not argument.startswith("-"):
             roots.append(argument)
             continue
         options.append(argument)
-        if "=" not in argument and rest:
+        if "=" not in argument and argument not in config.HELP and rest:
             options.append(rest.pop(0))
-    given = config.take_apart(options, ("config", "out", "format"))
+    return roots, options
+
+
+def read(argv) -> Asked:
+    """The command line taken apart; raises `UserError`."""
+    roots, options = apart(argv)
+    given = config.take_apart(options, OPTIONS)
     if len(roots) != 1:
         raise UserError(
             f"{len(roots)} roots named; name one: python -m apt_jax.data.inspect ROOT"
@@ -77,7 +84,7 @@ def read(argv) -> Asked:
     root, out = roots[0], given.named.get("out")
     form = given.named.get("format", FORMATS[0])
     if form not in FORMATS:
-        raise UserError(f"--format={form}; choose one of {', '.join(FORMATS)}")
+        raise UserError(f"unknown --format={form}; {did_you_mean(form, FORMATS)}")
     if out is not None:
         require_outside(root, out)
     path = given.named.get("config", STANDARD)

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(arguments):
-    parser = command.Parser("python -m apt_jax.data.prepare", __doc__)
+    parser = command.Arguments("python -m apt_jax.data.prepare", __doc__)
     parser.add_argument(
         "name", help="such as food101, eurosat/rgb, fgvc_aircraft/family"
     )

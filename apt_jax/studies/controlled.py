@@ -19,6 +19,8 @@ import sys
 from apt_jax import command, config
 from apt_jax.workdir import Workdir
 
+EXAMPLE = "configs/studies/controlled_variance.py"
+NEEDED = ("study.levels", "study.seeds", "study.rivals", "study.permutations")
 STATISTICS = (
     "pseudo_f",
     "p",
@@ -41,7 +43,7 @@ def main(argv):
     if config.wants_help(argv):
         print(config.help_text(__doc__, argv))
         return
-    settings, folder = config.read(argv)
+    settings, folder = config.read(argv, NEEDED, EXAMPLE)
     run(settings, folder or f"runs/controlled-{config.run_name(settings)}")
 
 

@@ -16,6 +16,8 @@ import sys
 from apt_jax import command, config
 from apt_jax.workdir import Workdir
 
+EXAMPLE = "configs/studies/variance.py"
+NEEDED = ("study.split", "study.per_class", "study.permutations")
 RESULT = "variance.json"
 LAYOUT = {  # what is printed of it
     **dict.fromkeys(("data", "split", "backbone"), str),
@@ -31,7 +33,7 @@ def main(argv):
     if config.wants_help(argv):
         print(config.help_text(__doc__, argv))
         return
-    settings, folder = config.read(argv)
+    settings, folder = config.read(argv, NEEDED, EXAMPLE)
     run(settings, folder or f"runs/variance-{config.run_name(settings)}")
 
 
