@@ -49,7 +49,7 @@ def did_you_mean(name, names, otherwise: str | None = None) -> str:
     meant = nearest(name, names)
     if meant is not None:
         return f"did you mean {meant}?"
-    return otherwise or f"choose one of {', '.join(sorted(map(str, names)))}"
+    return otherwise or f"choose one of {', '.join(map(str, names))}"
 
 
 def require_known(what: str, name, names):

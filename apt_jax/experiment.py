@@ -17,6 +17,7 @@ import numpy as np
 
 from apt_jax.config import PLACES
 from apt_jax.data.dataset import Item
+from apt_jax.data.own import KINDS
 from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
@@ -337,10 +338,13 @@ def show(workdir) -> dict:
     print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     print(
-        f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER\n"
-        "your own photographs: python train.py --config configs/folder.py "
-        "--config.data.root=PHOTOS"
+        f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER"
     )
+    if results["protocol"]["data"]["source"] not in KINDS:
+        print(
+            "your own photographs: python train.py --config configs/folder.py "
+            "--config.data.root=PHOTOS"
+        )
     return results
 
 

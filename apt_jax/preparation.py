@@ -21,6 +21,7 @@ from apt_jax.features.encode import Features, encode
 from apt_jax.features.views import Views
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
+from apt_jax.words import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +123,8 @@ def _left_out(prepared):
     missing = [repr(name) for at, name in enumerate(classes) if at not in labels]
     if missing:
         yield (
-            f"of {len(classes)} classes {len(missing)} have no labelled image "
+            f"of {len(classes)} classes {counted(len(missing), 'has', 'have')} no "
+            "labelled image "
             f"({listed(missing)}); they stay among those to tell apart"
         )
 
@@ -199,8 +201,9 @@ def require_whole_prompts(tokenizer, dataset):
     if cut:
         raise UserError(
             f"the tokenizer cuts the prompt of {', '.join(map(repr, cut[:10]))} "
-            f"({len(cut)} classes): longer than this CLIP can read; shorten the class "
-            "names, their descriptions or the template (--config.data.templates)"
+            f"({counted(len(cut), 'class', 'classes')}): longer than this CLIP can "
+            "read; shorten the class names, their descriptions or the template "
+            "(--config.data.templates)"
         )
 
 

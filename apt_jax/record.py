@@ -12,6 +12,9 @@ from apt_jax.files import digest
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
+from apt_jax.words import counted
+
+CROPS = "random resized crop and flip", "random resized crops and flips"
 
 
 def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
@@ -133,8 +136,8 @@ def card(config, prepared, split, by_hand) -> dict:
         },
         transforms={
             "train": (
-                f"{config.augment.views} random resized crops and flips an image, at "
-                f"least {config.augment.area:g} of its area"
+                f"{counted(config.augment.views, *CROPS)} an image, at least "
+                f"{config.augment.area:g} of its area"
                 if config.augment.views
                 else clip.pixels.view
             ),

@@ -176,7 +176,7 @@ def test_too_few_new_classes_are_refused_before_work(photos, tmp_path, monkeypat
         for name in NAMES[3:]:
             shutil.rmtree(few / split / name)
     monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
-    with pytest.raises(UserError, match="'photos, new classes': 1 classes"):
+    with pytest.raises(UserError, match="'photos, new classes': 1 class"):
         experiment.run(settings(few), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -29,7 +29,7 @@ def test_a_sound_data_set_has_no_notes():
     [
         (dataset(train=(2, 0)), r"no training images of 'bee'; add some"),
         (dataset(test=(0, 0)), r"no test images; add some"),
-        (dataset(("ant",), (2,), (1,)), r"1 classes \('ant'\); a classifier needs two"),
+        (dataset(("ant",), (2,), (1,)), r"1 class \('ant'\); a classifier needs two"),
         (dataset((), (), ()), r"0 classes"),
         (dataset(("ant", "ant")), r"there twice \('ant', 'ant'\), or"),
         (dataset(("caf\u00e9", "cafe\u0301")), r"there twice .*or in two spellings"),

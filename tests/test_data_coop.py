@@ -145,7 +145,7 @@ def test_links_that_leave_the_root_are_refused_and_others_followed(root):
         ({"test": [["a/3.png", 0, "ant_hill"]] * 2}, r"twice in test \(a/3\.png\)"),
         ({"test": [["b/1.png", 1, "bee"]]}, r"in train and test \(b/1\.png\)"),
         ({"val": [["a/1.png", 0, "ant_hill"]]}, r"in train and val \(a/1\.png\)"),
-        ({"val": [["a/2.png", "0", "ant_hill"]]}, r"1 entries .*val\[0\]"),
+        ({"val": [["a/2.png", "0", "ant_hill"]]}, r"1 entry .*val\[0\]"),
         ({"val": [["a/2.png", True, "bee"], ["a/2.png", -1, "bee"], []]}, r"3 entries"),
         ({"test": {}}, r"is no CoOp split file; its layout is"),
     ],

@@ -86,7 +86,7 @@ def test_a_changed_image_is_decoded_again(good, tmp_path):
     known = tmp_path / "decoded.txt"
     scan(good, known_good_file=known)
     write(tmp_path / "photos", {"train/a/1.png": b"no image now"})
-    with pytest.raises(UserError, match=r"1 files .*train/a/1\.png: not an image"):
+    with pytest.raises(UserError, match=r"1 file .*train/a/1\.png: not an image"):
         scan(good, known_good_file=known)
 
 

@@ -758,7 +758,7 @@ def test_scenes_without_objects_have_no_label(made, tmp_path):
     scene = '{"image_filename": "CLEVR_train_000000.png", "objects": []}'
     (root / SCENES).write_text('{"info": {}, "scenes": [' + scene + "]}")
     for name, label in (("clevr_distance", -1), ("clevr_count", -3)):
-        with pytest.raises(UserError, match=rf"1 records.*000000\.png: {label}\)"):
+        with pytest.raises(UserError, match=rf"1 record .*000000\.png: {label}\)"):
             task(root, name)
 
 

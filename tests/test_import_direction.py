@@ -15,6 +15,7 @@ from apt_jax.methods import METHODS
 PACKAGE = Path(__file__).parents[1] / "apt_jax"
 ROOMS = [
     "names",
+    "words",
     "errors",
     "fields",
     "files",
@@ -49,6 +50,7 @@ COMMANDS = ["data/compare.py", "data/inspect.py", "data/prepare.py"]
 LIGHT = [
     "apt_jax",
     "names",
+    "words",
     "errors",
     "fields",
     "files",

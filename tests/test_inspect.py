@@ -130,7 +130,10 @@ def test_unreadable_turned_flat_and_duplicate_files_are_all_named(root, look):
         ["wren/2.jpg", "wren/near.jpg"],
     ]
     assert found["near copies"][0]["classes"] == ["barn owl", "wren"]
-    assert any("lie in several classes" in line for line in report["notes"])
+    assert any(
+        "1 group of near copies lies in several classes" in line
+        for line in report["notes"]
+    )
     wren = report["classes"][1]
     assert (wren["files"], wren["images"]) == (13, 10)
 
@@ -154,7 +157,10 @@ def test_near_copies_across_given_splits_are_told_and_refuse_nothing(tmp_path, l
     (group,) = report["copies"]["near copies"]
     assert (status, report["layout"]) == (0, "given")
     assert group["splits"] == ["test", "train"]
-    assert any("lie in several splits" in line for line in report["notes"])
+    assert any(
+        "1 group of near copies lies in several splits" in line
+        for line in report["notes"]
+    )
     assert report["classes"][1]["train"] == 9
 
 
@@ -165,7 +171,7 @@ def test_what_train_would_refuse_is_told_all_at_once_and_is_status_2(root, look)
     said = " | ".join(report["refused"])
     assert status == 2
     assert "byte-identical copies in another class" in said
-    assert "1 files cannot be read as images (wren/no.jpg: not an image)" in said
+    assert "1 file cannot be read as images (wren/no.jpg: not an image)" in said
     assert "CLIP reads as equal ('Wren' = 'wren')" in said
     assert "no training images of 'Wren'" in said
     assert "--config.data.on_error=skip" in said
@@ -176,7 +182,7 @@ def test_what_is_skipped_on_request_is_no_longer_refused(root, look):
     status, report = look(root, "--config.data.on_error=skip")
     assert (status, report["refused"]) == (0, [])
     assert any("dropped: 2 images have byte-id" in line for line in report["notes"])
-    assert any("dropped 1 unreadable files" in line for line in report["notes"])
+    assert any("dropped 1 unreadable file:" in line for line in report["notes"])
     assert "on_error=skip" in report["next"]["command"]
 
 

@@ -108,7 +108,8 @@ def test_results_hold_three_rows_and_the_cost(finished):
 
 def test_the_protocol_card_says_what_was_done(finished):
     card = read(finished, "protocol.json")
-    assert card["selected_by"] == "validation split"
+    assert card["protocol"]["validation_images"] == 0
+    assert card["selected_by"].endswith("on validation images of other data sets")
     assert card["set_by_hand"]["train.epochs"] == 6
     assert set(card["set_by_hand"]) == {
         "augment.views",

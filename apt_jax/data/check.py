@@ -6,6 +6,7 @@ import unicodedata
 from apt_jax.data.listing import listed
 from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
+from apt_jax.words import counted
 
 
 def check(dataset, shots: int) -> list[str]:
@@ -29,8 +30,8 @@ def _faults(dataset):
         yield f"labels that are no class ({listed(odd)}); mend or leave out these images"
     if len(classes) < 2:
         yield (
-            f"{len(classes)} classes ({_quoted(classes)}); a classifier needs two or "
-            "more: add images of others"
+            f"{counted(len(classes), 'class', 'classes')} ({_quoted(classes)}); a "
+            "classifier needs two or more: add images of others"
         )
     if odd := [name for name in classes if not _is_word(name)]:
         yield f"class names that are no words ({_quoted(odd)}); rename them"

@@ -22,6 +22,7 @@ from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 from apt_jax.files import json_text
+from apt_jax.words import counted, form
 
 DRAWN = ("few_shot_train", "few_shot_val")  # of a run: which of the others were drawn
 
@@ -190,7 +191,8 @@ def told(found) -> str:
     for one, other in ("ab", "ba"):
         if leaking := found[f"trained_in_{one}_tested_in_{other}"]:
             lines.append(
-                f"{len(leaking)} training images of {one.upper()} are test images of "
+                f"{counted(len(leaking), 'training image')} of {one.upper()} "
+                f"{form(len(leaking), 'is a test image', 'are test images')} of "
                 f"{other.upper()}: {listed(leaking)}"
             )
         if alone := found[f"only_{one}"]:

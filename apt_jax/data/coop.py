@@ -20,6 +20,7 @@ from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, relative, require_folder, require_images
 from apt_jax.data.templates import known_name, templates_of
 from apt_jax.errors import UserError
+from apt_jax.words import counted
 
 # Of the folders with images in CoOp's layout of its data sets.
 FOLDERS = (
@@ -90,8 +91,8 @@ def read_split(path) -> dict[str, list]:
     ]
     if odd:
         raise UserError(
-            f"{path} has {len(odd)} entries that are no [path, label from 0, class "
-            f"name] ({listed(odd)}); mend them"
+            f"{path} has {counted(len(odd), 'entry that is', 'entries that are')} no "
+            f"[path, label from 0, class name] ({listed(odd)}); mend them"
         )
     return {split: content[split] for split in SPLITS}
 

@@ -26,6 +26,7 @@ from apt_jax.data.dataset import SPLITS
 from apt_jax.errors import UserError, did_you_mean
 from apt_jax.files import json_text
 from apt_jax.names import printable
+from apt_jax.words import counted
 
 STANDARD = "configs/folder.py"
 FORMATS = ("table", "json")
@@ -79,7 +80,8 @@ def read(argv) -> Asked:
     given = config.take_apart(options, OPTIONS)
     if len(roots) != 1:
         raise UserError(
-            f"{len(roots)} roots named; name one: python -m apt_jax.data.inspect ROOT"
+            f"{counted(len(roots), 'root')} named; name one: python -m "
+            "apt_jax.data.inspect ROOT"
         )
     root, out = roots[0], given.named.get("out")
     form = given.named.get("format", FORMATS[0])
@@ -189,23 +191,20 @@ def backbone(settings):
 
 def odd_names(rows, clip) -> list[dict]:
     """Class names that CLIP reads badly, why, and a better one where one shows."""
-    from apt_jax.data.own.legibility import oddities, readable
+    from apt_jax.data.own.legibility import better, oddities
 
-    pieces = None
+    pieces, read = None, lambda text: text.casefold().split()
     if clip is not None and clip.tokenizer is not None:
 
+        def read(text):
+            ids, end = clip.tokenizer.encode([text])
+            return ids[0, 1 : end[0]].tolist()  # without the start token
+
         def pieces(word):
-            _, end = clip.tokenizer.encode([word])
-            return int(end[0]) - 1  # without the start token
+            return len(read(word))
 
     return [
-        {
-            "name": row["name"],
-            "odd": odd,
-            "better": readable(row["name"])
-            if readable(row["name"]) != row["name"]
-            else "",
-        }
+        {"name": row["name"], "odd": odd, "better": better(row["name"], read)}
         for row in rows
         if (odd := oddities(row["name"], pieces))
     ]
@@ -229,7 +228,8 @@ def drawn(out, report, found) -> dict:
     marked = marked_paths(report["copies"])
     pages = contact_sheet.pages(
         report["name"],
-        f"{images:,} images of {len(report['classes']):,} classes",
+        f"{counted(images, 'image')} of "
+        f"{counted(len(report['classes']), 'class', 'classes')}",
         contact_sheet.LEGEND + contact_sheet.OF_MARKS * bool(marked),
         sheet_rows(rows, found, report["files"]["unreadable"], marked),
         len(rows),
@@ -295,7 +295,7 @@ def spread(paths: list[str], count: int) -> list[str]:
 
 def caption(row) -> str:
     """What stands below a class name."""
-    lines = [f"{row['images']:,} image{'s' * (row['images'] != 1)}"]
+    lines = [counted(row["images"], "image")]
     if broken := row["files"] - row["images"]:
         lines[0] += f", {broken:,} unreadable"
     if any(row[split] for split in SPLITS):

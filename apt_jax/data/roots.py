@@ -8,6 +8,7 @@ from apt_jax.data import walk
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.names import printable
+from apt_jax.words import counted, form
 
 
 def require_folder(root, holds: str) -> Path:
@@ -42,13 +43,15 @@ def require_images(root: Path, paths, on_error: str):
     inside = _insides(root)
     if leaving := [path for path in paths if _leaves(root, path, inside)]:
         raise UserError(
-            f"{len(leaving)} of {len(paths)} listed images lie outside {root} "
+            f"{len(leaving)} of {counted(len(paths), 'listed image')} "
+            f"{form(len(paths), 'lies', 'lie')} outside {root} "
             f"({listed(leaving)}); list paths inside data.root, relative to it"
         )
     absent = [path for path in paths if not os.path.isfile(root / path)]
     if absent and (on_error == "stop" or len(absent) == len(paths)):
         raise UserError(
-            f"{len(absent)} of {len(paths)} listed images are not below {root} "
+            f"{len(absent)} of {counted(len(paths), 'listed image')} "
+            f"{form(len(paths), 'is', 'are')} not below {root} "
             f"({listed(absent)}); {_advice(root, absent)}"
         )
 

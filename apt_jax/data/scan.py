@@ -19,6 +19,7 @@ from apt_jax.data.remembered import add_lines, read_lines
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 from apt_jax.progress import progress
+from apt_jax.words import counted
 
 
 def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None):
@@ -86,12 +87,12 @@ def refuse_or_note(faults: dict[str, str], on_error: str):
     named = listed((f"{path}: {why}" for path, why in faults.items()), separator="; ")
     if on_error == "stop":
         raise UserError(
-            f"{len(faults)} files cannot be read as images ({named}); mend or remove "
-            "them, or drop them with --config.data.on_error=skip"
+            f"{counted(len(faults), 'file')} cannot be read as images ({named}); mend "
+            "or remove them, or drop them with --config.data.on_error=skip"
         )
     reasons = collections.Counter(faults.values()).most_common()
-    counted = listed(f"{count} {why}" for why, count in reasons)
-    note(f"dropped {len(faults)} unreadable files: {counted} ({named})")
+    why = listed(f"{count} {reason}" for reason, count in reasons)
+    note(f"dropped {counted(len(faults), 'unreadable file')}: {why} ({named})")
 
 
 def without(dataset, faults):

@@ -22,6 +22,7 @@ from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError, with_type
 from apt_jax.fields import Field
 from apt_jax.progress import progress
+from apt_jax.words import counted, form
 
 FIELDS = {
     "train_split": Field("", "slices, in TFDS's spelling; empty = what there is"),
@@ -117,7 +118,7 @@ def verify(folder: Path) -> dict[str, int]:
         count = sum(len(batch) for batch in _batches(records, split, "checking"))
         if count != info.splits[split].num_examples:
             raise UserError(
-                f"{folder} has {count} records of {split}, not "
+                f"{folder} has {counted(count, 'record')} of {split}, not "
                 f"{info.splits[split].num_examples}; prepare it anew"
             )
     return {split: info.splits[split].num_examples for split in sources}
@@ -190,7 +191,8 @@ def _require_files(folder, info):
     absent = [name for name in sorted(wanted) if not (folder / name).is_file()]
     if absent:
         raise UserError(
-            f"{len(absent)} of {len(wanted)} files are not in {folder} "
+            f"{len(absent)} of {counted(len(wanted), 'file')} "
+            f"{form(len(wanted), 'is', 'are')} not in {folder} "
             f"({listed(absent)}); copy them too, or prepare it anew"
         )
 

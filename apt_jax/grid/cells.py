@@ -16,6 +16,7 @@ from apt_jax.errors import UserError
 from apt_jax.files import read_json, write_json
 from apt_jax.grid.study import Cell
 from apt_jax.names import as_part
+from apt_jax.words import counted, form
 from apt_jax.workdir import CARD, ROW, SETTINGS
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one grid
@@ -90,9 +91,11 @@ class Cells:
         if changed:
             cell, lines = next(iter(changed.items()))
             raise UserError(
-                f"{len(changed)} finished cells of {folder} have other settings, the "
-                f"first ({cell}): {'; '.join(lines)}; choose another --workdir, repeat "
-                f"the command that made them, or remove {self.path(cell)} and its like"
+                f"{counted(len(changed), 'finished cell')} of {folder} "
+                f"{form(len(changed), 'has', 'have')} other settings, "
+                f"the first ({cell}): {'; '.join(lines)}; choose another --workdir, "
+                f"repeat the command that made them, or remove {self.path(cell)} and "
+                "its like"
             )
 
     def _differing(self, cell):

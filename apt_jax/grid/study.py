@@ -43,6 +43,7 @@ from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.errors import UserError, did_you_mean, require_known
 from apt_jax.fields import Field, Rule, defaults, one_of
+from apt_jax.words import counted
 
 
 def count_or_share(text: str):
@@ -107,7 +108,8 @@ class Cell:
         return asked
 
     def __str__(self):
-        return f"{self.dataset}, {self.method}, {self.shots} shots, seed {self.seed}"
+        shots = counted(self.shots, "shot")
+        return f"{self.dataset}, {self.method}, {shots}, seed {self.seed}"
 
 
 # What reaches every cell: the fields of a run of which a study has not many.

@@ -36,6 +36,7 @@ from apt_jax.report.parameters import count
 from apt_jax.restore import seed_key
 from apt_jax.training import loop
 from apt_jax.uncertainty.ensemble import member_keys, require_members
+from apt_jax.words import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,9 @@ def run(study, folder, arguments=()):
 def run_cells(study, planned, store, arguments):
     """Finishes the cells that are left, and writes the report of all."""
     left = [cell for cell in planned if not store.finished(cell)]
-    print(f"{len(planned)} cells, {len(planned) - len(left)} of them done already")
+    print(
+        f"{counted(len(planned), 'cell')}, {len(planned) - len(left)} of them done already"
+    )
     failures = work(planned, left, store) if left else {}
     done = [store.read(cell) for cell in planned if store.finished(cell)]
     failed = {str(cell): message_of(error) for cell, error in failures.items()}
@@ -354,12 +357,12 @@ def raise_failures(failures, folder):
     bugs = [error for error in failures.values() if not isinstance(error, UserError)]
     if bugs:
         print(
-            f"error: {len(failures)} cells failed; see {folder}/grid.md",
+            f"error: {counted(len(failures), 'cell')} failed; see {folder}/grid.md",
             file=sys.stderr,
         )
         raise bugs[0]
     cell, error = next(iter(failures.items()))
     raise UserError(
-        f"{len(failures)} cells failed, the first ({cell}): {error}; all of them stand "
-        f"in {folder}/grid.md, and the same command tries them again"
+        f"{counted(len(failures), 'cell')} failed, the first ({cell}): {error}; all of "
+        f"them stand in {folder}/grid.md, and the same command tries them again"
     )

@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from apt_jax.words import counted
+
 RIDGE = 1e-3
 ROUNDING = 1e-12  # of float32 features: a smaller share of SST is no spread
 NUMBERS_AT_ONCE = 2**23  # bounds the memory of permutations
@@ -53,8 +55,8 @@ class Groups(NamedTuple):
         )
         if not 2 <= len(counts) < len(x):
             raise ValueError(
-                f"{len(x)} rows in {len(counts)} groups: an analysis of variance needs "
-                "two groups, and a group of two rows"
+                f"{counted(len(x), 'row')} in {counted(len(counts), 'group')}: an "
+                "analysis of variance needs two groups, and a group of two rows"
             )
         return cls((x - x.mean(0))[order], starts, counts)
 

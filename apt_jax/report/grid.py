@@ -24,6 +24,7 @@ from apt_jax.report.tables import (
     render,
     too_few,
 )
+from apt_jax.words import counted
 
 NAMES = ("dataset", "method", "shots", "seed")
 FIGURES = (
@@ -540,7 +541,7 @@ def spell(shots) -> str:
     """A number of shots in words: 0 is all of them, below 1 a share of all."""
     if 0 < shots < 1:
         return f"{100 * shots:g} % of images"
-    return "all shots" if shots == 0 else "1 shot" if shots == 1 else f"{shots} shots"
+    return "all shots" if shots == 0 else counted(shots, "shot")
 
 
 def many(shots) -> float:

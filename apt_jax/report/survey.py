@@ -3,6 +3,7 @@
 from apt_jax.data.listing import SHOWN, listed
 from apt_jax.names import printable
 from apt_jax.report.tables import render
+from apt_jax.words import counted
 
 SPLITS = {"given": "splits given", "drawn": "divided by the seed"}
 MOST_ROWS = 40  # of a table of classes; of more, the largest and the smallest
@@ -27,7 +28,8 @@ def text(report: dict) -> str:
 def _heading(report):
     images = sum(row["images"] for row in report["classes"])
     return printable(
-        f"{report['name']}: {images:,} images of {len(report['classes']):,} classes "
+        f"{report['name']}: {counted(images, 'image')} of "
+        f"{counted(len(report['classes']), 'class', 'classes')} "
         f"({report['source']}, {SPLITS[report['layout']]})"
     )
 
@@ -162,8 +164,8 @@ def _next(plan, no_backbone):
     splits = ", ".join(f"{count:,} {name}" for name, count in plan["splits"].items())
     yield f"images        {splits}"
     yield (
-        f"to encode     {plan['shots']:,} labelled images in {plan['views']} views, "
-        f"{plan['others']:,} others"
+        f"to encode     {counted(plan['shots'], 'labelled image')} in "
+        f"{counted(plan['views'], 'view')}, {counted(plan['others'], 'other')}"
     )
     if "seconds" in plan:
         yield (
@@ -181,8 +183,9 @@ def _next(plan, no_backbone):
 
 def _verdict(report):
     sheets = [f"contact sheet: {printable(path)}" for path in report["sheets"]]
-    if report["classes_not_drawn"]:
-        sheets.append(f"{report['classes_not_drawn']:,} more classes are not drawn")
+    if left := report["classes_not_drawn"]:
+        more = counted(left, "more class is", "more classes are")
+        sheets.append(f"{more} not drawn")
     return "\n".join([*sheets, _conclusion(report)])
 
 

@@ -4,6 +4,7 @@ from apt_jax.files import write_bytes
 from apt_jax.names import short
 from apt_jax.report.figures import BLUE, GREY, INK, NAME, ORANGE, new_figure, png_of
 from apt_jax.report.tables import markdown
+from apt_jax.words import counted
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
 HARDEST = 3  # classes that are named
@@ -86,7 +87,8 @@ def classes_figure(found: dict):
         )
     left.set_xlabel("F of a dimension")
     left.set_ylabel("dimensions")
-    counts = f"{found['examples']} images, {found['groups']} classes"
+    images = counted(found["examples"], "image")
+    counts = f"{images}, {counted(found['groups'], 'class', 'classes')}"
     title = f"{short(found['data'], NAME)}: {counts}"
     left.set_title(title, color=INK, size=9.5)
 
@@ -113,6 +115,11 @@ def classes_figure(found: dict):
 
 
 # -- the knob ---------------------------------------------------------------------------
+
+
+def drawn_of(summary) -> str:
+    """What the figures of a study are means over."""
+    return f"{counted(summary['shots'], 'shot')}, {counted(summary['seeds'], 'seed')}"
 
 
 def controlled_markdown(summary: dict) -> str:
@@ -157,8 +164,8 @@ def controlled_markdown(summary: dict) -> str:
     ]
     words = [STATISTICS[name][0] for name in levels[0]["variance"]]
     intro = (
-        f"{summary['shots']} shots, {summary['seeds']} seeds, {summary['test_images']} "
-        f"test images; mean ± sd (ddof 0). {', '.join(summary['devices'])}; commit "
+        f"{drawn_of(summary)}, {counted(summary['test_images'], 'test image')}; mean ± sd "
+        f"(ddof 0). {', '.join(summary['devices'])}; commit "
         f"{', '.join(commit[:12] for commit in summary['commits'])}."
     )
     return "\n\n".join(
@@ -193,7 +200,7 @@ def controlled_figure(summary: dict):
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_title(
-        f"{summary['method']}, {summary['shots']} shots, {summary['seeds']} seeds",
+        f"{summary['method']}, {drawn_of(summary)}",
         color=INK,
         size=9.5,
     )

@@ -101,6 +101,10 @@ def require_knob(settings):
             f"data.source={settings.data.source} has no data.variance to turn; use "
             "--config.data.source=synthetic"
         )
+    from apt_jax.methods import make
+
+    for name in settings.study.rivals:
+        make(name)  # refuses unknown ones before anything is written
     if settings.method.name in (*settings.study.rivals, "zero_shot"):
         raise UserError(
             f"method.name={settings.method.name} is compared with itself; leave it out "

@@ -14,6 +14,7 @@ import random
 import sys
 
 from apt_jax import command, config
+from apt_jax.words import counted
 from apt_jax.workdir import Workdir
 
 EXAMPLE = "configs/studies/variance.py"
@@ -132,9 +133,9 @@ def require_images(dataset, split) -> tuple:
     labels = [item.label for item in items]
     if not 2 <= len(set(labels)) < len(labels):
         raise UserError(
-            f"split {split!r} of {dataset.name!r} has {len(labels)} images of "
-            f"{len(set(labels))} classes: variance needs two classes, and one of two "
-            "images; choose another --config.study.split"
+            f"split {split!r} of {dataset.name!r} has {counted(len(labels), 'image')} of "
+            f"{counted(len(set(labels)), 'class', 'classes')}: variance needs two "
+            "classes, and one of two images; choose another --config.study.split"
         )
     return items
 

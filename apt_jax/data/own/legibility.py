@@ -44,6 +44,12 @@ def oddities(name: str, pieces: Callable[[str], int] | None = None) -> list[str]
     return found
 
 
+def better(name: str, read: Callable[[str], object]) -> str:
+    """The name as words; empty if `read`, as CLIP reads, does not tell it from this."""
+    words = readable(name)
+    return words if read(words) != read(clean_name(name)) else ""
+
+
 def readable(name: str) -> str:
     """The name as words, as far as that shows: "001.Black_footed" is "black footed"."""
     text = re.sub(r"^\d+\s*[._-]\s*", "", name)

@@ -12,6 +12,7 @@ from apt_jax.data.own.bursts import burst_pairs
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.looks import Look
 from apt_jax.data.own.near_copies import connected, near_pairs
+from apt_jax.words import counted
 
 UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
 KINDS = ("same bytes", "near copies", "burst")
@@ -125,13 +126,15 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
         across = sum(len(group["splits"]) > 1 for group in groups)
         if across:
             found.append(
-                f"{across} groups of {kind} lie in several splits: who trains on one tests "
+                f"{counted(across, f'group of {kind} lies', f'groups of {kind} lie')} "
+                "in several splits: who trains on one tests "
                 "what was seen; keep one of each, or move them together"
             )
         mixed = sum(len(group["classes"]) > 1 for group in groups)
         if mixed:
             found.append(
-                f"{mixed} groups of {kind} lie in several classes: a label is wrong, or "
+                f"{counted(mixed, f'group of {kind} lies', f'groups of {kind} lie')} "
+                "in several classes: a label is wrong, or "
                 "the classes overlap; keep one of each"
             )
     ratio = imbalance(rows)
@@ -139,8 +142,9 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
         most = max(rows, key=lambda row: row["images"])
         least = min(rows, key=lambda row: row["images"])
         found.append(
-            f"{most['folder']!r} has {most['images']} images and {least['folder']!r} "
-            f"{least['images']}: accuracy over all images is that of the large classes"
+            f"{most['folder']!r} has {counted(most['images'], 'image')} and "
+            f"{least['folder']!r} {least['images']}: accuracy over all images is that "
+            "of the large classes"
         )
     return found
 

@@ -19,6 +19,7 @@ from apt_jax.data.vtab.order import tfds_order
 from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.errors import UserError
 from apt_jax.fields import Field
+from apt_jax.words import counted
 
 FIELDS = {"refit": Field(False, "train on the validation images too")}
 
@@ -89,7 +90,8 @@ def _items(chosen, records, names) -> dict[tuple[str, int], Item]:
         items[split, place] = Item(path, label)
     if odd:
         raise UserError(
-            f"{len(odd)} records have labels that are none of {len(names)} "
+            f"{counted(len(odd), 'record has a label', 'records have labels')} that are "
+            f"none of {len(names)} "
             f"({listed(odd)}); download the archives again"
         )
     paths = [item.path for item in items.values()]

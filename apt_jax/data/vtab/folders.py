@@ -23,6 +23,7 @@ from apt_jax.data.published.package import package_file
 from apt_jax.data.roots import entries
 from apt_jax.data.vtab.stored import Records, broken, files
 from apt_jax.errors import UserError
+from apt_jax.words import counted
 
 CALTECH_SEED, CALTECH_TRAIN = 1234, 30  # of the draw, and images of a class drawn
 # The file that TFDS leaves out, because decoders do not agree on it.
@@ -47,8 +48,8 @@ def caltech101(places) -> dict[str, Records]:
         there = entries(folder / name)
         if len(there) < CALTECH_TRAIN:
             raise UserError(
-                f"{folder / name} has {len(there)} files, and {CALTECH_TRAIN} are drawn "
-                "of each class; unpack the archive again"
+                f"{folder / name} has {counted(len(there), 'file')}, and {CALTECH_TRAIN} "
+                "are drawn of each class; unpack the archive again"
             )
         drawn = set(generator.choice(there, CALTECH_TRAIN, replace=False))
         for file in there:

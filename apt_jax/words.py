@@ -1,0 +1,11 @@
+"""Counts in sentences."""
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count before what is counted: "1 group", "2 groups"; `many` for odd plurals."""
+    return f"{count:,} {form(count, one, many)}"
+
+
+def form(count: int, one: str, many: str | None = None) -> str:
+    """The form of a word that goes with a count."""
+    return one if count == 1 else many or f"{one}s"
