@@ -129,7 +129,8 @@ class Field:
         for kind in self.kinds:
             try:
                 if kind is tuple:
-                    return tuple(filter(None, text.split(self.separator)))
+                    parts = map(str.strip, text.split(self.separator))
+                    return tuple(filter(None, parts))
                 return READ.get(kind, _nothing)(text)
             except ValueError:
                 continue

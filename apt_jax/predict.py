@@ -16,18 +16,14 @@ probability, JSON has them under `probabilities`.
 import os
 import sys
 
-import jax
 import numpy as np
 
 from apt_jax import command
 from apt_jax.data.listing import listed
 from apt_jax.data.pictures import name_of, one_by_one, paths_of, picture
 from apt_jax.errors import UserError, reason
-from apt_jax.evaluation import predict_batches
-from apt_jax.features.encode import features_of_crops
 from apt_jax.files import require_writable, telling, write_text
 from apt_jax.report.predictions import FORMATS, render, rows
-from apt_jax.restore import restore, seed_key
 from apt_jax.uncertainty.predictions import Predictions
 from apt_jax.workdir import Workdir
 
@@ -76,6 +72,12 @@ class Classifier:
         )
 
     def _sample(self, crops):
+        import jax
+
+        from apt_jax.evaluation import predict_batches
+        from apt_jax.features.encode import features_of_crops
+        from apt_jax.restore import seed_key
+
         run, chance = self._run, {}
         features = features_of_crops(
             run.clip, crops, run.method.inputs, run.method.token_source
@@ -92,6 +94,8 @@ def load(workdir, *, clip=None) -> Classifier:
 
     `clip` says where its backbone is now, if that was moved.
     """
+    from apt_jax.restore import restore  # heavy: not before it is asked for
+
     places = {"clip.checkpoint": str(clip)} if clip else {}
     return Classifier(restore(Workdir(workdir), places))
 

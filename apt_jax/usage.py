@@ -5,7 +5,7 @@ import textwrap
 from apt_jax.fields import NONE, Field
 
 WIDTH = 100
-NAME, VALUE = 30, 24  # the widest columns; longer entries stand on lines of their own
+NAME, VALUE = 30, 28  # the widest columns; longer entries stand on lines of their own
 INDENT, GAP = "  ", "  "
 
 
@@ -25,7 +25,7 @@ def spelled(field: Field, value) -> str:
     if value is None:
         return field.unset
     if isinstance(value, tuple | list):
-        value = field.separator.join(map(str, value))
+        value = f"{field.separator} ".join(map(str, value))
     return repr(value)
 
 
@@ -34,7 +34,7 @@ def explained(field: Field, value) -> str:
     kind = "" if field.rule.names else field.types
     may_be = ", ".join(filter(None, (kind, field.rule.words)))
     if tuple in field.kinds:
-        may_be += f"; '{field.separator}' stands between them"
+        may_be = f"{field.rule.words or 'texts'}, with '{field.separator}' between them"
     if NONE in field.kinds and value is not None:
         may_be += f"; None = {field.unset}"
     others = {}
@@ -50,23 +50,16 @@ def _fitting(texts, most):
 
 
 def _entry(name, value, meaning, name_width, value_width) -> str:
-    left = f"{INDENT}{name:{name_width}}{GAP}{value:{value_width}}{GAP}"
-    fits = len(name) <= name_width and len(value) <= value_width
     margin = len(INDENT + GAP + GAP) + name_width + value_width
-    lines = textwrap.wrap(meaning, WIDTH - margin, break_on_hyphens=False)
-    first = (
-        []
-        if fits
-        else textwrap.wrap(
-            left.strip(),
-            WIDTH,
-            initial_indent=INDENT,
-            subsequent_indent=INDENT * 3,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    left = f"{INDENT}{name:{name_width}}{GAP}{value}"
+    right = textwrap.fill(
+        meaning,
+        WIDTH,
+        initial_indent=" " * margin,
+        subsequent_indent=" " * margin,
+        break_on_hyphens=False,
     )
-    indented = [" " * margin + line for line in lines]
-    if fits:
-        indented[0] = left + lines[0]
-    return "\n".join([*first, *indented])
+    if len(name) <= name_width and len(value) <= value_width:
+        return f"{left:{margin}}{right[margin:]}"
+    own = textwrap.fill(left, WIDTH, subsequent_indent=2 * INDENT, drop_whitespace=True)
+    return f"{own}\n{right}"

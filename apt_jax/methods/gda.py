@@ -22,7 +22,7 @@ import numpy as np
 from apt_jax.errors import UserError
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, require_every_class, unit
-from apt_jax.methods.selection import CHOSEN, CROSS_VALIDATED, chosen, errors_and_nll
+from apt_jax.methods.selection import CHOSEN, chosen, chosen_by, errors_and_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
 DEFAULT_ALPHA = 0.1
@@ -36,7 +36,10 @@ class GDA(Method):
 
     inputs: ClassVar[str] = "embedding"
     constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
-    selected_by: ClassVar[str] = CROSS_VALIDATED
+
+    @property
+    def selected_by(self):
+        return chosen_by(self.alpha)
 
     @property
     def validation(self):

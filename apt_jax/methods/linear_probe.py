@@ -24,12 +24,7 @@ import optax
 
 from apt_jax.fields import above, field
 from apt_jax.methods.base import Method, unit
-from apt_jax.methods.selection import (
-    CHOSEN,
-    CROSS_VALIDATED,
-    cross_validated,
-    errors_and_nll,
-)
+from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
 DEFAULT_STRENGTH = 0.1
@@ -45,7 +40,10 @@ class LinearProbe(Method):
 
     inputs: ClassVar[str] = "embedding"
     needs_text: ClassVar[bool] = False
-    selected_by: ClassVar[str] = CROSS_VALIDATED
+
+    @property
+    def selected_by(self):
+        return chosen_by(self.strength)
 
     @property
     def validation(self):

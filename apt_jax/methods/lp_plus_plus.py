@@ -27,7 +27,7 @@ import optax
 
 from apt_jax.fields import between, field
 from apt_jax.methods.base import Method, require_every_class, unit
-from apt_jax.methods.selection import CROSS_VALIDATED, cross_validated, errors_and_nll
+from apt_jax.methods.selection import chosen_by, cross_validated, errors_and_nll
 
 EPOCHS, ALPHA_EVERY = 300, 10
 MOMENTUM = 0.9
@@ -41,7 +41,10 @@ class LPPlusPlus(Method):
     )
 
     inputs: ClassVar[str] = "embedding"
-    selected_by: ClassVar[str] = CROSS_VALIDATED
+
+    @property
+    def selected_by(self):
+        return chosen_by(self.epochs or None)
 
     @property
     def validation(self):

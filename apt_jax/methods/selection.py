@@ -18,7 +18,13 @@ import optax
 
 CHOSEN = "chosen as the protocol says"  # what None means of what is chosen
 CROSS_VALIDATED = "cross-validated on the shots"  # `selected_by` of those that do
+BY_HAND = "set by hand"
 MOST_FOLDS = 5
+
+
+def chosen_by(*values) -> str:
+    """`selected_by` of a method that cross-validates those of the values that are None."""
+    return CROSS_VALIDATED if None in values else BY_HAND
 
 
 def folds(labels) -> np.ndarray | None:

@@ -28,12 +28,7 @@ import numpy as np
 
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, unit
-from apt_jax.methods.selection import (
-    CHOSEN,
-    CROSS_VALIDATED,
-    cross_validated,
-    errors_and_nll,
-)
+from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
 
 ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
@@ -65,7 +60,10 @@ class TipAdapter(Method):
     beta: float | None = field(None, "how near is near", at_least(0), CHOSEN)
 
     inputs: ClassVar[str] = "embedding"
-    selected_by: ClassVar[str] = CROSS_VALIDATED
+
+    @property
+    def selected_by(self):
+        return chosen_by(self.alpha, self.beta)
 
     @property
     def validation(self):

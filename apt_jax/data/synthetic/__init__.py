@@ -19,7 +19,7 @@ from apt_jax.fields import SHARE, Field, at_least
 FIELDS = {
     "size": Field(64, "side of a picture in pixels", at_least(8)),
     "variance": Field(
-        0.5, "strength of pose, livery, light, background, blur ...", SHARE
+        0.5, "strength of pose, livery, light, background and blur", SHARE
     ),
     "train_images": Field(32, "training images of each variant", at_least(1)),
     "val_images": Field(10, "validation images of each variant", at_least(0)),
