@@ -13,8 +13,8 @@ that differ from the first step on (large token embeddings, small positions, a h
 scale); and calm pictures first, those drawn with little variance.
 """
 
-import argparse
 import functools
+import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,7 @@ import numpy as np
 import optax
 from PIL import Image
 
+from apt_jax import command
 from apt_jax.clip import checkpoint
 from apt_jax.clip.bpe import learn_bpe
 from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
@@ -68,11 +69,11 @@ def architecture(vocab_size: int) -> ClipConfig:
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def main(arguments):
+    parser = command.Arguments("python -m apt_jax.clip.pretrain", __doc__)
     parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--steps", type=int, default=3600)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     pool = draw_pool(POOL)
     with tempfile.TemporaryDirectory() as folder:
         size = learn_bpe(captions.every_caption(), Path(folder))
@@ -207,4 +208,4 @@ def move(picture, generator):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(command.run(main))

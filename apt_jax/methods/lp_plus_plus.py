@@ -25,20 +25,19 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from apt_jax.fields import between, field
+from apt_jax.fields import Rule, field
 from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import chosen_by, cross_validated, errors_and_nll
 
 EPOCHS, ALPHA_EVERY = 300, 10
+EPOCHS_OR_CHOSEN = Rule(lambda epochs: 0 <= epochs <= EPOCHS, f"1 to {EPOCHS}, or 0")
 MOMENTUM = 0.9
 ALPHA_START = 250.0
 
 
 @dataclasses.dataclass(frozen=True)
 class LPPlusPlus(Method):
-    epochs: int = field(
-        0, "epochs; 0 = chosen as the protocol says", between(0, EPOCHS)
-    )
+    epochs: int = field(0, "epochs; 0 = chosen as the protocol says", EPOCHS_OR_CHOSEN)
 
     inputs: ClassVar[str] = "embedding"
 
