@@ -305,7 +305,7 @@ def load(path_and_argument: str) -> ConfigDict:
         config = module.get_config(argument or None)
     except UserError:
         raise
-    except Exception as error:  # whatever a user's file does wrong
+    except (Exception, SystemExit) as error:  # whatever a user's file does wrong
         raise UserError(
             f"{path} failed ({with_type(error)}); it must define get_config(arg=None) "
             "and return a ConfigDict, as configs/quickstart.py does"

@@ -247,6 +247,7 @@ def test_nonsense_is_one_line_before_any_work(method, given, message):
         ),
         ("c.method.name = 'cooop'", r"unknown method 'cooop'; did you mean coop\?"),
         ("c.data.source = 'synthetic'", r"no field data\.size, data\.test_images"),
+        ("raise SystemExit(3)", r"failed \(SystemExit: 3\); it must define get_config"),
         ("del c.train", r"the configuration has no train\.epochs, "),
         ("c.data.templates = ('x',)", "where the class name goes"),
     ],
@@ -263,6 +264,33 @@ def test_a_configuration_file_is_held_to_the_same_lines(tmp_path, line, message)
     )
     with pytest.raises(UserError, match=message):
         config.read(["--config", str(path)])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("c.evall = 3", r"unknown field --config\.evall; did you mean"),
+        ("c.shots = (1, 'x')", r"shots=\(1, 'x'\) must be numbers"),
+        ("c.seeds = (1.5,)", r"seeds=\(1\.5,\) must be whole numbers"),
+        ("c.sets = {'synthetic': 3}", r"sets\.synthetic of .* should be a table"),
+        ("c.variants = {'apt': 3}", r"variants\.apt of .* should be a table"),
+        ("c.sets = {'synthetic': {'source': 'syntetic'}}", "did you mean synthetic"),
+        ("c.search_refit = 'vall'", "must be 'train' or 'train\\+val'"),
+    ],
+)
+def test_the_file_of_a_grid_is_held_to_the_same_lines(tmp_path, line, message):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from apt_jax.grid import study\n"
+        "def get_config(arg=None):\n"
+        "    c = study.default()\n"
+        "    c.methods, c.datasets = ('apt',), ('synthetic',)\n"
+        "    c.sets = {'synthetic': {'source': 'synthetic'}}\n"
+        f"    {line}\n"
+        "    return c\n"
+    )
+    with pytest.raises(UserError, match=message):
+        study.load(str(path))
 
 
 @pytest.mark.parametrize(

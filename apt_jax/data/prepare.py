@@ -20,9 +20,10 @@ from pathlib import Path
 
 from apt_jax import command
 from apt_jax.data import tfds as source
-from apt_jax.errors import UserError, with_type
+from apt_jax.errors import UserError, did_you_mean, with_type
 
 FORMAT = "array_record"
+CATALOG = "https://www.tensorflow.org/datasets/catalog lists what there is"
 
 
 def main(arguments: list[str]) -> int:
@@ -67,7 +68,7 @@ def _builder(name, place):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UserError(
             f"TFDS has no {name} ({' '.join(lines[:2]) or type(error).__name__}); "
-            "https://www.tensorflow.org/datasets/catalog lists what there is"
+            f"{did_you_mean(name.split('/')[0], tfds.list_builders(), CATALOG)}"
         ) from None
 
 

@@ -42,7 +42,7 @@ from ml_collections import ConfigDict
 from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.errors import UserError, did_you_mean, require_known
-from apt_jax.fields import Field, Rule, defaults, one_of
+from apt_jax.fields import Field, Rule, defaults, faults, one_of
 from apt_jax.words import counted
 
 
@@ -169,9 +169,12 @@ def load(path: str, fields=()) -> ConfigDict:
             f"{path} is no study: it has no {', '.join(missing)}; start it from "
             "apt_jax.grid.study.default(), or run it with train.py"
         )
+    _require_tables(path, study)
     for field, text in fields:
         if field in LISTS:
             study[field] = _listed(field, text)
+    if found := faults(FIELDS, configuration.flat(study), "--config."):
+        raise UserError("; ".join(found))
     if empty := [name for name in LISTS if not study[name]]:
         raise UserError(
             f"nothing to run: {', '.join(empty)} is empty; name at least one"
@@ -182,7 +185,26 @@ def load(path: str, fields=()) -> ConfigDict:
         study.sets = {name: set_of(study, name) for name in study.datasets}
         study.variants = {name: variant_of(study, name) for name in study.methods}
         study.search = search_of(study)
+    _require_fields(configuration.flat(study), fields_of(study), "--config")
     return study
+
+
+def _require_tables(path, study):
+    """Refuses what is no table of pieces of a configuration."""
+    odd = [
+        f"{table}.{name}"
+        for table in ("sets", "variants")
+        for name, piece in study[table].items()
+        if not isinstance(piece, ConfigDict)
+    ]
+    odd += [
+        name for name in (*TABLES, "data") if not isinstance(study[name], ConfigDict)
+    ]
+    if odd:
+        raise UserError(
+            f"{', '.join(odd)} of {path} should be a table; write it as "
+            "configs/studies/few_shot.py does"
+        )
 
 
 def _listed(field, text):
