@@ -134,7 +134,7 @@ def test_a_builder_of_tfds_is_prepared_in_a_process_apart(tmp_path, capfd):
 
 
 def test_unknown_names_and_small_disks_are_told_before_any_work(tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r"TFDS has no fod101 .*catalog lists"):
+    with pytest.raises(UserError, match=r"TFDS has no fod101 .*mean food101\?"):
         prepare.main(["fod101", f"--data_dir={tmp_path}"])
     with pytest.raises(UserError, match=r"TFDS has no fgvc_aircraft/maker"):
         prepare.main(["fgvc_aircraft/maker", f"--data_dir={tmp_path}"])

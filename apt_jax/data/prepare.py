@@ -66,9 +66,10 @@ def _builder(name, place):
         return tfds.builder(name, data_dir=place, file_format=FORMAT)
     except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        known = tfds.list_builders(with_community_datasets=False)
         raise UserError(
             f"TFDS has no {name} ({' '.join(lines[:2]) or type(error).__name__}); "
-            f"{did_you_mean(name.split('/')[0], tfds.list_builders(), CATALOG)}"
+            f"{did_you_mean(name.split('/')[0], known, CATALOG)}"
         ) from None
 
 
