@@ -101,6 +101,12 @@ def split_of(prepared) -> dict:
     return splits
 
 
+def split_sha256(dataset, split) -> str:
+    """Of all images with labels and hashes; `split` is from `split_of`."""
+    names = [name for name in (*dataset.splits, "new_test") if name in split]
+    return digest([split[name] for name in names])
+
+
 def selected_by(prepared, protocol: str) -> str:
     """What chose the method's hyper-parameters, in words."""
     method = prepared.method
@@ -120,9 +126,7 @@ def card(config, prepared, split, by_hand) -> dict:
             "name": dataset.name,
             "source": config.data.source,
             "classes": config.data.classes,
-            "split_sha256": digest(
-                [split[name] for name in (*dataset.splits, "new_test") if name in split]
-            ),
+            "split_sha256": split_sha256(dataset, split),
             "few_shot_sha256": digest([split["few_shot_train"], split["few_shot_val"]]),
             "classes_sha256": digest(list(dataset.classes)),
             "new_classes_sha256": (

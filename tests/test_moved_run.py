@@ -216,3 +216,35 @@ def test_a_hub_name_may_be_given_as_a_folder(made, tmp_path, monkeypatch):
     experiment.evaluate_again("run", {}, {CLIP: str(made / "clip")})
     experiment.run(asked(made / "clip", made / "photos"), "run")
     assert prepare(asked(made / "clip", made / "photos")).clip.revision is None
+
+
+def test_a_finished_grid_goes_on_where_its_files_are_and_nowhere_else(
+    tmp_path, monkeypatch
+):
+    from test_grid import STUDY
+
+    from apt_jax.grid.__main__ import main
+    from apt_jax.grid.cells import Cells
+
+    photo_folder(tmp_path / "photos")
+    study = tmp_path / "study.py"
+    study.write_text(STUDY.format(root=str(tmp_path), clip=str(toy_folder())))
+    command = [f"--config={study}", f"--workdir={tmp_path / 'grid'}"]
+    command += ["--config.methods=zero_shot", "--config.seeds=1"]
+    main(command)
+    (tmp_path / "moved").mkdir()
+    photos = (tmp_path / "photos").rename(tmp_path / "moved/photos")
+    monkeypatch.setattr(Cells, "write", None)  # nothing is done again
+    main([*command, f"--config.data.root={tmp_path / 'moved'}"])
+    (photos / "test/red/0.png").unlink()
+    with pytest.raises(UserError, match="another set of images: SHA-256"):
+        main([*command, f"--config.data.root={tmp_path / 'moved'}"])
+    other = other_backbone(shutil.copytree(toy_folder(), tmp_path / "other"))
+    with pytest.raises(UserError, match="another backbone: SHA-256"):
+        main(
+            [
+                *command,
+                f"--config.clip.checkpoint={other}",
+                f"--config.data.root={tmp_path / 'moved'}",
+            ]
+        )

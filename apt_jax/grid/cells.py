@@ -12,6 +12,7 @@ from pathlib import Path
 
 from apt_jax import config as configuration
 from apt_jax import lock
+from apt_jax.config import PLACES
 from apt_jax.errors import UserError
 from apt_jax.files import read_json, write_json
 from apt_jax.grid.study import Cell
@@ -19,11 +20,12 @@ from apt_jax.names import as_part
 from apt_jax.words import counted, form
 from apt_jax.workdir import CARD, ROW, SETTINGS
 
-IGNORED = ("features.cache_dir",)  # may differ between two starts of one grid
-BACKBONE = {"dtype": str, "revision": (str, type(None))}
+# What may differ between two starts of one grid: PLACES only if what is there is the same.
+IGNORED = ("features.cache_dir", *PLACES)
+BACKBONE = {"sha256": str, "dtype": str, "revision": (str, type(None))}
 LAYOUT = {
     "asked": SETTINGS,
-    "protocol": CARD | {"backbone": BACKBONE},
+    "protocol": CARD | {"backbone": BACKBONE, "data": {"split_sha256": str}},
     "evaluations": [ROW],
     "cost": dict,
 }
@@ -98,9 +100,20 @@ class Cells:
                 "its like"
             )
 
+    def moved(self, cells: list[Cell]) -> list[Cell]:
+        """The finished cells whose files were in other places then."""
+        return [
+            cell
+            for cell in cells
+            if any(line.startswith(PLACES) for line in self._changes(cell))
+        ]
+
     def _differing(self, cell):
+        return [line for line in self._changes(cell) if not line.startswith(IGNORED)]
+
+    def _changes(self, cell):
+        """The fields that a finished cell was asked for otherwise."""
         if not self.finished(cell):
             return []
         asked = configuration.from_json(json.dumps(self.read(cell)["asked"]))
-        lines = configuration.differences(asked, cell.asked)
-        return [line for line in lines if not line.startswith(IGNORED)]
+        return configuration.differences(configuration.completed(asked), cell.asked)

@@ -30,7 +30,14 @@ from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
 from apt_jax.preparation import Prepared, load_clip
 from apt_jax.progress import progress
-from apt_jax.record import card, chosen_recipe, resolved, set_by_hand, split_of
+from apt_jax.record import (
+    card,
+    chosen_recipe,
+    resolved,
+    set_by_hand,
+    split_of,
+    split_sha256,
+)
 from apt_jax.report.grid import write_report
 from apt_jax.report.parameters import count
 from apt_jax.restore import seed_key
@@ -86,6 +93,7 @@ def run(study, folder, arguments=()):
     planned, store = cells(study), Cells(folder)
     with working_in(folder):
         store.claim(planned)
+        require_own(store.moved(planned), planned, store)
         run_cells(study, planned, store, arguments)
 
 
@@ -103,6 +111,34 @@ def run_cells(study, planned, store, arguments):
     print(write_report(store.folder, done, failed, command, groups))
     if failures:
         raise_failures(failures, store.folder)
+
+
+def require_own(moved, planned, store):
+    """Refuses a backbone or images other than those of finished cells.
+
+    Raises:
+        UserError: naming the first cell, and what is another.
+    """
+    once = {(cell.dataset, cell.seed): cell for cell in reversed(moved)}
+    for cell in once.values():
+        clip = load_clip(begun(planned, cell, store))
+        prepared = Shared(clip, [cell]).prepared(cell)
+        images = split_sha256(prepared.dataset, split_of(prepared))
+        card = store.read(cell)["protocol"]
+        differing = [
+            f"another {what}: SHA-256 {now[:12]}..., not {then[:12]}..."
+            for what, now, then in (
+                ("backbone", clip.sha256, card["backbone"]["sha256"]),
+                ("set of images", images, card["data"]["split_sha256"]),
+            )
+            if now != then
+        ]
+        if differing:
+            raise UserError(
+                f"finished cells of {store.folder} were made of other files, the first "
+                f"({cell}): {'; '.join(differing)}; name the original's places, or "
+                "choose another --workdir"
+            )
 
 
 def work(planned, left, store) -> dict[Cell, Exception]:
