@@ -130,7 +130,8 @@ def test_every_row_has_its_half_and_the_record_names_both(finished, photos):
     for half, count in (("predictions", 3), ("predictions_new", 2)):
         with open(finished / f"{half}.csv", newline="") as file:
             header, *listed = list(csv.reader(file))
-        assert header[-count:] == list(NAMES[:3] if count == 3 else NAMES[3:])
+        of_half = NAMES[:3] if count == 3 else NAMES[3:]
+        assert header[-count:] == [f"p:{name}" for name in of_half]
         assert len(listed) == 2 * count
     figures = {path.name for path in (finished / "figures").iterdir()}
     assert figures == {"reliability.png", "reliability_new.png", "training.png"}

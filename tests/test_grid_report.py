@@ -1,6 +1,9 @@
 """The report of a grid: means, paired comparisons, ties, what failed."""
 
 import csv
+import itertools
+import re
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -184,6 +187,54 @@ def test_the_table_has_a_row_a_cell_and_evaluation_in_full_precision(tmp_path):
     assert len(rows) == 3 * (1 + 3 + 2)
     assert {row["accuracy"] for row in rows} >= {"0.61", "0.615", "0.7"}
     assert rows[0]["samples"] == ""
+
+
+def test_the_table_has_the_images_and_the_interval_of_every_accuracy(tmp_path):
+    known = {"examples": 40, "accuracy_low": 0.4, "accuracy_high": 0.65}
+    found = cells()
+    for one in found:
+        for row in one["evaluations"]:
+            row |= known
+    printed = grid.write_report(tmp_path, found, {}, "a command")
+    with open(tmp_path / "grid.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {tuple(row[name] for name in known) for row in rows} == {
+        ("40", "0.4", "0.65")
+    }
+    said = "40 test images are too few to tell: the interval of accuracy is 25 points"
+    text = (tmp_path / "grid.md").read_text(encoding="utf-8")
+    assert "Test images: 40." in text
+    assert said in text
+    assert said in printed
+
+
+def test_cells_of_earlier_versions_have_no_interval(tmp_path):
+    found = cells()
+    for one in found:
+        for row in one["evaluations"]:
+            del row["accuracy_low"], row["accuracy_high"]
+    grid.write_report(tmp_path, found, {}, "a command")
+    with open(tmp_path / "grid.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["accuracy_low"] for row in rows} == {""}
+
+
+@pytest.mark.parametrize("name", ["a|b\nc", "[red] $x^$", "../up", "日本 :dog:"])
+def test_data_sets_and_methods_of_any_name_are_text_and_never_a_path(tmp_path, name):
+    found = [one | {"dataset": name, "method": name} for one in cells()]
+    folder = tmp_path / "grid"
+    grid.write_report(folder, found, {}, "a command")
+    assert [path.name for path in tmp_path.iterdir()] == ["grid"]
+    text = (folder / "grid.md").read_text(encoding="utf-8")
+    for figure in grid.SHOWN:
+        picture = grid.picture_of(name, figure)
+        assert (folder / "figures" / picture).is_file()
+        assert f"(figures/{quote(picture)})" in text
+    lines = [line for line in text.split("\n") if line.startswith("|")]
+    for line, below in itertools.pairwise(lines):
+        if set(below) <= set("|-: "):  # a head and its rule
+            columns = below.count("|")
+            assert len(re.findall(r"(?<!\\)\|", line)) == columns
 
 
 def test_shifted_splits_have_a_table_of_their_own_and_are_in_no_other(tmp_path):

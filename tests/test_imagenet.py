@@ -122,8 +122,8 @@ def test_a_run_is_judged_on_each_shifted_set_among_its_classes(finished):
         lines = list(csv.DictReader(file))
     assert [line["label"] for line in lines] == ["green", "blue"]
     for line in lines:
-        assert "red" not in line
-        assert float(line["green"]) + float(line["blue"]) == pytest.approx(1)
+        assert "p:red" not in line
+        assert float(line["p:green"]) + float(line["p:blue"]) == pytest.approx(1)
     split = json.loads((finished / "split.json").read_text())
     assert [label for _, label, _ in split["imagenet_r"]] == [1, 2]
 
