@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -154,6 +155,29 @@ def test_offline_and_not_cached_says_which_files_to_put_where(cache, monkeypatch
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["adapter_config.json", "adapter_model.safetensors"], "a PEFT adapter"),
+        (["open_clip_pytorch_model.bin", "open_clip_config.json"], "of open_clip"),
+        (["model_index.json", "unet/config.json"], "a pipeline of diffusers"),
+        (["config.json", "pytorch_model.bin"], "a pickle of torch"),
+        (["README.md"], "has no model.safetensors on the hub"),
+    ],
+)
+def test_what_a_repository_holds_instead_is_named(monkeypatch, names, words):
+    import huggingface_hub
+
+    files = [SimpleNamespace(rfilename=name) for name in names]
+    api = SimpleNamespace(
+        model_info=lambda name, revision: SimpleNamespace(siblings=files),
+        get_repo_discussions=lambda name: [],
+    )
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: api)
+    with pytest.raises(UserError, match=words):
+        hub.fetched("someone/something", None)
+
+
 # -- python -m apt_jax.clip.check -------------------------------------------------------
 
 
@@ -188,3 +212,12 @@ def test_check_says_plainly_when_it_has_no_picture(monkeypatch, capsys):
     monkeypatch.setattr(check, "fetch", offline)
     assert check.main([str(toy_folder())]) == 0
     assert "NOT CHECKED, no picture (no network)" in capsys.readouterr().out
+
+
+def test_check_refuses_a_picture_that_is_none(monkeypatch, tmp_path):
+    (tmp_path / "cats.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    monkeypatch.setattr(check, "is_openai_b32", lambda clip: True)
+    with pytest.raises(
+        UserError, match="EPS is not read: save it as PNG; pass another"
+    ):
+        check.main([str(toy_folder()), "--image", str(tmp_path / "cats.jpg")])

@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 
 from apt_jax import command
+from apt_jax.errors import UserError
 
 CATS = "http://images.cocodataset.org/val2017/000000039769.jpg"
 TEXTS = ("a photo of a cat", "a photo of a dog")
@@ -95,7 +96,7 @@ def is_openai_b32(clip) -> bool:
 
 def check_cats(clip, path) -> int:
     """Compares the two-cats logits with the published ones; the exit status."""
-    from apt_jax.data.images import decode
+    from apt_jax.data.images import ImageError, decode
 
     try:
         data = path.read_bytes() if path else fetch(CATS)
@@ -105,7 +106,10 @@ def check_cats(clip, path) -> int:
             "pass --image PATH"
         )
         return 0
-    found = logits(clip, decode(data), TEXTS)
+    try:
+        found = logits(clip, decode(data), TEXTS)
+    except ImageError as error:
+        raise UserError(f"{path or CATS}: {error}; pass another --image PATH") from None
     equal = abs(found - LOGITS).max() <= TOLERANCE
     shown = ", ".join(f"{value:.4f}" for value in found)
     verdict = "equal to" if equal else "DIFFERENT from"

@@ -34,7 +34,7 @@ from apt_jax.files import sha256_of_file, write_bytes, write_json
 
 TINY = Path(__file__).parent / "tiny"
 WEIGHTS, INDEX = hub.WEIGHTS
-SHARD = re.compile(r"[^/\\\0]+\.safetensors")  # the name of a file, no way to one
+SHARD = re.compile(r"(?!\.{1,2}$)[^/\\\0]+")  # the name of a file, no way to one
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ bot opened. Pickles are never read: such a pull request is used instead, by its 
 
 from pathlib import Path
 
+from apt_jax.clip import foreign
 from apt_jax.errors import UserError
 
 # Checkpoints that are fetched at one commit unless another revision is asked for. For all
@@ -62,7 +63,7 @@ def cached(name: str, revision: str | None) -> tuple[Path, str] | None:
 
     try:
         repositories = scan_cache_dir().repos
-    except CacheNotFound:
+    except (CacheNotFound, OSError):
         return None
     complete = [
         snapshot
@@ -83,20 +84,26 @@ def fetched(name: str, revision: str | None) -> tuple[Path, str]:
     from huggingface_hub import HfApi, snapshot_download
 
     info = HfApi().model_info(name, revision=revision)
-    if not {file.rfilename for file in info.siblings} & set(WEIGHTS):
-        info = HfApi().model_info(name, revision=conversion(name))
+    names = {file.rfilename for file in info.siblings}
+    if not names & set(WEIGHTS):
+        info = HfApi().model_info(name, revision=conversion(name, names))
     folder = snapshot_download(name, revision=info.sha, allow_patterns=list(WANTED))
     return Path(folder), info.sha
 
 
-def conversion(name: str) -> str:
-    """The revision of the conversion bot's pull request with safetensors."""
+def conversion(name: str, names: set[str]) -> str:
+    """The revision of the conversion bot's pull request with safetensors.
+
+    Raises:
+        UserError: if there is none, saying what the files `names` are instead.
+    """
     from huggingface_hub import HfApi
 
     for discussion in HfApi().get_repo_discussions(name):
         if discussion.is_pull_request and discussion.author == CONVERSION_BOT:
             return discussion.git_reference
     raise UserError(
-        f"{name} has no {WEIGHTS[0]} on the hub, and apt_jax reads no pickles; convert "
+        foreign.in_folder(Path(name), names)
+        or f"{name} has no {WEIGHTS[0]} on the hub, and apt_jax reads no pickles; convert "
         "it with transformers' save_pretrained and pass --config.clip.checkpoint=FOLDER"
     )
