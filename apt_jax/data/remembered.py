@@ -20,7 +20,7 @@ def read_lines(path: Path | None) -> list[str]:
         return []
     try:
         return path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise _refused("read", path, error) from None
