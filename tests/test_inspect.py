@@ -506,11 +506,11 @@ def test_pictures_that_use_few_of_16_bits_are_told_and_trained_on(root, look, ca
     for _ in range(2):  # the second time remembered
         status, report = look(root)
         (told,) = [line for line in report["notes"] if "16 bits" in line]
-        assert told.startswith("4 pictures of 16 bits use only some of them")
+        assert told.startswith("few of 16 bits are used in 4 pictures (")
         assert (
             "wren/x0.png: 12, wren/x1.png: 12, wren/x2.png: 12, wren/y.png: 10" in told
         )
         assert "z.png" not in told
         assert status == 0
     load("folder", root)
-    assert "note: 4 pictures of 16 bits" in capsys.readouterr().err
+    assert "note: few of 16 bits are used in 4 pictures" in capsys.readouterr().err

@@ -79,9 +79,9 @@ def tell_of_unused_bits(looks: dict[str, Look]):
     if dark:
         named = listed(f"{path}: {bits}" for path, bits in dark.items())
         note(
-            f"{len(dark)} pictures of 16 bits use only some of them and are read as dark "
-            f"as that makes them ({named}): if they come from a camera of 10, 12 or 14 "
-            "bits, scale their values to 16 bits"
+            f"few of 16 bits are used in {len(dark)} picture{'s' * (len(dark) != 1)} "
+            f"({named}), read as dark as that is: if a camera of 10, 12 or 14 bits made "
+            "them, scale their values to 16 bits"
         )
 
 
