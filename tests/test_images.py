@@ -396,3 +396,10 @@ def test_odd_metadata_is_no_fault_of_the_pixels():
 
 def test_decoding_twice_gives_the_same_pixels():
     np.testing.assert_array_equal(pixels(png(3)), pixels(png(3)))
+
+
+def test_what_was_known_good_when_more_formats_were_read_is_not_believed(tmp_path):
+    from apt_jax.features.cache import known_good_file
+
+    (tmp_path / "decoded.txt").write_text("f" * 64)  # as it was called then
+    assert known_good_file(str(tmp_path)) != tmp_path / "decoded.txt"

@@ -13,6 +13,7 @@ import numpy as np
 from apt_jax.errors import UserError, one_line
 
 FORMAT = 2  # counts changes of what is stored under equal keys
+KNOWN_GOOD = "decoded-2.txt"  # another number where formats are no longer read
 
 
 def location(cache_dir: str) -> Path | None:
@@ -52,4 +53,4 @@ def _damaged(folder, why):
 
 def known_good_file(cache_dir: str) -> Path | None:
     """Where hashes of images that once decoded are remembered (`data.scan`)."""
-    return Path(cache_dir).expanduser() / "decoded.txt" if cache_dir else None
+    return Path(cache_dir).expanduser() / KNOWN_GOOD if cache_dir else None
