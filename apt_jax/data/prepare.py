@@ -67,9 +67,10 @@ def _builder(name, place):
     except (tfds.core.DatasetNotFoundError, AssertionError, ValueError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         known = tfds.list_builders(with_community_datasets=False)
+        base = name.partition("/")[0]
+        hint = CATALOG if base in known else did_you_mean(base, known, CATALOG)
         raise UserError(
-            f"TFDS has no {name} ({' '.join(lines[:2]) or type(error).__name__}); "
-            f"{did_you_mean(name.split('/')[0], known, CATALOG)}"
+            f"TFDS has no {name} ({' '.join(lines[:2]) or type(error).__name__}); {hint}"
         ) from None
 
 
