@@ -1,9 +1,9 @@
 """Settings: a configuration file, changed field by field on the command line.
 
 A file in `configs/` has `get_config(arg=None)`, which starts from `default()` and returns
-an `ml_collections` ConfigDict. Fields of `data.*` and `method.*` have their defaults beside
-the code that uses them; which there are depends on `data.source` and `method.name`, so
-those two are settled before all others.
+an `ml_collections` ConfigDict. `COMMON` has a line for each field of every run (`fields`).
+Those of `data.*` and `method.*` have theirs beside the code that uses them; which there are
+depends on `data.source` and `method.name`, so those two are settled before all others.
 """
 
 import dataclasses

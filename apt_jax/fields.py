@@ -7,6 +7,7 @@ uses the fields, in a table or in the dataclass of a method:
     heads: int = field(16, "attention heads; they must divide D", at_least(1))
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -68,9 +69,7 @@ class Field:
     default: Any
     meaning: str
     rule: Rule = ANY
-    kind: Any = (
-        None  # an annotation such as `int | None`; by default the default's type
-    )
+    kind: Any = None  # an annotation such as `int | None`; None = the default's type
     unset: str = "not set"  # what None means, where it may be None
     separator: str = SEPARATOR  # between the entries of a tuple on the command line
     by_source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -79,10 +78,8 @@ class Field:
     def kinds(self) -> tuple[type, ...]:
         """The types that a value may have."""
         kind = type(self.default) if self.kind is None else self.kind
-        union = (
-            isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union
-        )
-        members = typing.get_args(kind) if union else (kind,)
+        is_union = typing.get_origin(kind) in (types.UnionType, typing.Union)
+        members = typing.get_args(kind) if is_union else (kind,)
         return tuple(typing.get_origin(member) or member for member in members)
 
     @property
@@ -114,26 +111,25 @@ class Field:
         return self.rule.words + (f" (did you mean {meant}?)" if meant else "")
 
     def _fits(self, value):
+        if not set(self.kinds) <= {*READ, tuple, NONE}:
+            return True  # an annotation that no command line can spell
         if isinstance(value, bool):
             return bool in self.kinds
-        if isinstance(value, list) and tuple in self.kinds:
-            return True
+        if isinstance(value, list):
+            return tuple in self.kinds
         if isinstance(value, int) and float in self.kinds:
             return True
-        return isinstance(value, self.kinds) or not set(self.kinds) <= READ.keys()
+        return isinstance(value, self.kinds)
 
     def read(self, text: str):
         """The value that a command line spells; raises ValueError."""
         if text == "None" and NONE in self.kinds:
             return None
+        if tuple in self.kinds:
+            return tuple(filter(None, map(str.strip, text.split(self.separator))))
         for kind in self.kinds:
-            try:
-                if kind is tuple:
-                    parts = map(str.strip, text.split(self.separator))
-                    return tuple(filter(None, parts))
+            with contextlib.suppress(ValueError):
                 return READ.get(kind, _nothing)(text)
-            except ValueError:
-                continue
         raise ValueError(text)
 
 
@@ -150,39 +146,24 @@ def _nothing(text):
     raise ValueError(text)
 
 
-READ = {
-    bool: _truth,
-    int: int,
-    float: float,
-    str: str,
-    tuple: tuple,
-    NONE: _nothing,
-}
+# How a text is read as a value of a type.
+READ = {bool: _truth, int: int, float: float, str: str}
 
 
 def field(default, meaning: str, rule: Rule = ANY, unset: str = "not set", **of_field):
     """A field of a dataclass; its type is the annotation."""
-    metadata = {"meaning": meaning, "rule": rule, "unset": unset}
-    return dataclasses.field(default=default, metadata=metadata, **of_field)
+    line = Field(default, meaning, rule, unset=unset)
+    return dataclasses.field(default=default, metadata={"line": line}, **of_field)
 
 
 @functools.cache
 def fields_of(cls) -> dict[str, Field]:
     """The fields of a dataclass, by name; those without a line of their own too."""
-    kinds = typing.get_type_hints(cls)
-    return {
-        one.name: Field(
-            one.default,
-            one.metadata.get("meaning", ""),
-            kind=kinds[one.name],
-            **{
-                name: one.metadata[name]
-                for name in ("rule", "unset")
-                if name in one.metadata
-            },
-        )
-        for one in dataclasses.fields(cls)
-    }
+    kinds, found = typing.get_type_hints(cls), {}
+    for one in dataclasses.fields(cls):
+        line = one.metadata.get("line", Field(one.default, ""))
+        found[one.name] = dataclasses.replace(line, kind=kinds[one.name])
+    return found
 
 
 def defaults(fields: Mapping[str, Field], source: str = "") -> dict:
