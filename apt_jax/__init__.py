@@ -10,13 +10,13 @@ __version__ = "0.1.0"
 
 
 def load(folder, *, clip=None):
-    """The `predict.Classifier` of a finished run.
+    """The `classifier.Classifier` of a finished run.
 
     `clip` says where its backbone is now, if that was moved. `predict` takes one image or
     many: paths, folders, PIL images, bytes, file objects and uint8 arrays
     (`data.pictures` has the list). What is wrong is a `UserError`, which is a
     `ValueError`: that there is no run, or which images cannot be read.
     """
-    from apt_jax import predict  # heavy: `import apt_jax` stays light
+    from apt_jax import classifier  # heavy: `import apt_jax` stays light
 
-    return predict.load(folder, clip=clip)
+    return classifier.load(folder, clip=clip)

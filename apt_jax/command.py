@@ -50,8 +50,7 @@ def run(main, arguments: list[str] | None = None) -> int:
     except OSError as error:
         if not (told := of_disk(error)):
             raise
-        with contextlib.suppress(OSError):
-            sys.stdout.close()  # or Python tries again at its end, and tells of it
+        _close_if_broken(sys.stdout)
         return _told(told)
 
 
@@ -60,6 +59,16 @@ def show_everything():
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _close_if_broken(stream):
+    """Gives up what a full disk does not take, or Python tries again at its end."""
+    try:
+        if stream:
+            stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def encoding() -> str:

@@ -92,7 +92,7 @@ COMMON = {
         "random views of each training image; 0 = its centre crop",
         at_least(0),
         int | None,
-        "10; of more than 2,000 own photographs fewer, 20,000 in all",
+        "10, of many photographs fewer",
     ),
     "augment.area": Field(
         0.08,

@@ -40,6 +40,7 @@ ROOMS = [
     "record",
     "restore",
     "experiment",
+    "classifier",
     "studies",
     "predict",
     "grid",
