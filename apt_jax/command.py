@@ -11,7 +11,7 @@ import re
 import sys
 
 import apt_jax
-from apt_jax.errors import UserError, did_you_mean, one_line
+from apt_jax.errors import UserError, did_you_mean, nearest, one_line
 from apt_jax.files import of_disk
 
 
@@ -108,7 +108,9 @@ class Arguments(argparse.ArgumentParser):
         found, unknown = self.parse_known_args(arguments, namespace)
         if unknown:
             option = unknown[0].partition("=")[0]
-            hint = did_you_mean(option, self.options, self._see_help)
+            names = {name.lstrip("-"): name for name in self.options}
+            meant = nearest(option.lstrip("-"), names)
+            hint = f"did you mean {names[meant]}?" if meant else self._see_help
             raise UserError(f"unknown argument {unknown[0]!r}; {hint}")
         return found
 

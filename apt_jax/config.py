@@ -33,6 +33,8 @@ from apt_jax.fields import (
     one_of,
 )
 
+# What a run adds to its config.json: nobody sets it.
+WRITTEN = {"data.descriptions"}
 # Say where a run's own files are now; what they are is known by content.
 PLACES = ("clip.checkpoint", "data.root", "data.split_file", "data.class_names")
 
@@ -89,10 +91,11 @@ COMMON = {
     ),
     "augment.views": Field(
         None,
-        "random views of each training image; 0 = its centre crop",
+        "random views of each training image, 0 = its centre crop; of own photographs "
+        "20,000 in all at most, unless their number is given",
         at_least(0),
         int | None,
-        "10, of many photographs fewer",
+        "10; of many images fewer",
     ),
     "augment.area": Field(
         0.08,
@@ -412,7 +415,7 @@ def require_sound(config):
 def _misnamed(config, known):
     """What is wrong with the names of the fields; a file can make up any."""
     present = flat(config)
-    for name in sorted(present.keys() - known.keys()):
+    for name in sorted(present.keys() - known.keys() - WRITTEN):
         yield f"unknown field {name}; {_which(name, known)}"
     missing = [
         name

@@ -77,7 +77,7 @@ def test_a_wrong_command_line_is_one_line_that_names_help(monkeypatch, capsys, l
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
-    assert err.endswith("; python -m x --help lists what there is\n")
+    assert err.endswith("; python -m x --help tells what there is\n")
     assert err.count("\n") == 1
 
 
@@ -113,10 +113,10 @@ def test_a_full_disk_is_one_line_and_other_faults_of_the_system_are_bugs(
     full = OSError(errno.ENOSPC, "No space left on device", "/runs/x")
     assert command.run(fails_with(full)) == 2
     assert capsys.readouterr().err.startswith(
-        "error: cannot write /runs/x (No space left on device); "
+        "error: /runs/x: No space left on device; free some space"
     )
     with pytest.raises(OSError, match="odd"):
-        command.run(fails_with(OSError(errno.EIO, "odd")))
+        command.run(fails_with(OSError(errno.ENOENT, "odd")))
 
 
 def test_a_full_disk_behind_standard_output_is_one_line(request):
@@ -134,7 +134,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(request):
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: cannot write (No space left on device)")
+    assert done.stderr.startswith("error: No space left on device; free some space")
     assert done.stderr.count("\n") == 1
 
 

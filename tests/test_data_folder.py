@@ -279,7 +279,7 @@ def test_a_class_folder_that_may_not_be_read_is_refused_or_told(
     with pytest.raises(UserError, match=r"\(c: Permission denied\)"):
         folder(tmp_path)
     assert folder(tmp_path, on_error="skip").classes == ("a", "b", "c")
-    assert "dropped 1 unreadable files: 1 Permission denied" in capsys.readouterr().err
+    assert "dropped 1 unreadable file: 1 Permission denied" in capsys.readouterr().err
 
 
 def test_one_name_in_two_spellings_of_unicode_is_one_class_across_splits(tmp_path):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -160,7 +161,7 @@ def test_what_the_disk_refuses_orbax_ends_with_one_line(tmp_path, request):
         check=False,
     )
     assert found.returncode == 2, found.stderr
-    (told,) = [line for line in found.stderr.splitlines() if line.startswith("error:")]
+    (told,) = re.findall("error: .*", found.stderr)
     assert told.startswith("error: cannot write ")
     assert "File too large" in told
 

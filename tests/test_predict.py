@@ -15,6 +15,7 @@ from PIL import Image
 from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
+from apt_jax import classifier as classifiers
 from apt_jax import command, config, experiment, predict
 from apt_jax.errors import UserError
 
@@ -47,7 +48,7 @@ def classifier(run):
 def status(run, monkeypatch):
     """Runs the command on paths and options; its exit status."""
     loaded = apt_jax.load(run)
-    monkeypatch.setattr(predict, "load", lambda workdir: loaded)
+    monkeypatch.setattr(classifiers, "load", lambda workdir, clip: loaded)
 
     def call(*arguments):
         line = ["predict", f"--workdir={run}", *map(str, arguments)]
@@ -248,7 +249,7 @@ def no_work(workdir):
     [
         ("--format=xml", "invalid choice: 'xml'"),
         ("--on-error=ignore", "invalid choice: 'ignore'"),
-        ("--nonsense", "unrecognized arguments: --nonsense"),
+        ("--nonsense", "unknown argument '--nonsense'"),
         ("--out={there}", "is no file that can be written"),
         ("--out={there}/a.png/out.csv", "Not a directory"),
         ("--out={there}/a.png", "is one of the photographs"),
@@ -260,7 +261,7 @@ def test_wrong_options_are_one_line_before_the_work(
     status, tmp_path, capsys, monkeypatch, option, words
 ):
     write(tmp_path, {"a.png": 1})
-    monkeypatch.setattr(predict, "load", no_work)
+    monkeypatch.setattr(classifiers, "load", no_work)
     assert status(tmp_path / "a.png", option.format(there=tmp_path)) == 2
     told = capsys.readouterr()
     assert told.out == ""
