@@ -9,6 +9,7 @@ publish   predictions, figures, results.json; then the table
 
 import dataclasses
 import resource
+import shlex
 import sys
 
 import jax
@@ -32,7 +33,7 @@ from apt_jax.preparation import (
     encode_shots,
     encode_test,
     prepare,
-    usage,
+    usage_line,
     with_embeddings,
 )
 from apt_jax.progress import progress
@@ -94,7 +95,7 @@ def _run(given, workdir):
     workdir.read_metrics()
     require_saved(workdir, config, prepared)
     workdir.settle(given)
-    print(usage(asked, prepared))
+    print(usage_line(asked, prepared))
 
     shots = encode_shots(prepared, asked)
     selection = encode_selection(prepared, asked)
@@ -337,9 +338,8 @@ def show(workdir) -> dict:
         print(base_to_new_table(results["base_to_new"]))
     print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
-    print(
-        f"try it: python -m apt_jax.predict --workdir {workdir.folder} PHOTO_OR_FOLDER"
-    )
+    folder = shlex.quote(str(workdir.folder))
+    print(f"try it: python -m apt_jax.predict --workdir {folder} PHOTO_OR_FOLDER")
     if results["protocol"]["data"]["source"] not in KINDS:
         print(
             "your own photographs: python train.py --config configs/folder.py "

@@ -96,14 +96,14 @@ def _fewer_views(config, prepared):
     count = prepared.views.count
     if config.augment.views is None and count < USUAL_VIEWS:
         yield (
-            f"{count} random view{'s' * (count != 1)} of each of "
+            f"{counted(count, 'random view')} of each of "
             f"{len(prepared.shots):,} training images and not {USUAL_VIEWS}: by default at "
             f"most {MOST_VIEWS:,} are encoded; --config.augment.views={USUAL_VIEWS} takes "
             "all"
         )
 
 
-def usage(config, prepared: Prepared) -> str:
+def usage_line(config, prepared: Prepared) -> str:
     """How many of the labelled images train, and what becomes of the others."""
     dataset, used = prepared.dataset, len(prepared.shots)
     places = {

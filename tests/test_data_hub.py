@@ -100,7 +100,7 @@ def test_a_column_may_say_what_stays_together(tmp_path):
     assert len(given.test) == 2
     some = one.remove_columns("nest").add_column("nest", [None, *nests[1:]])
     with pytest.raises(
-        UserError, match=r"nest has no value for 1 images \(train/0000000"
+        UserError, match=r"nest has no value for 1 image \(train/0000000"
     ):
         load("folder", saved(tmp_path / "some", train=some), group="nest")
     with pytest.raises(
@@ -143,7 +143,7 @@ def test_what_is_not_stored_is_told_and_no_traceback(tmp_path, capsys):
     root = saved(tmp_path / "wrens", train=one, test=made(2, first=20))
     with pytest.raises(UserError, match=r"no label \(train/0000002\)"):
         check(load("folder", root), 1)
-    with pytest.raises(UserError, match=r"1 images have no label \(train/0000002\)"):
+    with pytest.raises(UserError, match=r"1 image has no label \(train/0000002\)"):
         load("folder", saved(tmp_path / "single", train=one))
 
 

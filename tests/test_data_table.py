@@ -115,7 +115,7 @@ def test_copies_stay_on_one_side(root):
         ("", r"is empty; the columns are path, label"),
         ("path,label\n", r"empty cells: all"),
         ("path,label\na/1.png,a\n,b\n", r"empty cells: row 3 \(path\); fill"),
-        ("path,label\na/1.png,\na/2.png,b\n", r"1 images have no label \(a/1\.png\)"),
+        ("path,label\na/1.png,\na/2.png,b\n", r"1 image has no label \(a/1\.png\)"),
         ("path,label\na/1.png,a,b\n", r"2 columns, but row 2 has 3"),
         ('path,label\na/1.png,"a\n', r"no CSV"),
         (ROWS.replace("Test", "exam"), r"no train, val or test \('exam'\)"),
@@ -229,11 +229,11 @@ def test_the_order_of_rows_does_not_change_a_drawn_split(root):
 )
 def test_a_missing_label_is_missing_however_it_is_spelled(root, spelled, capsys):
     text = f"path,label\na/1.png,ant\na/2.png,{spelled}\nb/1.png,bee\nb/2.png,bee\n"
-    with pytest.raises(UserError, match=r"1 images have no label \(a/2\.png\)"):
+    with pytest.raises(UserError, match=r"1 image has no label \(a/2\.png\)"):
         table(root, text)
     dataset = table(root, text, on_error="skip")
     assert dataset.classes == ("ant", "bee")
-    assert "dropped: 1 images have no label" in capsys.readouterr().err
+    assert "dropped: 1 image has no label" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_parquet_may_hold_truths_and_numbers(root, labels, classes):
     [
         ([["beagle"]] * 6, "an image has one path and one label"),
         ([{"name": "beagle"}] * 6, "an image has one path and one label"),
-        ([None, "x", "x", "y", "y", "y"], r"1 images have no label \(a/1\.png\)"),
+        ([None, "x", "x", "y", "y", "y"], r"1 image has no label \(a/1\.png\)"),
         ([float("nan"), 1.0, 1.0, 2.0, 2.0, 2.0], r"no label \(a/1\.png\)"),
     ],
 )

@@ -316,7 +316,7 @@ def test_near_copies_across_given_splits_are_a_note_and_stay(tmp_path, capsys):
     dataset = load("folder", tmp_path)
     assert "train/b/copy.jpg" in paths(dataset.train)
     said = capsys.readouterr().err
-    assert "1 images of train or val are near copies" in said
+    assert "1 image of train or val is a near copy" in said
     assert "train/b/copy.jpg ~ test/b/1.jpg" in said
     load("folder", tmp_path, group="none")
     assert "near copies" not in capsys.readouterr().err
@@ -331,7 +331,7 @@ def test_a_burst_across_given_splits_is_a_note(tmp_path, capsys):
     load("folder", given(tmp_path, **shots))
     said = capsys.readouterr().err
     assert "train/a/burst.jpg ~ test/a/burst.jpg" in said
-    assert "1 images of train or val" in said
+    assert "1 image of train or val" in said
 
 
 def test_the_first_ten_pairs_are_named_and_the_others_counted(tmp_path, capsys):

@@ -15,7 +15,7 @@ from apt_jax.errors import UserError
 from apt_jax.preparation import (
     prepare,
     require_distinct_prompts,
-    usage,
+    usage_line,
     views_of,
 )
 
@@ -114,7 +114,7 @@ def five_classes(root, count=40):
 def test_all_own_photographs_are_used_by_default_and_it_is_said(tmp_path, shots, said):
     five_classes(tmp_path)
     asked = settings(tmp_path, **({} if shots is None else {"shots": shots}))
-    assert usage(asked, prepare(asked)) == said
+    assert usage_line(asked, prepare(asked)) == said
 
 
 def test_a_share_for_validation_is_cut_off_only_where_it_is_read(tmp_path):

@@ -80,4 +80,4 @@ def test_what_is_whole_is_not_told():
     dataset = Dataset("ants", ("a", "b"), **splits, templates=(), read=None)
     assert not [*counts.differences(dataset, {"train + val": 4, "test": 2})]
     (told,) = counts.differences(dataset, {"train": 3, "val": 2, "test": 2})
-    assert told == "val has 1 images and not 2 (fewest of 'a': 0, 'b': 1)"
+    assert told == "val has 1 image and not 2 (fewest of 'a': 0, 'b': 1)"

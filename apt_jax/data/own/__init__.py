@@ -21,6 +21,7 @@ from apt_jax.data.own.looks import look_at, tell_of_unused_bits
 from apt_jax.data.roots import note
 from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import templates_of
+from apt_jax.words import counted
 
 KINDS = {"folder": folder.find, "table": table.find, "hub": hub.find}
 
@@ -90,5 +91,6 @@ def _labelled(found: Found, on_error: str) -> Found:
     odd = [item.path for item in found.items if item.label == NO_LABEL]
     if not odd:
         return found
-    refuse_or_drop(f"{len(odd)} images have no label ({listed(odd)})", on_error)
+    images = counted(len(odd), "image has", "images have")
+    refuse_or_drop(f"{images} no label ({listed(odd)})", on_error)
     return found.without(odd)

@@ -11,6 +11,7 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
 from apt_jax.files import sha256_of_file
+from apt_jax.words import counted
 
 
 def content_keys(root: Path, paths) -> dict[str, str]:
@@ -55,7 +56,8 @@ def without_contradictions(found: Found, keys: dict[str, str], on_error: str) ->
     odd = dict.fromkeys(i.path for i in found.items if len(labels[keys[i.path]]) > 1)
     if odd:
         refuse_or_drop(
-            f"{len(odd)} images have byte-identical copies in another class "
+            f"{counted(len(odd), 'image has', 'images have')} byte-identical copies in "
+            "another class "
             f"({listed(odd)})",
             on_error,
         )

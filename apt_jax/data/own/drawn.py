@@ -16,6 +16,7 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import groups_of, joined
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
+from apt_jax.words import counted, form
 
 AS_THEY_COME = "--config.data.group=none"
 
@@ -69,8 +70,9 @@ def _tell_of_groups(by_class, keys, groups):
     )
     if together := [size for size in sizes.values() if size > 1]:
         note(
-            f"{sum(together)} images are near copies or of one burst, {len(together)} "
-            "groups that stay on one side of the split each (python -m "
+            f"{sum(together)} images are near copies or of one burst, "
+            f"{counted(len(together), 'group')} that "
+            f"{form(len(together), 'stays', 'stay')} on one side of the split (python -m "
             f"apt_jax.data.inspect names them; {AS_THEY_COME} divides them as they come)"
         )
 

@@ -25,6 +25,7 @@ from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.data.walk import Walk, told, walk
 from apt_jax.errors import UserError
+from apt_jax.words import counted, form
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
 
@@ -159,7 +160,10 @@ def _deep(walks):
         for path in found.files
     )
     if count:
-        yield f"{count} images in folders below a class folder are read as of that class"
+        yield (
+            f"{counted(count, 'image')} in folders below a class folder "
+            f"{form(count, 'is', 'are')} read as of that class"
+        )
 
 
 def _join(*parts: str) -> str:

@@ -11,6 +11,7 @@ from apt_jax.data.own.copies import refuse_or_drop, without_contradictions
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import partners
 from apt_jax.data.roots import note
+from apt_jax.words import counted, form
 
 NEAREST_FIRST = ("test", "val", "train")
 
@@ -45,7 +46,8 @@ def _apart(splits, keys, on_error):
     if copies:
         pairs = listed(f"{copy} = {original}" for copy, original in copies.items())
         refuse_or_drop(
-            f"{len(copies)} images are byte-identical copies across splits ({pairs})",
+            f"{counted(len(copies), 'image is', 'images are')} byte-identical copies "
+            f"across splits ({pairs})",
             on_error,
         )
     return kept
@@ -60,7 +62,8 @@ def _tell_of_near_copies(splits, looks):
     if alike := partners(sides, labels, looks):
         pairs = listed(f"{path} ~ {other}" for path, other in alike.items())
         note(
-            f"{len(alike)} images of train or val are near copies, or of one burst, with "
-            f"images of a split nearer to the test ({pairs}); the splits are given and "
-            "stay: remove them for figures that owe nothing to them"
+            f"{counted(len(alike), 'image')} of train or val "
+            f"{form(len(alike), 'is a near copy', 'are near copies')}, or of one burst, "
+            f"with images of a split nearer to the test ({pairs}); the splits are given "
+            "and stay: remove them for figures that owe nothing to them"
         )

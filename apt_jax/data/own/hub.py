@@ -20,6 +20,7 @@ from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import NO_LABEL, class_names, with_labelled_test
 from apt_jax.errors import UserError, with_type
 from apt_jax.fields import Field
+from apt_jax.words import counted
 
 FIELDS = {
     "image": Field("", "the column with the picture; empty = the only one of its kind"),
@@ -202,7 +203,8 @@ def _groups(sets, column) -> dict[str, str]:
     found = {_path(split, place): value for place, value in enumerate(one[column])}
     if empty := [path for path, value in found.items() if value is None]:
         raise UserError(
-            f"column {column} has no value for {len(empty)} images ({listed(empty)}); "
+            f"column {column} has no value for {counted(len(empty), 'image')} "
+            f"({listed(empty)}); "
             "fill them in, or choose another --config.data.group"
         )
     return {path: str(value) for path, value in found.items()}

@@ -11,6 +11,7 @@ from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
+from apt_jax.words import counted
 
 NO_LABEL = -1  # as sets of the hub write it
 
@@ -73,6 +74,7 @@ def with_labelled_test(splits: dict[str, list[Item]]) -> dict[str, list[Item]]:
     if not is_hidden or not any(item.label != NO_LABEL for item in val):
         return splits
     note(
-        f"the labels of the test are hidden ({len(test)} images); validation is the test"
+        f"the labels of the test are hidden ({counted(len(test), 'image')}); validation "
+        "is the test"
     )
     return splits | {"val": [], "test": val}

@@ -9,6 +9,7 @@ import collections
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
+from apt_jax.words import counted
 
 FEWEST = 3  # classes that are named
 
@@ -38,7 +39,7 @@ def differences(dataset, published: dict[str, int]):
         items = [item for name in names.split(" + ") for item in dataset.splits[name]]
         if len(items) != count:
             yield (
-                f"{names} has {len(items):,} images and not {count:,} (fewest of "
+                f"{names} has {counted(len(items), 'image')} and not {count:,} (fewest of "
                 f"{_fewest(dataset, items)})"
             )
 
