@@ -187,7 +187,7 @@ def test_what_no_image_is_changes_nothing_in_the_split(tmp_path, capsys):
 def test_two_photographs_and_a_broken_file_are_a_class_to_train_and_test(tmp_path):
     write(tmp_path, many("a", "b", count=2) | {"a/broken.png": b"x"})
     for seed in range(5):
-        dataset = folder(tmp_path, seed=seed, on_error="skip")
+        dataset, _ = scan(folder(tmp_path, seed=seed, on_error="skip"), on_error="skip")
         assert {item.label for item in dataset.train} == {0, 1}
         assert {item.label for item in dataset.test} == {0, 1}
 
