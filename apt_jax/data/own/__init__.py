@@ -54,36 +54,37 @@ def load(config, seed: int, look_at=look_at, validation: bool = True) -> Dataset
     found = _labelled(find(config), config.on_error)
     for line in found.unread:
         note(line)
-    if found.faults:
-        refuse_or_note(found.faults, config.on_error)
+    name = config.name or found.name
+    return Dataset(
+        name=name,
+        classes=found.classes,
+        **_splits(found, config, seed, look_at, validation),
+        templates=templates_of(name, config.templates),
+        read=found.read,
+    )
+
+
+def _splits(found, config, seed, look_at, validation) -> dict[str, tuple]:
+    """The three splits, as they are given or as the seed draws them."""
 
     def looks():
-        """What is known of the images that can be read, and why others cannot."""
         known, faults = look_at(found.read, found.items)
         tell_of_unused_bits(known)
         return known, faults
 
     if found.is_drawn:
         known, faults = looks()
-        if faults:
+        if faults := found.faults | faults:
             refuse_or_note(faults, config.on_error)
         alike = {} if config.group == "none" else known
-        sound = found.without(faults)
-        splits = drawn(sound, alike, seed, config.on_error, validation)
-    elif found.published:
-        splits = {split: tuple(found.splits.get(split, ())) for split in SPLITS}
-    else:
-        # Looks cost something: only when what costs nothing has been checked.
-        alike = (lambda: looks()[0]) if config.group == "auto" else dict
-        splits = given(found, alike, config.on_error)
-    name = config.name or found.name
-    return Dataset(
-        name=name,
-        classes=found.classes,
-        **splits,
-        templates=templates_of(name, config.templates),
-        read=found.read,
-    )
+        return drawn(found.without(faults), alike, seed, config.on_error, validation)
+    if found.faults:
+        refuse_or_note(found.faults, config.on_error)
+    if found.published:
+        return {split: tuple(found.splits.get(split, ())) for split in SPLITS}
+    # Looks cost something: only when what costs nothing has been checked.
+    alike = (lambda: looks()[0]) if config.group == "auto" else dict
+    return given(found, alike, config.on_error)
 
 
 def _labelled(found: Found, on_error: str) -> Found:
