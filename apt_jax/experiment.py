@@ -18,7 +18,9 @@ import numpy as np
 
 from apt_jax.config import PLACES
 from apt_jax.data.dataset import Item
+from apt_jax.data.listing import listed
 from apt_jax.data.own import KINDS
+from apt_jax.data.roots import note
 from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
@@ -58,6 +60,7 @@ from apt_jax.restore import (
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.uncertainty.ensemble import member_keys, require_members
+from apt_jax.words import form
 from apt_jax.workdir import Workdir
 
 
@@ -91,6 +94,8 @@ def _run(given, workdir):
     new_task = task_of_new(prepared)
     recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
     require_members(prepared.method, recipe)
+    if recipe is None:
+        tell_of_unused(asked)
     config = resolved(asked, prepared, recipe)
     workdir.read_metrics()
     require_saved(workdir, config, prepared)
@@ -121,6 +126,17 @@ def _run(given, workdir):
         **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
     }
     publish(workdir, prepared, evaluations, of_new, shifted, cost)
+
+
+def tell_of_unused(asked):
+    """Notes settings of training where nothing is trained step by step."""
+    given = [name for name in asked.train if asked.train[name] is not None]
+    if given:
+        note(
+            f"{asked.method.name} is fitted at once: "
+            f"{listed(f'--config.train.{name}' for name in given)} "
+            f"{form(len(given), 'has', 'have')} no effect"
+        )
 
 
 def training_images(prepared, shots, selection) -> dict:

@@ -12,6 +12,7 @@ probability, JSON has them under `probabilities`.
 
 import os
 import sys
+from pathlib import Path
 
 from apt_jax import command
 from apt_jax.errors import UserError
@@ -23,8 +24,9 @@ ON_ERROR = ("stop", "skip")
 
 def main(argv):
     options = read_options(argv)
-    if options.out:
+    if options.out is not None:
         require_writable(options.out)
+        require_no_part(options.workdir, options.out)
     paths = find_photos(options.paths, options.out)
     from apt_jax.classifier import load, unreadable  # heavy: not before it is needed
 
@@ -60,6 +62,13 @@ def read_options(argv):
     return parser.parse_args(argv)
 
 
+def require_no_part(workdir: str, out: str):
+    """Refuses to write over what a run left."""
+    inside = Path(os.path.realpath(out)).is_relative_to(os.path.realpath(workdir))
+    if inside and os.path.exists(out):
+        raise UserError(f"--out={out} is a file of the run; name another")
+
+
 def find_photos(places: list[str], out: str | None = None) -> list[str]:
     """The files named and all files below the folders named, each of them once.
 
@@ -81,7 +90,7 @@ def find_photos(places: list[str], out: str | None = None) -> list[str]:
 
 def deliver(text: str, out: str | None):
     """Writes to the file `out`, whole or not at all, or to standard output."""
-    if not out:
+    if out is None:
         print(text, end="")
         return
     with telling("write", out, "name another --out"):

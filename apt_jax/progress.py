@@ -19,7 +19,7 @@ def progress(total: int, what: str, unit: str = "images"):
 
     `figures` are shown beside the bar, numbers with four digits.
     """
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         with _bar(total, what, unit) as advance:
             yield advance
     else:

@@ -43,9 +43,8 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
         of_recipe = dataclasses.asdict(recipe) if recipe else {}
-        config.train.update(
-            {name: of_recipe[name] for name in of_recipe if name in config.train}
-        )
+        config.train.update({name: of_recipe.get(name) for name in config.train})
+        config.train.checkpoint_every = asked.train.checkpoint_every
         if recipe and config.train.checkpoint_every is None:
             config.train.checkpoint_every = max(1, recipe.epochs // 10)
     return config

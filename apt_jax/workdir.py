@@ -105,7 +105,11 @@ class Workdir:
         """
         remedy = AGAIN if layout else REMEDIES.get(name, REMEDY)
         path, layout = self.folder / name, layout or LAYOUTS[name]
-        if self.folder.is_dir() and not path.exists():
+        if not self.folder.is_dir():
+            raise UserError(
+                f"there is no folder {self.folder}; name the --workdir of a finished run"
+            )
+        if not path.exists():
             raise UserError(
                 f"{self.folder} holds no finished run ({name} is missing); train one "
                 f"with: python train.py --config CONFIG --workdir {self.folder}"
@@ -119,7 +123,7 @@ class Workdir:
             UserError: as `read`, and for values that no run could have.
         """
         config = configuration.from_json(json.dumps(self.read(name)))
-        configuration.require_sound(config)
+        configuration.require_sound(configuration.completed(config))
         return config
 
     def write(self, name: str, value):

@@ -341,6 +341,14 @@ def test_a_folder_that_says_nothing_is_told_what_is_assumed(folder, capsys):
         assert part in said
 
 
+@pytest.mark.parametrize("fields", [{}, {"do_resize": True}, {"image_std": [0.5] * 3}])
+def test_a_file_that_says_little_is_told_too(folder, capsys, fields):
+    (folder / PIXELS).write_text(json.dumps(fields))
+    found = checkpoint.load(str(folder)).pixels
+    assert found.std == tuple(fields.get("image_std", Preprocessing(64, 64).std))
+    assert f"mean {found.mean} and standard deviation" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("nested", [[], None, "x", 1])
 def test_a_processor_without_named_values_is_refused(folder, nested):
     (folder / PROCESSOR).write_text(json.dumps({"image_processor": nested}))

@@ -65,40 +65,24 @@ def test_nothing_asked_is_status_2_and_one_line_that_names_the_fix(request, aske
 
 
 @pytest.mark.parametrize("asked", ALL, ids=" ".join)
-def test_help_and_version_import_nothing_heavy_and_are_quick(request, asked):
+def test_help_and_version_import_nothing_heavy(request, asked):
     kind, *rest = asked if asked[0] == "-m" else ("script", *asked)
     start = "run_module" if kind == "-m" else "run_path"
     name, *arguments = rest
     program = (
-        "import runpy, sys, time\n"
-        "begun = time.process_time()\n"
+        "import runpy, sys\n"
         f"sys.argv = [{name!r}, *{arguments!r}, sys.argv[1]]\n"
         f"try: runpy.{start}({name!r}, run_name='__main__')\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         f"loaded = [name for name in {HEAVY} if name in sys.modules]\n"
         "assert not loaded, loaded\n"
-        "print(time.process_time() - begun, file=sys.stderr)\n"
     )
     asked_for_help = run(request, "-c", program, "--help")
     assert asked_for_help.returncode == 0, asked_for_help.stderr
     assert "python" in asked_for_help.stdout
-    assert float(asked_for_help.stderr) < 0.5
     asked_for_version = run(request, "-c", program, "--version")
     assert asked_for_version.stdout == f"apt_jax {__version__}\n"
     assert asked_for_version.returncode == 0
-
-
-def test_help_with_a_configuration_takes_under_two_seconds(request):
-    begun = os.times()
-    for _ in range(2):
-        found = run(
-            request, "-m", "apt_jax", "train", "--config=configs/folder.py", "--help"
-        )
-        assert found.returncode == 0
-    ended = os.times()
-    children = (ended.children_user - begun.children_user) / 2
-    assert children < 2
-    assert "method.heads" in found.stdout
 
 
 def test_the_console_lists_its_commands_and_studies(capsys):

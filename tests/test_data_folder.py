@@ -316,10 +316,19 @@ def test_an_archive_as_root_says_to_unpack_it(tmp_path):
     ("files", "message"),
     [
         ({"1.png": 1}, r"no folders of images.*ROOT/train/CLASS"),
+        (
+            {"x/a/1.png": 1, "y/b/1.png": 2},
+            r"no folders of images: all 2 files lie deeper, in folders of x, y; the lay",
+        ),
         ({"fit/a/1.png": 1, "judge/a/1.png": 2}, r"no folders of images"),
         ({"train/a/1.png": 1}, r"no folder test; the layouts are"),
         ({"test/a/1.png": 1}, r"no folder train; the layouts are"),
         ({"train/a/1.png": 1, "test/1.png": 2}, r"test has no folders of images"),
+        ({"val/a/1.png": 1, "val/b/1.png": 2}, r"no folder train; the layouts are"),
+        (
+            {f"{split}/a/1.png": 1 for split in ("train", "valid", "dev", "test")},
+            r"has valid and dev, which are one split; keep one",
+        ),
     ],
 )
 def test_a_wrong_layout_says_which_is_right(tmp_path, files, message):

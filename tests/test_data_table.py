@@ -249,12 +249,39 @@ def test_numbers_sort_as_numbers(root, labels, classes):
     assert table(root, "path,label\n" + "\n".join(rows)).classes == classes
 
 
-@pytest.mark.parametrize("name", ["a|b", "cat;dog", "['beagle']", '{"a": 1}'])
+@pytest.mark.parametrize(
+    "name",
+    ["a|b", "cat;dog", "['beagle']", '{"a": 1}', "('cat', 'dog')", "array(['x'])"],
+)
 def test_several_labels_in_a_cell_are_refused_with_a_sentence(root, name):
     quoted = name.replace('"', '""')
     text = f'path,label\na/1.png,"{quoted}"\nb/1.png,bee\n'
     with pytest.raises(UserError, match=r"several labels in one place .*one class"):
         table(root, text)
+
+
+@pytest.mark.parametrize("name", ["[red]", "{x}", "(left)", "a, b", "cat/dog"])
+def test_brackets_and_commas_are_part_of_a_name(root, name):
+    text = f'path,label\na/1.png,"{name}"\nb/1.png,bee\n'
+    assert set(table(root, text).classes) == {name, "bee"}
+
+
+def test_large_numbers_that_differ_are_two_classes(root):
+    numbers = ("9007199254740992", "9007199254740993")
+    rows = [f"{'ab'[n]}/1.png,{number}" for n, number in enumerate(numbers)]
+    assert table(root, "path,label\n" + "\n".join(rows)).classes == numbers
+
+
+def test_groups_and_near_copies_across_given_splits_are_told(tmp_path, capsys):
+    pictures = {f"{n}.jpg": photo(n) for n in range(4)}
+    write(tmp_path, {path: encoded(one, "jpeg") for path, one in pictures.items()})
+    write(tmp_path, {"again.jpg": encoded(pictures["0.jpg"], "jpeg", quality=60)})
+    rows = ["0.jpg,a,s,train", "1.jpg,b,t,train", "2.jpg,a,s,test", "3.jpg,b,u,test"]
+    text = "\n".join(["path,label,site,split", *rows, "again.jpg,a,v,test"])
+    table(tmp_path, text, group="site")
+    said = capsys.readouterr().err
+    assert "1 group of the column data.group lies in the test and in another" in said
+    assert "0.jpg ~ again.jpg" in said
 
 
 def test_one_number_in_two_spellings_is_refused(root):
@@ -278,6 +305,28 @@ def parquet_table(root, **columns):
     return load("table", root / "t.parquet")
 
 
+def test_parquet_with_doubled_columns_is_told_as_csv_is(root):
+    import pyarrow
+    from pyarrow import parquet
+
+    of = {"path": NAMES, "label": list("aaabbb")}
+    names, columns = ["path", "label", "x", "x"], [*of.values(), NAMES, NAMES]
+    columns = list(map(pyarrow.array, columns))
+    parquet.write_table(pyarrow.table(columns, names), root / "t.parquet")
+    assert load("table", root / "t.parquet").classes == ("a", "b")
+    doubled = pyarrow.table(columns[:3], ["path", "label", "label"])
+    parquet.write_table(doubled, root / "t.parquet")
+    with pytest.raises(UserError, match="column label more than once"):
+        load("table", root / "t.parquet")
+
+
+def test_decimals_of_32_bits_are_as_they_were_written(root):
+    import pyarrow
+
+    labels = pyarrow.array([0.1, 0.1, 0.1, 0.25, 0.25, 0.25], "float32")
+    assert parquet_table(root, path=NAMES, label=labels).classes == ("0.1", "0.25")
+
+
 NAMES = [f"{n}/{i}.png" for n in "ab" for i in (1, 2, 3)]
 
 
@@ -287,6 +336,7 @@ NAMES = [f"{n}/{i}.png" for n in "ab" for i in (1, 2, 3)]
         ([True, True, True, False, False, False], ("False", "True")),
         ([1.0, 1.0, 1.0, 10.0, 10.0, 2.0], ("1", "2", "10")),
         ([-1, -1, 7, 7, 7, -1], ("-1", "7")),
+        ([b"owl", b"owl", b"owl", b"hawk", b"hawk", b"hawk"], ("hawk", "owl")),
         (["x ", "x", "x", "y", "y", "y"], ("x", "y")),
     ],
 )

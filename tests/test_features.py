@@ -8,10 +8,12 @@ import pytest
 from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
+from apt_jax.errors import UserError
 from apt_jax.features import encode as encoding
-from apt_jax.features.encode import encode, features_of_crops
+from apt_jax.features.encode import encode, features_of_crops, require_directions
 from apt_jax.features.stored import image_of
 from apt_jax.features.views import Views, content, random_box, random_view
+from apt_jax.methods.task import make_task
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +182,24 @@ def test_crops_by_hand_and_files_give_the_same_features(dataset, clip):
 
 def test_there_are_as_many_classes_as_drawn(dataset):
     assert {item.label for item in dataset.train} == set(range(len(CLASSES)))
+
+
+@pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
+def test_a_backbone_that_gives_no_direction_is_blamed_whatever_the_method(clip, value):
+    features = np.ones((3, 4), np.float32)
+    require_directions(features, clip, "images")
+    features[1] = value
+    with pytest.raises(UserError, match=r"the backbone .* gives features of images"):
+        require_directions(features, clip, "images")
+    params = {**clip.params}
+    for tower in ("image", "text"):
+        kernel = clip.params[tower]["projection"]["kernel"]
+        params[tower] = {**clip.params[tower], "projection": {"kernel": kernel * 0}}
+    empty = dataclasses.replace(clip, params=params)
+    crop = np.zeros((clip.pixels.size, clip.pixels.size, 3), np.uint8)
+    with pytest.raises(
+        UserError, match="features of images that are zero or not finite"
+    ):
+        features_of_crops(empty, [crop], "embedding")
+    with pytest.raises(UserError, match="features of class names that are zero"):
+        make_task(empty, ("red", "blue"), ("a {}.",))

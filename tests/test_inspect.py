@@ -66,8 +66,9 @@ def look(tmp_path, capsys):
     def run(root, *arguments):
         cache = f"--config.features.cache_dir={tmp_path / 'cache'}"
         given = [str(root), *PLAIN, ABSENT, cache, "--format=json", *arguments]
-        status = inspect.main(given)
-        return status, json.loads(capsys.readouterr().out)
+        status, told = inspect.main(given), capsys.readouterr()
+        assert told.err.count("error: ") == (status == 2)
+        return status, json.loads(told.out)
 
     return run
 

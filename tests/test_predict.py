@@ -254,15 +254,18 @@ def no_work(workdir):
         ("--out={there}/a.png/out.csv", "Not a directory"),
         ("--out={there}/a.png", "is one of the photographs"),
         ("--out=/dev/null", "is no file that can be written"),
+        ("--out={run}/results.json", "is a file of the run"),
+        ("--out=", "is no file that can be written"),
         ("--out=/proc/out.csv", "cannot write /proc/out.csv"),
     ],
 )
 def test_wrong_options_are_one_line_before_the_work(
-    status, tmp_path, capsys, monkeypatch, option, words
+    status, run, tmp_path, capsys, monkeypatch, option, words
 ):
     write(tmp_path, {"a.png": 1})
     monkeypatch.setattr(classifiers, "load", no_work)
-    assert status(tmp_path / "a.png", option.format(there=tmp_path)) == 2
+    option = option.format(there=tmp_path, run=run)
+    assert status(tmp_path / "a.png", option) == 2
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("error: ")
@@ -275,6 +278,21 @@ def test_no_photograph_named_is_one_line(status, capsys):
     assert "error: the following arguments are required: PHOTO_OR_FOLDER" in (
         capsys.readouterr().err
     )
+
+
+def test_a_work_directory_that_is_not_there_is_told_as_such(tmp_path):
+    for place in (tmp_path / "absent", tmp_path / "file"):
+        (tmp_path / "file").touch()
+        with pytest.raises(
+            UserError, match=r"^there is no folder .*; name the --workdir"
+        ):
+            apt_jax.load(place)
+
+
+def test_without_standard_output_the_work_is_done(status, tmp_path, monkeypatch):
+    write(tmp_path, {"a.png": 1})
+    monkeypatch.setattr(sys, "stdout", None)
+    assert status(tmp_path / "a.png") == 0
 
 
 def test_a_disk_that_fills_up_is_one_line(status, tmp_path, capsys, monkeypatch):

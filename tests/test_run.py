@@ -387,6 +387,20 @@ def test_a_run_that_dies_after_fitting_at_once_is_finished_by_the_same_command(
     assert len(Workdir(tmp_path).read_metrics()) == 1
 
 
+@pytest.mark.parametrize("name", ["gda", "zero_shot"])
+def test_what_is_fitted_at_once_has_no_epochs_and_predicts_all_the_same(
+    photos, tmp_path, capsys, name
+):
+    c, like = config.default(method=name, source="folder"), settings(photos)
+    c.clip, c.features, c.data = like.clip, like.features, like.data
+    c.shots, c.augment.views, c.train.epochs = 3, 2, 5
+    experiment.run(c, tmp_path)
+    said = capsys.readouterr().err
+    assert f"{name} is fitted at once: --config.train.epochs has no effect" in said
+    assert read(tmp_path, "config.json")["train"]["epochs"] is None
+    assert len(apt_jax.load(tmp_path).predict(photos / "test").labels) == 9
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
     photos, tmp_path, monkeypatch, when

@@ -28,6 +28,7 @@ HALF = (0.5, 0.5, 0.5)  # mean and std of a ViT trained on labels
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
+TOLD = {"image_mean", "image_std"}  # what no folder leaves to be guessed
 HARMLESS = ("do_convert_rgb",)  # what is done to every picture anyway
 PROCESSOR, IMAGE_PROCESSOR = "processor_config.json", "preprocessor_config.json"
 MOST_SIDE = 2**14  # pixels that a side may be resized to
@@ -56,7 +57,9 @@ class Preprocessing:
         """
         if found := settings_in(Path(folder)):
             file, fields = found
-            return cls.from_json(fields, image_size, file)
+            if fields.keys() >= TOLD:
+                return cls.from_json(fields, image_size, file)
+            default = cls.from_json(fields, image_size, file)
         default = default or cls(image_size, image_size)
         note(
             f"{folder} has no {IMAGE_PROCESSOR} that says how pictures are prepared: "

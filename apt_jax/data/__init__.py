@@ -80,7 +80,7 @@ FIELDS = {
     ),
     "on_error": Field(
         "stop",
-        "skip = drop unreadable images and say how many",
+        "skip = drop what cannot be read or has no label, and copies, and say how many",
         one_of("stop", "skip"),
     ),
 }

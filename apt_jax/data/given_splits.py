@@ -33,6 +33,15 @@ def spelled(there: Iterable[str]) -> dict[str, str]:
     }
 
 
+def doubled(there: Iterable[str]) -> list[str]:
+    """Names that are all of one split, the first split that has several."""
+    lower = {name.casefold(): name for name in sorted(there)}
+    for names in SPELLINGS.values():
+        if len(found := [lower[name] for name in names if name in lower]) > 1:
+            return found
+    return []
+
+
 def split_of(name: str) -> str:
     """The split that a cell of a table names; "" for none."""
     return next((s for s, names in SPELLINGS.items() if name.casefold() in names), "")

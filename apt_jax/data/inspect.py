@@ -23,7 +23,7 @@ from typing import NamedTuple
 from apt_jax import command, config
 from apt_jax.data import own
 from apt_jax.data.dataset import SPLITS
-from apt_jax.errors import UserError, did_you_mean
+from apt_jax.errors import UserError, did_you_mean, one_line
 from apt_jax.files import json_text
 from apt_jax.names import printable
 from apt_jax.words import counted
@@ -57,7 +57,10 @@ def main(argv):
         from apt_jax.report.survey import text
 
         print(text(report))
-    return 2 if report["refused"] else 0
+    if not report["refused"]:
+        return 0
+    print(f"error: {one_line(' | '.join(report['refused']))}", file=sys.stderr)
+    return 2
 
 
 def apart(argv) -> tuple[list[str], list[str]]:

@@ -125,8 +125,24 @@ def encode_crops(clip, crops: Iterable, inputs: str, token_source: str) -> Itera
             clip.module, inputs, token_source, clip.params, clip.pixels, padded
         )
         out = {name: np.asarray(array) for name, array in out.items()}
+        require_directions(out["embedding"][: len(batch)], clip, "images")
         for row in range(len(batch)):
             yield {name: array[row] for name, array in out.items()}
+
+
+def require_directions(features, clip, what: str):
+    """Refuses features without a direction: NaN, infinite or all zero.
+
+    Raises:
+        UserError: that blames the backbone, whatever method comes after it.
+    """
+    lengths = np.linalg.norm(np.asarray(features, np.float64), axis=-1)
+    if not np.isfinite(lengths).all() or not lengths.all():
+        raise UserError(
+            f"the backbone {clip.name} gives features of {what} that are zero or not "
+            f"finite in {clip.dtype}; use --config.clip.dtype=float32, or another "
+            "checkpoint"
+        )
 
 
 def seconds_per_image(clip, inputs: str, token_source: str) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from jax import Array
 
 from apt_jax.data.templates import prompts
+from apt_jax.features.encode import require_directions
 
 PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower
 
@@ -123,6 +124,7 @@ def make_task(
             for start in range(0, len(flat), PROMPTS_AT_ONCE)
         ]
     )
+    require_directions(features, clip, "class names")
     shares, rows = _shares_and_rows([len(of_class) for of_class in of_classes])
     mean = _means(_unit(features), of_classes)
     names = [name for (name,) in prompts(classes, ("{}.",))]

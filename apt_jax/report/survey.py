@@ -19,7 +19,7 @@ def text(report: dict) -> str:
         _section("copies", _copies(report)),
         _section("class names", _names(report)),
         _section("worth knowing", report["notes"]),
-        _section("the next command", _next(report["next"], report["no_backbone"])),
+        _section(_next_title(report), _next(report["next"], report["no_backbone"])),
         _verdict(report),
     ]
     return "\n\n".join(filter(None, sections))
@@ -155,6 +155,11 @@ def _names(report):
         yield "words that CLIP reads"
     if report["no_backbone"]:
         yield "how many pieces a word falls into, only the backbone's tokenizer could tell"
+
+
+def _next_title(report):
+    mended = ", once what is refused below is mended" if report["refused"] else ""
+    return f"the next command{mended}"
 
 
 def _next(plan, no_backbone):

@@ -138,7 +138,7 @@ def render(columns, rows, *, texts: int = 1) -> str:
 
 def _room() -> int | None:
     """The width of the terminal; None where there is none."""
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout and sys.stdout.isatty()
     return shutil.get_terminal_size().columns if terminal else None
 
 

@@ -15,7 +15,7 @@ from apt_jax.data.own import folder, hub, table
 from apt_jax.data.own.copies import refuse_or_drop
 from apt_jax.data.own.drawn import drawn
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.given import given
+from apt_jax.data.own.given import given, tell_of_groups
 from apt_jax.data.own.labels import NO_LABEL
 from apt_jax.data.own.looks import look_at, tell_of_unused_bits
 from apt_jax.data.roots import note
@@ -81,9 +81,11 @@ def _splits(found, config, seed, look_at, validation) -> dict[str, tuple]:
     if found.faults:
         refuse_or_note(found.faults, config.on_error)
     if found.published:
-        return {split: tuple(found.splits.get(split, ())) for split in SPLITS}
+        splits = {split: tuple(found.splits.get(split, ())) for split in SPLITS}
+        tell_of_groups(splits, found.groups or {})
+        return splits
     # Looks cost something: only when what costs nothing has been checked.
-    alike = (lambda: looks()[0]) if config.group == "auto" else dict
+    alike = dict if config.group == "none" else (lambda: looks()[0])
     return given(found, alike, config.on_error)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from apt_jax.data import walk as walking
 from apt_jax.data.dataset import Item
-from apt_jax.data.given_splits import spelled, usual
+from apt_jax.data.given_splits import doubled, spelled, usual
 from apt_jax.data.listing import listed
 from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.own.copies import content_keys
@@ -69,9 +69,15 @@ def find(config) -> Found:
 def _places(root: Path) -> dict[str, str]:
     """The folder of each split, in the root; that of all images under ""."""
     folders = _folders(root)
-    names = spelled(name for name in folders if _holds_folders(root / name))
-    if not names["train"] and not names["test"]:
+    holding = [name for name in folders if _holds_folders(root / name)]
+    names = spelled(holding)
+    only_val = bool(names["val"]) and holding == folders
+    if not names["train"] and not names["test"] and not only_val:
         return {"": ""}
+    if several := doubled(holding):
+        raise UserError(
+            f"{root} has {' and '.join(several)}, which are one split; keep one of them"
+        )
     for split, instead in (("train", ""), ("test", "val")):
         if names[split] or names.get(instead):
             continue
@@ -90,8 +96,15 @@ def _walks(root: Path, place: str) -> dict[str, Walk]:
     """
     walks = {name: walk(root / place / name) for name in _folders(root / place)}
     files = [path for found in walks.values() for path in found.files]
-    if not walks or (files and all("/" in path for path in files)):
+    if not walks:
         raise _no_classes(root / place)
+    if files and all("/" in path for path in files):
+        raise UserError(
+            f"{root / place} has no folders of images: all "
+            f"{counted(len(files), 'file')} lie deeper, in folders of {listed(walks)}; "
+            f"the layouts are {LAYOUTS}: name the folder whose folders are the classes, "
+            "or move the images into them"
+        )
     return walks
 
 

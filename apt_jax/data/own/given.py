@@ -5,6 +5,8 @@ another split is an error, or dropped from the split that is farther from the te
 copies a note tells.
 """
 
+import collections
+
 from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.own.copies import refuse_or_drop, without_contradictions
@@ -30,6 +32,7 @@ def given(found: Found, looks, on_error: str) -> dict[str, tuple[Item, ...]]:
     splits = {split: sound.get(split, []) for split in SPLITS}
     kept = _apart(splits, keys, on_error)
     _tell_of_near_copies(kept, looks())
+    tell_of_groups(kept, found.groups or {})
     return kept
 
 
@@ -51,6 +54,22 @@ def _apart(splits, keys, on_error):
             on_error,
         )
     return kept
+
+
+def tell_of_groups(splits, groups: dict[str, str]):
+    """Notes groups of the column data.group that lie on both sides of the test."""
+    sides = collections.defaultdict(set)
+    for split, items in splits.items():
+        for item in items:
+            if item.path in groups:
+                sides[groups[item.path]].add(split)
+    if apart := [group for group, of in sides.items() if "test" in of and len(of) > 1]:
+        note(
+            f"{counted(len(apart), 'group')} of the column data.group "
+            f"{form(len(apart), 'lies', 'lie')} in the test and in another split "
+            f"({listed(apart)}); the splits are given and stay: mend the column split, or "
+            "leave it out, and the seed keeps each group on one side"
+        )
 
 
 def _tell_of_near_copies(splits, looks):

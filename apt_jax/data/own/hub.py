@@ -17,7 +17,7 @@ from apt_jax.data.listing import listed
 from apt_jax.data.own.copies import keys_of_content
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
-from apt_jax.data.own.labels import NO_LABEL, class_names, with_labelled_test
+from apt_jax.data.own.labels import NO_LABEL, class_names, spelled, with_labelled_test
 from apt_jax.errors import UserError, with_type
 from apt_jax.fields import Field
 from apt_jax.words import counted
@@ -27,6 +27,7 @@ FIELDS = {
     "label": Field("", "the column with the class; empty = the only one of its kind"),
 }
 PREFIX = "hf:"
+PLAIN = ("string", "large_string", "int", "uint", "bool", "float")  # dtypes
 LISTS = ("List", "LargeList", "Sequence")  # kinds of columns
 USUAL_LABELS = ("label", "labels", "class", "category", "target")  # of columns
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
@@ -59,7 +60,7 @@ def find(config) -> Found:
     classes, labels = _labels(sets, label)
     splits = _splits(labels)
     groups = None
-    if config.group not in GROUPS and "" in splits:
+    if config.group not in GROUPS:
         groups = _groups(sets, config.group)
     return Found(
         name=_name(config.root),
@@ -147,12 +148,9 @@ def _label_column(features, given):
 
 
 def _is_plain(feature) -> bool:
-    """Whether a column may hold class names: texts, whole numbers, truth values."""
+    """Whether a column may hold class names: texts, numbers, truth values."""
     dtype = str(getattr(feature, "dtype", ""))
-    is_value = type(feature).__name__ == "Value"
-    return is_value and dtype.startswith(
-        ("string", "large_string", "int", "uint", "bool")
-    )
+    return type(feature).__name__ == "Value" and dtype.startswith(PLAIN)
 
 
 def _labels(sets, label) -> tuple[tuple[str, ...], dict[str, list[int]]]:
@@ -182,7 +180,7 @@ def _texts(cells) -> list[str]:
     """Labels as text; of a split that says -1 throughout, which hides them, nothing."""
     if all(value in (None, NO_LABEL) for value in cells):
         return [""] * len(cells)
-    return ["" if value is None else str(value).strip() for value in cells]
+    return list(map(spelled, cells))
 
 
 def _require_column(columns, group):
@@ -198,9 +196,13 @@ def _path(split, place):
 
 
 def _groups(sets, column) -> dict[str, str]:
-    """The column's value for each path of the only split."""
-    ((split, one),) = sets.items()
-    found = {_path(split, place): value for place, value in enumerate(one[column])}
+    """The column's value for each path of the splits that have it."""
+    found = {
+        _path(split, place): value
+        for split, one in sets.items()
+        if column in one.features
+        for place, value in enumerate(one[column])
+    }
     if empty := [path for path, value in found.items() if value is None]:
         raise UserError(
             f"column {column} has no value for {counted(len(empty), 'image')} "

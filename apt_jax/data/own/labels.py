@@ -4,6 +4,7 @@ A missing label is missing however a program spells it. Several labels in one pl
 refused: an image has one class here. Labels that are numbers sort by size.
 """
 
+import decimal
 import re
 from collections.abc import Iterable
 
@@ -31,7 +32,8 @@ MISSING = {
     ),
 }
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-SEVERAL = re.compile(r"[|;]|^\[.*\]$|^\{.*\}$")
+# Apart by a mark, or a list, set or mapping as Python and JSON write them.
+SEVERAL = re.compile(r"""[|;]|^(array)?[\[({]+\s*['"].*['"]?\s*[\])}]+$""")
 
 
 def is_missing(text: str) -> bool:
@@ -53,15 +55,29 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
         )
     if not all(NUMBER.fullmatch(label) for label in found):
         return tuple(found)
-    spelled = {}
+    same = {}
     for label in found:
-        spelled.setdefault(float(label), []).append(label)
-    if twice := [names for names in spelled.values() if len(names) > 1]:
+        same.setdefault(decimal.Decimal(label), []).append(label)
+    if twice := [names for names in same.values() if len(names) > 1]:
         raise UserError(
             f"labels that are one number ({listed(map(' = '.join, twice))}); spell it one "
             "way"
         )
-    return tuple(spelled[number][0] for number in sorted(spelled))
+    return tuple(same[number][0] for number in sorted(same))
+
+
+def spelled(value) -> str:
+    """A cell as text; whole numbers without decimals: missing ones made them floats.
+
+    Raises:
+        UnicodeDecodeError: for bytes that are no text.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bytes):
+        return value.decode().strip()
+    is_whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if is_whole else value).strip()
 
 
 def with_labelled_test(splits: dict[str, list[Item]]) -> dict[str, list[Item]]:

@@ -23,10 +23,11 @@ from apt_jax.data.own.labels import (
     NO_LABEL,
     class_names,
     is_missing,
+    spelled,
     with_labelled_test,
 )
 from apt_jax.data.roots import reader, relative, require_images
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, one_line
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 KINDS = (*TEXT, *PARQUET)
@@ -129,9 +130,11 @@ def _parquet(file):
     from pyarrow import parquet
 
     try:
-        table = parquet.read_table(file)
+        table = parquet.ParquetFile(file).read()
     except pyarrow.ArrowException as error:
-        raise UserError(f"{file} is no Parquet ({error}); write it again") from None
+        raise UserError(
+            f"{file} is no Parquet ({one_line(error)}); write it again"
+        ) from None
 
     def texts(place):
         column, name = table.column(place), table.column_names[place]
@@ -142,17 +145,16 @@ def _parquet(file):
                 f"column {name} of {file} holds {column.type}; an image has one path and "
                 "one label: write one text or number a row"
             )
-        return list(map(_spelled, column.to_pylist()))
+        if pyarrow.types.is_float32(column.type):  # 0.1 and not 0.10000000149011612
+            column = column.cast("string")
+        try:
+            return list(map(spelled, column.to_pylist()))
+        except UnicodeDecodeError:
+            raise UserError(
+                f"column {name} of {file} holds bytes that are no UTF-8; write text"
+            ) from None
 
     return [name.strip().casefold() for name in table.column_names], texts
-
-
-def _spelled(value) -> str:
-    """A cell as text; whole numbers without decimals: missing ones made them floats."""
-    if value is None:
-        return ""
-    is_whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if is_whole else value).strip()
 
 
 def _text(file):
@@ -214,14 +216,14 @@ def _class_names(file, labels) -> tuple[str, ...]:
         raise UserError(f"{file}: {error}") from None
 
 
-def _given(items, spelled, file) -> dict[str, list[Item]]:
-    odd = sorted({name for name in spelled if not split_of(name)})
+def _given(items, named, file) -> dict[str, list[Item]]:
+    odd = sorted({name for name in named if not split_of(name)})
     if odd:
         raise UserError(
             f"{file} has splits that are no train, val or test ({listed(map(repr, odd))}); "
             "mend them"
         )
     splits = {split: [] for split in SPLITS}
-    for item, split in zip(items, spelled, strict=True):
+    for item, split in zip(items, named, strict=True):
         splits[split_of(split)].append(item)
     return with_labelled_test(splits)
