@@ -56,6 +56,7 @@ def is_one_line(text):
     return text.startswith("error: ") and text.endswith("\n") and text.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ALL, ids=" ".join)
 def test_nothing_asked_is_status_2_and_one_line_that_names_the_fix(request, asked):
     found = run(request, *asked)
@@ -64,6 +65,7 @@ def test_nothing_asked_is_status_2_and_one_line_that_names_the_fix(request, aske
     assert "; " in found.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ALL, ids=" ".join)
 def test_help_and_version_import_nothing_heavy(request, asked):
     kind, *rest = asked if asked[0] == "-m" else ("script", *asked)
