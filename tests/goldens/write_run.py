@@ -1,7 +1,7 @@
 """Writes run.zip: a work directory as commit edd7b19 left it, and its photographs.
 
-    git worktree add /tmp/edd7b19 edd7b19
-    python tests/goldens/write_run.py /tmp/edd7b19
+    git worktree add ../edd7b19 edd7b19
+    python tests/goldens/write_run.py ../edd7b19
 
 The photographs are drawn by the package, the backbone is its small CLIP. The run names
 them by a relative path, because such runs are out there. Figures are left out. Run it at
