@@ -66,8 +66,9 @@ def trained_state(workdir, config, clip, classes):
         owner = belongs_to(config, clip, classes)
         with Checkpoints(workdir.checkpoints, owner, read_only=True) as checkpoints:
             state = checkpoints.restore()
-    trained = state is not None and bool(jax.tree.leaves(state.opt_state))
-    last = config.train.get("epochs") or 1 if trained else 1  # a fit is one step
+    last = config.train.get("epochs") or 1
+    if state is not None and not state.opt_state:
+        last = 1  # a fit is one step, whatever was asked for
     if state is None or int(state.epoch) != last:
         found = "no checkpoint" if state is None else f"one of epoch {int(state.epoch)}"
         raise UserError(
