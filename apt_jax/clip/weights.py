@@ -9,14 +9,14 @@ which is Flax's way, and Google's.
 from typing import NamedTuple
 
 import jax
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.clip import foreign
 from apt_jax.errors import UserError
 
 SHOWN = 8  # names of each kind of fault in an error
-DTYPES = tuple(map(np.dtype, ("f2", "f4", "f8", ml_dtypes.bfloat16)))  # of weights
+DTYPES = tuple(map(np.dtype, ("f2", "f4", "f8", jnp.bfloat16)))  # of weights
 
 
 class Layout(NamedTuple):

@@ -3,7 +3,7 @@
 `data.root` is `hf:OWNER/NAME[:CONFIG]`, downloaded once; `hf:FOLDER` with files as a hub
 repository has them; or a folder that `save_to_disk` wrote. Images are the bytes that are
 stored, and an image is named by split and place: `train/0000012`. The label is a
-ClassLabel, or a column of texts, whole numbers or truth values. With one split only, the
+ClassLabel, or a column of texts, numbers or truth values. With one split only, the
 seed divides it; `data.group` may name a column. Needs requirements-hub.txt.
 """
 
@@ -128,7 +128,7 @@ def _one_of(fitting, kind, given, field):
 
 
 def _label_column(features, given):
-    """The column with the class: a ClassLabel, or else texts, whole numbers or truths."""
+    """The column with the class: a ClassLabel, or else texts, numbers or truths."""
     kinds = {name: type(one).__name__ for name, one in features.items()}
     usual = [name for name in kinds if name.casefold() in USUAL_LABELS]
     for name in [given] if given else usual:
