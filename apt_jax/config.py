@@ -95,12 +95,14 @@ COMMON = {
         "20,000 in all at most, unless their number is given",
         at_least(0),
         int | None,
-        "10; of many images fewer",
+        "the method's recipe; of many images fewer",
     ),
     "augment.area": Field(
-        0.08,
+        None,
         "least share of an image that a view shows: 0.08 in CoOp, 0.5 in Tip-Adapter",
         PART,
+        float | None,
+        RECIPE,
     ),
     "train.epochs": Field(
         None, "passes over the shots", at_least(1), int | None, RECIPE

@@ -122,7 +122,7 @@ def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dic
     tested = dataset.test
     if part == "new" or not method.names_new_classes:
         tested = list(items_of(dataset.test, labels))
-    views = views_of(settings, len(shots))
+    views = views_of(settings, method, len(shots))
     plan = {
         "splits": {split: len(items) for split, items in dataset.splits.items()},
         "shots": len(shots),

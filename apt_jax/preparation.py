@@ -40,8 +40,7 @@ class Prepared:
     new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
 
 
-# Views of a training image; of own photographs fewer, so that thousands take no hours.
-USUAL_VIEWS, MOST_VIEWS = 10, 20_000
+MOST_VIEWS = 20_000  # of own photographs in all, so that thousands take no hours
 
 
 def prepare(
@@ -81,25 +80,24 @@ def prepare(
     return prepared
 
 
-def views_of(config, images: int) -> Views:
-    """The views of each of so many training images: those asked for, or the usual ones."""
-    count = config.augment.views
+def views_of(config, method: Method, images: int) -> Views:
+    """The views of each of so many training images: those asked for, or the recipe's."""
+    count, area = config.augment.views, config.augment.area
     if count is None:
-        count = USUAL_VIEWS
-        if config.data.source in data.OWN:
+        count = method.views.count
+        if config.data.source in data.OWN and count:
             count = max(1, min(count, MOST_VIEWS // max(images, 1)))
-    return Views(count, config.seed, config.augment.area)
+    return Views(count, method.views.area if area is None else area)
 
 
 def _fewer_views(config, prepared):
     """What to say of training images that are too many for the usual views."""
-    count = prepared.views.count
-    if config.augment.views is None and count < USUAL_VIEWS:
+    count, usual = prepared.views.count, prepared.method.views.count
+    if config.augment.views is None and count < usual:
         yield (
             f"{counted(count, 'random view')} of each of "
-            f"{len(prepared.shots):,} training images and not {USUAL_VIEWS}: by default at "
-            f"most {MOST_VIEWS:,} are encoded; --config.augment.views={USUAL_VIEWS} takes "
-            "all"
+            f"{len(prepared.shots):,} training images and not {usual}: by default at "
+            f"most {MOST_VIEWS:,} are encoded; --config.augment.views={usual} takes all"
         )
 
 
@@ -141,7 +139,7 @@ def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     selection = validation(whole, kind, config.shots, config.seed)
     labels = labels_of(part, len(whole.classes))
     kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
-    views = views_of(config, len(kept[0]))
+    views = views_of(config, method, len(kept[0]))
     return Prepared(method, clip, dataset, hashes, *kept, whole, views, new)
 
 

@@ -40,6 +40,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
         if prepared.dataset.descriptions:
             config.data.descriptions = prepared.dataset.descriptions
         config.augment.views = prepared.views.count
+        config.augment.area = prepared.views.area
         config.clip.dtype = prepared.clip.dtype
         config.clip.revision = prepared.clip.revision
         of_recipe = dataclasses.asdict(recipe) if recipe else {}

@@ -3,9 +3,9 @@
 A random view is the training transform of CoOp and its followers: a crop of a random
 share of the area, at least `area` (0.08 in CoOp, 0.5 in Tip-Adapter), with an aspect
 ratio log-uniform in 3/4 .. 4/3, resized to the tower's size by the filter of its
-preprocessing (CLIP's is bicubic), and flipped half of the time. The chance in view v of
-an image comes from the image's own bytes, v and a seed, so a view does not depend on the
-set it is encoded in.
+preprocessing (CLIP's is bicubic), and flipped half of the time. View v of an image comes
+from the image's own bytes, `area` and v alone: whatever set, seed or method reads it, it
+is the same, so it is encoded once. The spread over seeds leaves crops out.
 """
 
 import dataclasses
@@ -21,10 +21,9 @@ TRIES = 10  # random boxes that may stick out of the image before the centre is 
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """How many random views of each image, how drawn; 0 = the centre crop."""
+    """How many random views of each image; 0 = the centre crop in their place."""
 
     count: int = 0
-    seed: int = 0
     area: float = 0.08  # of a crop at least, as a share of the image
 
     @property
@@ -38,7 +37,7 @@ def make_views(image: Image.Image, sha256: str, views: Views, pixels) -> np.ndar
         return pixels.centre_crop(image)[None]
     crops = []
     for view in range(views.count):
-        generator = np.random.default_rng([*bytes.fromhex(sha256), views.seed, view])
+        generator = np.random.default_rng([*bytes.fromhex(sha256), view])
         crops.append(random_view(image, generator, pixels, views.area))
     return np.stack(crops)
 

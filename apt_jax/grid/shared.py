@@ -185,7 +185,7 @@ class Shared:
         for count in counts:
             shots, _ = few_shot(prepared.whole, count, cell.seed)
             shots = items_of(shots, labels)
-            if views_of(cell.config, len(shots)) == prepared.views:
+            if views_of(cell.config, prepared.method, len(shots)) == prepared.views:
                 items |= {item.path: item for item in shots}
         if cell.refit != "train":
             items |= {item.path: item for item in prepared.dataset.val}

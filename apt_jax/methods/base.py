@@ -18,10 +18,15 @@ import optax
 from jax import Array
 
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
 from apt_jax.fields import at_least, faults, field, fields_of
 from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
+
+# Of each training image by default: CoOp's crops. It draws a new one each time; ten that
+# are encoded once stand for that.
+CROPS = Views(10, 0.08)
 
 # What a published protocol selects on, in words; see `Method.validation`.
 VALIDATION = {
@@ -83,6 +88,7 @@ class Method:
 
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
+    views: ClassVar[Views] = CROPS  # of a training image, as the paper has them
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
     # Whether its parameters serve any class name, also of classes met after training.
     names_new_classes: ClassVar[bool] = False

@@ -21,6 +21,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, Recipe, unit
 
@@ -34,6 +35,7 @@ class CLAP(Method):
     )
 
     inputs: ClassVar[str] = "embedding"
+    views: ClassVar[Views] = Views(20, 0.08)
     constants: ClassVar[tuple[str, ...]] = ("multipliers",)
 
     def init(self, key, task):

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import CHOSEN, chosen, chosen_by, errors_and_nll
@@ -35,6 +36,7 @@ class GDA(Method):
     )
 
     inputs: ClassVar[str] = "embedding"
+    views: ClassVar[Views] = Views(10, 0.5)
     constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
 
     @property

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apt_jax.features.views import Views
 from apt_jax.fields import Rule, field
 from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.selection import chosen_by, cross_validated, errors_and_nll
@@ -40,6 +41,7 @@ class LPPlusPlus(Method):
     epochs: int = field(0, "epochs; 0 = chosen as the protocol says", EPOCHS_OR_CHOSEN)
 
     inputs: ClassVar[str] = "embedding"
+    views: ClassVar[Views] = Views(1, 0.5)
 
     @property
     def selected_by(self):

@@ -26,6 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, unit
 from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
@@ -60,6 +61,7 @@ class TipAdapter(Method):
     beta: float | None = field(None, "how near is near", at_least(0), CHOSEN)
 
     inputs: ClassVar[str] = "embedding"
+    views: ClassVar[Views] = Views(10, 0.5)
 
     @property
     def selected_by(self):

@@ -11,12 +11,14 @@ Nothing is trained; every other method equals this at its neutral setting.
 import dataclasses
 from typing import ClassVar
 
+from apt_jax.features.views import Views
 from apt_jax.methods.base import Method, unit
 
 
 @dataclasses.dataclass(frozen=True)
 class ZeroShot(Method):
     inputs: ClassVar[str] = "embedding"
+    views: ClassVar[Views] = Views(0)  # nothing is trained
     names_new_classes: ClassVar[bool] = True
 
     def fit(self, key, task):
