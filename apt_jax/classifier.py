@@ -60,9 +60,7 @@ class Classifier:
 
     def _sample(self, crops):
         run, chance = self._run, {}
-        features = features_of_crops(
-            run.clip, crops, run.method.inputs, run.method.token_source
-        )
+        features = features_of_crops(run.clip, crops, run.method.reads)
         if run.method.stochastic:
             key = seed_key(run.config.seed, "judge")
             chance = {"key": key, "samples": run.config.eval.samples}

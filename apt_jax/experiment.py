@@ -36,7 +36,6 @@ from apt_jax.preparation import (
     encode_test,
     prepare,
     usage_line,
-    with_embeddings,
 )
 from apt_jax.progress import progress
 from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand, split_of
@@ -104,7 +103,7 @@ def _run(given, workdir):
 
     shots = encode_shots(prepared, asked)
     selection = encode_selection(prepared, asked)
-    test = with_embeddings(encode_test(prepared, asked), prepared, asked)
+    test = encode_test(prepared, asked)
     new_test = encode_new(prepared, asked)
     with_shots = task.replace(**training_images(prepared, shots, selection))
     describe(workdir, config, prepared, set_by_hand(asked))
@@ -141,10 +140,14 @@ def tell_of_unused(asked):
 
 def training_images(prepared, shots, selection) -> dict:
     """The fields of a task that only training sees: shots, and what selects."""
-    fields = {"shots": shots.stored, "shot_labels": labels_of(prepared.shots)}
+    fields = {
+        "shots": shots.views.stored,
+        "centre": shots.centre.stored,
+        "shot_labels": labels_of(prepared.shots),
+    }
     if selection is not None:
         fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
-    on_device = jax.tree.map(jnp.asarray, fields)
+    on_device = jax.tree.map(lambda array: jnp.asarray(np.asarray(array)), fields)
     return on_device | {"dataset": known_name(prepared.dataset.name)}
 
 
@@ -180,7 +183,7 @@ def _judge_again(workdir, overrides, places):
     prepared = prepare(config, clip=restored.clip)
     judged = [name for name in whole_splits(prepared) if name not in ("train", "val")]
     require_own(workdir, prepared, split_of(prepared), judged)
-    test = with_embeddings(encode_test(prepared, config), prepared, config)
+    test = encode_test(prepared, config)
     new_test = encode_new(prepared, config)
     labels = [item.label for item in prepared.dataset.test]
     method, params, part = restored.method, restored.params, config.data.classes
@@ -317,7 +320,7 @@ def judge_shifted(config, prepared, method, params, task) -> list:
     """(part, rows) of each shifted split, one after the other to bound memory."""
     judged = []
     for split, among, part in shifted_parts(prepared):
-        test = with_embeddings(encode_test(part, config), part, config)
+        test = encode_test(part, config)
         labels, classes = labels_of(part.dataset.test), config.data.classes
         of_part = (config, method, params, task, test, labels, classes)
         judged.append((part, judge(*of_part, split=split, among=among)))
@@ -366,7 +369,7 @@ def show(workdir) -> dict:
 
 def cost_of_testing(clip, method, evaluation) -> dict:
     """What one new photograph costs, tower and all samples; and the peak of memory."""
-    tower = seconds_per_image(clip, method.inputs, method.token_source)
+    tower = seconds_per_image(clip, method.reads)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return {

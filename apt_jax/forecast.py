@@ -126,14 +126,14 @@ def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dic
     plan = {
         "splits": {split: len(items) for split, items in dataset.splits.items()},
         "shots": len(shots),
-        "views": views.per_image,
+        "views": views.count,
         "others": len(selection) + len(tested),
     }
     if clip is None or not shots:
         return plan
     images = shots[:: max(1, len(shots) // MEASURED)][:MEASURED]
     cost = estimate(dataset, images, hashes, clip, method, views)
-    count = plan["shots"] * plan["views"] + plan["others"]
+    count = plan["shots"] * (plan["views"] + 1) + plan["others"]
     return plan | {
         "backbone": f"{clip.name}, {clip.dtype}",
         "device": jax.devices()[0].device_kind,

@@ -17,8 +17,10 @@ from apt_jax.data.scan import scan
 from apt_jax.data.templates import prompts
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
-from apt_jax.features.encode import Features, encode
-from apt_jax.features.views import Views
+from apt_jax.features.encode import Features, ShotFeatures, fill, kept
+from apt_jax.features.store import Store
+from apt_jax.features.stored import EMBEDDING, Reads
+from apt_jax.features.views import CENTRE, Views
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
 from apt_jax.words import counted
@@ -218,57 +220,86 @@ def require_distinct_prompts(tokenizer, dataset):
         )
 
 
-def encode_shots(prepared: Prepared, config) -> Features:
-    """Frozen outputs of the shots, in their random views."""
-    return _encode(prepared, config, prepared.shots, prepared.views, "shots")
+def encode_shots(prepared: Prepared, config) -> ShotFeatures:
+    """Frozen outputs of the shots, in their random views and as they are."""
+    store = Store(config.features.cache_dir)
+    seconds = fill_shots(store, [prepared])
+    return dataclasses.replace(kept_shots(store, prepared), seconds=seconds)
+
+
+def fill_shots(store: Store, several: list[Prepared]) -> float:
+    """Encodes the shots of several methods on one data set, each picture decoded once.
+
+    Returns the seconds that it took.
+    """
+    wanted = [
+        (item, {one.method.reads: one.views.each + CENTRE.each})
+        for one in several
+        for item in one.shots
+    ]
+    of_all = (several[0].hashes, several[0].clip)
+    dataset = several[0].dataset
+    return fill(dataset, wanted, *of_all, store=store, what="training images")
+
+
+def kept_shots(store: Store, prepared: Prepared) -> ShotFeatures:
+    """The frozen outputs of the shots that the store has."""
+    of_all = (prepared.shots, prepared.hashes, prepared.clip)
+    reads = prepared.method.reads
+    both = (prepared.views, CENTRE)
+    return ShotFeatures(
+        *(kept(store, *of_all, reads=reads, views=views) for views in both)
+    )
 
 
 def encode_test(prepared: Prepared, config) -> Features:
-    """Frozen outputs of the test images' centre crops."""
-    return _encode(prepared, config, prepared.dataset.test, Views(), "test images")
+    """Frozen outputs of the test images' centre crops, with CLIP's embeddings.
 
-
-def with_embeddings(test: Features, prepared: Prepared, config) -> Features:
-    """The same test images with CLIP's embeddings beside what the method reads.
-
-    A tower without text needs none: it has no zero-shot row.
+    Zero-shot CLIP reads those; a tower without text has no zero-shot row.
     """
-    if "embedding" in test.stored or prepared.clip.tokenizer is None:
-        return test
-    items, inputs = prepared.dataset.test, "embedding"
-    embedded = _encode(prepared, config, items, Views(), "test images", inputs)
+    store, items = Store(config.features.cache_dir), prepared.dataset.test
+    reads = test_reads(prepared.method, prepared.clip)
+    seconds = fill_crops(store, prepared, items, reads, "test images")
     return dataclasses.replace(
-        test,
-        stored={**test.stored, **embedded.stored},
-        seconds=test.seconds + embedded.seconds,
+        kept_crops(store, prepared, items, reads), seconds=seconds
     )
+
+
+def test_reads(method: Method, clip: Clip) -> tuple[Reads, ...]:
+    """What is read of a test image: by the method, and by zero-shot CLIP."""
+    zero_shot = () if clip.tokenizer is None else (EMBEDDING,)
+    return tuple(dict.fromkeys((method.reads, *zero_shot)))
+
+
+def fill_crops(store: Store, prepared: Prepared, items, reads, what: str) -> float:
+    """Encodes centre crops for all of `reads`; returns the seconds that it took."""
+    wanted = [(item, dict.fromkeys(reads, CENTRE.each)) for item in items]
+    of_all = (prepared.hashes, prepared.clip)
+    return fill(prepared.dataset, wanted, *of_all, store=store, what=what)
+
+
+def kept_crops(store: Store, prepared: Prepared, items, reads) -> Features:
+    """The frozen outputs of centre crops that the store has, of all `reads` together."""
+    of_all = (items, prepared.hashes, prepared.clip)
+    found = [kept(store, *of_all, reads=one, views=CENTRE) for one in reads]
+    stored = {name: array for of in found for name, array in of.stored.items()}
+    return dataclasses.replace(found[0], stored=stored)
 
 
 def encode_new(prepared: Prepared, config) -> Features | None:
     """Frozen outputs of the new classes' test images, if there are new classes."""
     if prepared.new is None:
         return None
-    of_new = dataclasses.replace(prepared, dataset=prepared.new)
-    return with_embeddings(encode_test(of_new, config), of_new, config)
+    return encode_test(dataclasses.replace(prepared, dataset=prepared.new), config)
 
 
 def encode_selection(prepared: Prepared, config) -> Features | None:
     """Frozen outputs of the images that the protocol selects on, if there are any."""
     if not prepared.selection:
         return None
-    items = prepared.selection
-    return _encode(prepared, config, items, Views(), "validation images")
-
-
-def _encode(prepared, config, items, views, what, inputs=None):
-    return encode(
-        prepared.dataset,
-        items,
-        prepared.hashes,
-        prepared.clip,
-        inputs=inputs or prepared.method.inputs,
-        token_source=prepared.method.token_source,
-        views=views,
-        cache_dir=config.features.cache_dir,
-        what=what,
+    store, items = Store(config.features.cache_dir), prepared.selection
+    reads = (prepared.method.reads,)
+    seconds = fill_crops(store, prepared, items, reads, "validation images")
+    return dataclasses.replace(
+        kept_crops(store, prepared, items, reads), seconds=seconds
     )

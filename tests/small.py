@@ -51,12 +51,20 @@ def small_shots(count=12, views=3, seed=2, classes=K, dim=D, tokens=N):
     centres = directions(generator, classes, dim)
     shape = (count, views, tokens, dim)
     x = generator.normal(size=shape) * 0.3 + centres[labels][:, None, None]
+    shape = (count, 1, tokens, dim)
+    crops = generator.normal(size=shape) * 0.3 + centres[labels][:, None, None]
     return small_task(
         classes=classes,
         dim=dim,
-        shots={
-            "embedding": jnp.asarray(x[:, :, 0], jnp.float32),
-            "patches": jnp.asarray(x[:, :, 1:], jnp.float16),
-        },
+        shots=_stored(x),
+        centre=_stored(crops),
         shot_labels=jnp.asarray(labels, jnp.int32),
     )
+
+
+def _stored(tokens):
+    """[n, R, N, D] tokens in the form in which they are kept."""
+    return {
+        "embedding": jnp.asarray(tokens[:, :, 0], jnp.float32),
+        "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
+    }

@@ -18,8 +18,7 @@ from toy import photo_folder
 import apt_jax
 from apt_jax import command, experiment, files, lock, workdir
 from apt_jax.errors import UserError, one_line
-from apt_jax.features import cache
-from apt_jax.features.blocks import Blocks
+from apt_jax.features import blocks
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.study import Cell
 from apt_jax.training.checkpoints import Checkpoints
@@ -194,20 +193,15 @@ def test_output_that_a_full_disk_refuses_is_one_line(request):
 
 
 def test_a_damaged_cache_is_refused_and_says_what_to_remove(tmp_path):
-    shapes = {"embedding": ((3, 1, 4), "float32"), "contents": ((3, 1, 2), "uint32")}
-    with Blocks(tmp_path / "key", shapes) as blocks:
-        for block in blocks.claims():
-            blocks.write(block, {name: np.ones(*of) for name, of in shapes.items()})
-        blocks.publish()
-    whole = (tmp_path / "key/embedding.npy").read_bytes()
-    assert cache.load(tmp_path / "key", shapes)["embedding"].shape == (3, 1, 4)
-    for damaged in (whole[:-5], b"", b"garbage" * 40, None):
-        if damaged is None:
-            (tmp_path / "key/embedding.npy").unlink()
-        else:
-            (tmp_path / "key/embedding.npy").write_bytes(damaged)
-        with refused("damaged.*; remove that folder"):
-            cache.load(tmp_path / "key", shapes)
+    arrays = {"embedding": np.ones((3, 4), np.float32)}
+    path = blocks.write(tmp_path, [bytes([row] * 16) for row in range(3)], arrays)
+    whole = path.read_bytes()
+    np.testing.assert_array_equal(blocks.read(path)["embedding"], arrays["embedding"])
+    for damaged in (whole[:-5], b"", b"garbage" * 40, b"\2" + whole[1:], None):
+        blocks.read.cache_clear()
+        path.unlink() if damaged is None else path.write_bytes(damaged)
+        with refused("damaged.*; remove that file"):
+            blocks.read(path)
 
 
 # -- files that are not as they were ----------------------------------------------------

@@ -1,18 +1,17 @@
-"""Frozen outputs: encoded once, kept under a key of all they depend on, never half."""
+"""Frozen outputs: what is kept of a view, and what it depends on."""
 
 import dataclasses
 
-import jax
 import numpy as np
 import pytest
 from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
 from apt_jax.errors import UserError
-from apt_jax.features import encode as encoding
 from apt_jax.features.encode import encode, features_of_crops, require_directions
-from apt_jax.features.stored import image_of
-from apt_jax.features.views import Views, content, random_box, random_view
+from apt_jax.features.store import kind_of
+from apt_jax.features.stored import EMBEDDING, Reads, image_of
+from apt_jax.features.views import Views, content, make_view, random_box, random_view
 from apt_jax.methods.task import make_task
 
 
@@ -30,9 +29,12 @@ def hashes_of(dataset):
     return {item.path: f"{index:064x}" for index, item in enumerate(dataset.train)}
 
 
-def encoded(dataset, clip, **options):
-    options = {"inputs": "tokens"} | options
-    return encode(dataset, dataset.train, hashes_of(dataset), clip, **options)
+TOKENS, PIXELS = Reads("tokens"), Reads("pixels")
+
+
+def encoded(dataset, clip, reads=TOKENS, **options):
+    hashes = hashes_of(dataset)
+    return encode(dataset, dataset.train, hashes, clip, reads=reads, **options)
 
 
 def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, clip):
@@ -43,7 +45,9 @@ def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, cli
     assert found.stored["patches"].shape == (n, 1, patches, dim)
     assert found.stored["patches"].dtype == np.float16
     assert found.contents.shape == (n, 1, 2)
-    tokens = image_of(jax.tree.map(lambda x: x[0, 0], found.stored), "tokens")
+    tokens = image_of(
+        {name: array[0, 0] for name, array in found.stored.items()}, "tokens"
+    )
     crop = clip.pixels.centre_crop(Image.open(dataset.files[0]).convert("RGB"))
     pixels = clip.pixels.normalise(crop)[None]
     direct = clip.module.apply({"params": clip.params}, pixels, method="image_tokens")
@@ -55,85 +59,73 @@ def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, cli
 def test_the_embedding_is_the_last_blocks_whatever_the_source_of_patches(
     dataset, clip, source
 ):
-    last, other = (encoded(dataset, clip, token_source=s) for s in ("last", source))
+    last, other = (encoded(dataset, clip, Reads("tokens", s)) for s in ("last", source))
     np.testing.assert_allclose(
         other.stored["embedding"], last.stored["embedding"], rtol=1e-4, atol=1e-5
     )
-    assert (other.stored["patches"] != last.stored["patches"]).any()
+    patches = (np.asarray(found.stored["patches"]) for found in (other, last))
+    assert (next(patches) != next(patches)).any()
 
 
 def test_each_kind_of_input_keeps_what_it_reads(dataset, clip):
-    assert set(encoded(dataset, clip, inputs="embedding").stored) == {"embedding"}
-    crops = encoded(dataset, clip, inputs="pixels").stored["crop"]
+    assert set(encoded(dataset, clip, EMBEDDING).stored) == {"embedding"}
+    crops = encoded(dataset, clip, PIXELS).stored["crop"]
     image = image_of({"crop": crops[0, 0]}, "pixels", clip.pixels)
     assert image.shape == (16, 16, 3)
     assert image.dtype == np.float32
 
 
-def test_the_cache_gives_back_what_was_encoded(dataset, clip, tmp_path, monkeypatch):
-    options = {"views": Views(2, seed=3), "cache_dir": str(tmp_path)}
-    first = encoded(dataset, clip, **options)
-    monkeypatch.setattr(encoding, "_forward", lambda *args: 1 / 0)
-    second = encoded(dataset, clip, **options)
-    assert first.seconds > 0 == second.seconds
-    np.testing.assert_array_equal(first.contents, second.contents)
-    for name, array in first.stored.items():
-        np.testing.assert_array_equal(array, second.stored[name])
-
-
 @pytest.mark.parametrize(
     "change",
     [
-        {"views": Views(2, seed=4)},
-        {"views": Views(1, seed=3)},
-        {"inputs": "embedding"},
-        {"token_source": "penultimate"},
-        {"clip": {"sha256": "another"}},
-        {"clip": {"dtype": "bfloat16"}},
-        {"clip": {"pixels": "other mean"}},
-        {"hashes": "one image changed"},
-        {"items": "another order"},
+        {"reads": EMBEDDING},
+        {"reads": Reads("tokens", "penultimate")},
+        {"sha256": "another"},
+        {"dtype": "bfloat16"},
+        {"pixels": {"mean": (0.5, 0.5, 0.5)}},
+        {"pixels": {"resize": 20}},
     ],
+    ids=str,
 )
-def test_the_key_changes_with_everything_features_depend_on(dataset, clip, change):
-    def key(clip=clip, hashes=None, items=dataset.train, **options):
-        defaults = {
-            "inputs": "tokens",
-            "token_source": "last",
-            "views": Views(2, seed=3),
-        }
-        hashes = hashes_of(dataset) if hashes is None else hashes
-        return encoding._key(items, hashes, clip, **(defaults | options))
-
-    base = key()
-    assert base == key()
-    if "clip" in change:
-        fields = change["clip"]
-        if "pixels" in fields:
-            fields = {"pixels": dataclasses.replace(clip.pixels, mean=(0.5, 0.5, 0.5))}
-        change = {"clip": dataclasses.replace(clip, **fields)}
-    elif "hashes" in change:
-        change = {"hashes": hashes_of(dataset) | {dataset.train[0].path: "f" * 64}}
-    elif "items" in change:
-        change = {"items": dataset.train[::-1]}
-    assert key(**change) != base
+def test_rows_are_kept_apart_by_everything_they_depend_on(clip, change):
+    reads, pixels = change.pop("reads", TOKENS), change.pop("pixels", {})
+    changed = {"pixels": dataclasses.replace(clip.pixels, **pixels), **change}
+    other = dataclasses.replace(clip, **changed)
+    assert kind_of(clip, TOKENS) != kind_of(other, reads)
+    assert kind_of(clip, TOKENS) == kind_of(dataclasses.replace(clip), TOKENS)
 
 
-def test_a_view_depends_on_its_image_and_seed_and_not_on_the_set(dataset, clip):
-    views = Views(3, seed=1)
-    whole = encoded(dataset, clip, views=views, inputs="pixels").stored["crop"]
+def test_crops_are_the_same_for_towers_that_crop_alike(clip):
+    pixels = dataclasses.replace(clip.pixels, mean=(0.5, 0.5, 0.5))
+    other = dataclasses.replace(clip, sha256="another", pixels=pixels)
+    assert kind_of(clip, PIXELS) == kind_of(other, PIXELS)
+    larger = dataclasses.replace(clip.pixels, resize=20)
+    assert kind_of(clip, PIXELS) != kind_of(
+        dataclasses.replace(clip, pixels=larger), PIXELS
+    )
+
+
+def test_a_view_depends_on_its_image_area_and_number_and_not_on_the_set(dataset, clip):
+    views = Views(3, 0.3)
+    whole = np.asarray(encoded(dataset, clip, PIXELS, views=views).stored["crop"])
     some = encode(
         dataset,
         dataset.train[2:4],
         hashes_of(dataset),
         clip,
-        inputs="pixels",
-        views=views,
+        reads=PIXELS,
+        views=Views(2, 0.3),
     )
-    np.testing.assert_array_equal(some.stored["crop"], whole[2:4])
-    other = encoded(dataset, clip, views=Views(3, seed=2), inputs="pixels")
-    assert (other.stored["crop"] != whole).any()
+    np.testing.assert_array_equal(some.stored["crop"], whole[2:4, :2])
+    other = encoded(dataset, clip, PIXELS, views=Views(3, 0.6))
+    assert (np.asarray(other.stored["crop"]) != whole).any()
     assert (whole[:, 0] != whole[:, 1]).any()
+    picture = Image.open(dataset.files[0]).convert("RGB")
+    views = [
+        make_view(picture, byte * 32, views.each[1], clip.pixels)
+        for byte in ("ab", "cd")
+    ]
+    assert (views[0] != views[1]).any()
 
 
 @pytest.mark.parametrize("least", [0.08, 0.5])
@@ -174,7 +166,7 @@ def test_crops_by_hand_and_files_give_the_same_features(dataset, clip):
         clip.pixels.centre_crop(Image.open(path).convert("RGB"))
         for path in dataset.files
     ]
-    by_hand = features_of_crops(clip, crops, "tokens")
+    by_hand = features_of_crops(clip, crops, TOKENS)
     np.testing.assert_array_equal(by_hand.contents, whole.contents)
     for name in whole.stored:
         np.testing.assert_array_equal(by_hand.stored[name], whole.stored[name])
@@ -200,6 +192,6 @@ def test_a_backbone_that_gives_no_direction_is_blamed_whatever_the_method(clip, 
     with pytest.raises(
         UserError, match="features of images that are zero or not finite"
     ):
-        features_of_crops(empty, [crop], "embedding")
+        features_of_crops(empty, [crop], EMBEDDING)
     with pytest.raises(UserError, match="features of class names that are zero"):
         make_task(empty, ("red", "blue"), ("a {}.",))

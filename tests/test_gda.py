@@ -64,8 +64,8 @@ def test_alpha_is_chosen_inside_the_shots():
         train, held_out = task.take(of_image != fold), task.take(of_image == fold)
         method = GDA(alpha=alpha)
         params = method.fit(KEY, train)
-        views = held_out.shots["embedding"][:, 0]
-        logits = batch_logits(method, params, train, views)
+        crops = held_out.centre["embedding"][:, 0]
+        logits = batch_logits(method, params, train, crops)
         judged[alpha] += np.asarray(errors_and_nll(logits, held_out.shot_labels))
     best = min(ALPHAS, key=lambda alpha: tuple(judged[alpha]))
     assert judged[best][0] < judged[min(ALPHAS)][0], "all alphas would do"

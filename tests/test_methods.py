@@ -74,12 +74,14 @@ def the_task():
     labels = np.arange(NUM_SHOTS) % len(CLASSES)
     noise = generator.normal(size=(NUM_SHOTS, VIEWS, *side)) * 25
     crops = np.array(COLOURS)[labels][:, None, None, None] + noise
+    shots = {
+        "embedding": jnp.asarray(tokens[:, :, 0]),
+        "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
+        "crop": jnp.asarray(np.clip(crops, 0, 255), jnp.uint8),
+    }
     return task.replace(
-        shots={
-            "embedding": jnp.asarray(tokens[:, :, 0]),
-            "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
-            "crop": jnp.asarray(np.clip(crops, 0, 255), jnp.uint8),
-        },
+        shots=shots,
+        centre=jax.tree.map(lambda array: array[:, -1:], shots),
         shot_labels=jnp.asarray(labels, jnp.int32),
     )
 

@@ -24,11 +24,15 @@ def test_one_image_of_a_class_leaves_nothing_to_hold_out():
 
 def test_each_image_is_held_out_once_and_never_trained_on_at_that_time():
     task = small_shots(count=15)
-    embeddings = np.asarray(task.shots["embedding"])
+    embeddings, crops = (
+        np.asarray(of["embedding"]) for of in (task.shots, task.centre)
+    )
     held = []
 
     def judge(train, held_out):
         ours = np.asarray(held_out.shots["embedding"])
+        rows = [embeddings.tolist().index(image) for image in ours.tolist()]
+        np.testing.assert_array_equal(held_out.centre["embedding"], crops[rows])
         theirs = np.asarray(train.shots["embedding"])
         held.extend(ours.tolist())
         assert not {x.tobytes() for x in ours} & {x.tobytes() for x in theirs}

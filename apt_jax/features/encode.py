@@ -1,16 +1,16 @@
 """Images through the frozen tower, once.
 
-Decoding runs in threads ahead of the tower; batches have one fixed size (the last is
-padded), so there is one compilation. What is encoded goes to disk block by block
-(`features.blocks`), so a set may be larger than memory, a killed encoding goes on where it
-was, and processes that encode the same images share the work.
+A picture is decoded once, in threads ahead of the tower, into all the views that are
+missing of it; each view then goes through the tower once, whatever reads it afterwards
+(`features.store`). Batches have one fixed size (the last is padded), so there is one
+compilation. What is encoded is kept block by block: a set may be larger than memory, and a
+killed encoding goes on where it was.
 """
 
 import collections
 import concurrent.futures
 import dataclasses
 import functools
-import itertools
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -18,31 +18,41 @@ from collections.abc import Iterable, Iterator
 import jax
 import numpy as np
 
+from apt_jax.data.dataset import Item
 from apt_jax.data.images import ImageError, decode
 from apt_jax.errors import UserError
-from apt_jax.features import cache
-from apt_jax.features.blocks import Blocks, bytes_of, gigabytes
-from apt_jax.features.stored import KINDS
-from apt_jax.features.views import Views, content, make_views
-from apt_jax.files import digest, of_disk
+from apt_jax.features import blocks
+from apt_jax.features.store import Kept, Store, bytes_of, shapes_of
+from apt_jax.features.stored import KINDS, Reads
+from apt_jax.features.views import CENTRE, View, Views, content, make_view
 from apt_jax.progress import progress
 
 BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faults
 BATCH_ELSEWHERE = 256
-CENTRE = Views()  # the centre crop alone
+
+Wanted = dict[Reads, tuple[View, ...]]  # of a picture: which views, and what of them
 
 
 @dataclasses.dataclass(frozen=True)
 class Features:
     """Of n images in R views each; the layout of `stored` is in `features.stored`."""
 
-    stored: dict[str, np.ndarray]  # each [n, R, ...]
-    contents: np.ndarray  # [n, R, 2] uint32 hash of the pixels of each view
-    seconds: float  # spent encoding; 0 when they came from the cache
+    stored: dict[str, np.ndarray | Kept]  # each [n, R, ...]
+    contents: np.ndarray | Kept  # [n, R, 2] uint32 hash of the pixels of each view
+    seconds: float  # spent encoding; 0 when they were there
 
-    def view(self, index: int) -> dict[str, np.ndarray]:
+    def view(self, index: int) -> dict[str, np.ndarray | Kept]:
         """What was kept of one view, [n, ...]."""
         return {name: array[:, index] for name, array in self.stored.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class ShotFeatures:
+    """Of labelled images: their views, which train, and their centre crops."""
+
+    views: Features
+    centre: Features  # as a test image is read
+    seconds: float = 0.0  # spent encoding
 
 
 def encode(
@@ -51,83 +61,240 @@ def encode(
     hashes: dict[str, str],
     clip,
     *,
-    inputs: str,
-    token_source: str = "last",
+    reads: Reads,
     views: Views = CENTRE,
-    cache_dir: str = "",
+    store: Store | None = None,
     what: str = "images",
 ) -> Features:
-    """Frozen outputs of `items`, from the cache where they are there.
+    """Frozen outputs of `items` in these views, from the store where they are there.
 
     Args:
         hashes: SHA-256 of each item's bytes by path, as `data.scan` returns it.
-        inputs: what the method reads: "embedding", "tokens" or "pixels".
-        views: random views of each image, or the centre crop.
-        cache_dir: where features are kept; empty keeps them in memory only.
+        store: where they are kept; by default in memory.
         what: how the progress bar calls them.
+
+    Raises:
+        UserError: as `fill` does.
+    """
+    store = store or Store()
+    wanted = [(item, {reads: views.each}) for item in items]
+    seconds = fill(dataset, wanted, hashes, clip, store=store, what=what)
+    found = kept(store, items, hashes, clip, reads=reads, views=views)
+    return dataclasses.replace(found, seconds=seconds)
+
+
+def kept(store: Store, items, hashes, clip, *, reads: Reads, views: Views) -> Features:
+    """Frozen outputs of `items` that are in the store."""
+    if not items:
+        lead, shapes = (0, len(views.each)), shapes_of(clip, reads)
+        none = {k: np.empty((*lead, *shape), of) for k, (shape, of) in shapes.items()}
+        return Features(none, none.pop("contents"), 0.0)
+    places = np.array(
+        [
+            [store.place(clip, reads, hashes[item.path], view) for view in views.each]
+            for item in items
+        ]
+    )
+    stored = {name: Kept(store, places, name) for name in KINDS[reads.inputs]}
+    return Features(stored, Kept(store, places, "contents"), 0.0)
+
+
+def fill(
+    dataset,
+    wanted: list[tuple[Item, Wanted]],
+    hashes: dict[str, str],
+    clip,
+    *,
+    store: Store,
+    what: str = "images",
+) -> float:
+    """Encodes what the store lacks of all that is wanted; returns the seconds it took.
 
     Raises:
         UserError: if memory or disk are too small, the cache cannot be written, or an
             image that was checked cannot be read any more.
     """
-    n, start = len(items), time.monotonic()
-    shapes = _shapes(clip, inputs, (n, views.per_image))
-
-    def views_of(chosen):
-        return _decoded(dataset, chosen, hashes, views, clip)
-
-    def kept_of(crops):
-        return encode_crops(clip, crops, inputs, token_source)
-
-    encoded = functools.partial(_encoded, items, views_of, kept_of, shapes, what)
-    folder = cache.location(cache_dir)
-    if folder is None or n == 0:
-        require_memory(bytes_of(shapes))
-        found = dict(encoded([(0, slice(0, n))], n)) if n else {}
-        empty = {name: np.empty(*shape) for name, shape in shapes.items() if n == 0}
-        return _features(found.get(0, empty), time.monotonic() - start)
-    folder /= digest(_key(items, hashes, clip, inputs, token_source, views))
-    arrays = cache.load(folder, shapes)
-    if arrays is not None:
-        return _features(arrays, 0.0)
-    try:
-        _fill(folder, shapes, encoded)
-    except OSError as error:
-        if not of_disk(error):
-            raise
-        raise UserError(
-            f"cannot write the feature cache {folder.parent}: {error.strerror}; name "
-            "another with --config.features.cache_dir=DIR, or none with an empty one"
-        ) from None
-    return _features(cache.load(folder, shapes), time.monotonic() - start)
-
-
-def features_of_crops(clip, crops, inputs, token_source="last") -> Features:
-    """Frozen outputs of [S, S, 3] uint8 crops, one view each, not cached."""
+    pictures = _pictures(wanted, hashes)
+    missing = {
+        sha256: lacks
+        for sha256, (_, of_picture) in pictures.items()
+        if (lacks := _lacking(store, clip, sha256, of_picture))
+    }
+    if not missing:
+        return 0.0
     start = time.monotonic()
-    kept = list(encode_crops(clip, crops, inputs, token_source))
-    stored = jax.tree.map(lambda *of_crops: np.stack(of_crops)[:, None], *kept)
+    sizes = {reads: bytes_of(shapes_of(clip, reads)) for reads in _kinds(missing)}
+    store.require_room(_total(missing, lambda reads, views: sizes[reads] * len(views)))
+    count = _total(missing, lambda _, views: len(views))
+    with progress(count, f"encoding {what}") as advance:
+        while missing:
+            left = _round(dataset, pictures, missing, clip, store, advance)
+            for sha256 in left:  # another process has them
+                store.wait(sha256)
+            store.refresh()
+            missing = {
+                sha256: lacks
+                for sha256 in left
+                if (lacks := _lacking(store, clip, sha256, pictures[sha256][1]))
+            }
+    return time.monotonic() - start
+
+
+def _pictures(wanted, hashes) -> dict[str, tuple[Item, Wanted]]:
+    """By hash, an item of each picture and all that is wanted of it."""
+    pictures = {}
+    for item, of_item in wanted:
+        _, of_picture = pictures.setdefault(hashes[item.path], (item, {}))
+        for reads, views in of_item.items():
+            of_picture[reads] = tuple(dict.fromkeys(of_picture.get(reads, ()) + views))
+    return pictures
+
+
+def _lacking(store, clip, sha256, wanted: Wanted) -> Wanted:
+    """What is to be encoded of a picture; where tokens are, the embedding comes along."""
+    lacking, coming = {}, set()
+    for reads in sorted(wanted, key=lambda reads: reads.inputs == "embedding"):
+        views = tuple(
+            view
+            for view in wanted[reads]
+            if store.place(clip, reads, sha256, view) is None
+            and not any((holder, view) in coming for holder in reads.holders)
+        )
+        coming |= {(reads, view) for view in views}
+        if views:
+            lacking[reads] = views
+    return lacking
+
+
+def _kinds(missing) -> set[Reads]:
+    return {reads for lacks in missing.values() for reads in lacks}
+
+
+def _total(missing, size) -> int:
+    of_all = (lacks.items() for lacks in missing.values())
+    return sum(size(reads, views) for items in of_all for reads, views in items)
+
+
+def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
+    """Encodes the missing pictures that nobody else is at; returns the others."""
+    others = []
+    kinds = {reads: _Kind(clip, reads, store) for reads in _kinds(missing)}
+    owed = collections.Counter()  # rows of each claimed picture that are not kept yet
+
+    def claimed():
+        for sha256 in missing:
+            if not store.claim(sha256):
+                others.append(sha256)
+                continue
+            store.refresh()  # perhaps it was written since
+            lacks = _lacking(store, clip, sha256, pictures[sha256][1])
+            if not lacks:
+                store.release(sha256)
+                continue
+            owed[sha256] = sum(map(len, lacks.values()))
+            yield sha256, pictures[sha256][0], lacks
+
+    def done(rows):
+        for sha256, _ in rows:
+            owed[sha256] -= 1
+            if not owed[sha256]:
+                store.release(sha256)
+        advance(len(rows))
+
+    try:
+        for sha256, lacks, crops in _decoded(dataset, claimed(), clip.pixels):
+            for reads, views in lacks.items():
+                for view in views:
+                    done(kinds[reads].put((sha256, view), crops[view]))
+        for kind in kinds.values():
+            done(kind.rest())
+    finally:
+        for sha256 in +owed:
+            store.release(sha256)
+    return others
+
+
+class _Kind:
+    """Rows of one kind on their way: through the tower, into blocks, into the store."""
+
+    def __init__(self, clip, reads, store):
+        self._clip, self._reads, self._store = clip, reads, store
+        self._tower = Tower(clip, reads)
+        self._most = max(1, blocks.BYTES // bytes_of(shapes_of(clip, reads)))
+        self._rows, self._kept, self._contents = [], [], {}
+
+    def put(self, row, crop) -> list:
+        """Takes a crop in; returns the rows that are in the store by it."""
+        self._contents[row] = content(crop)
+        self._take(self._tower.put(row, crop))
+        return self._flush() if len(self._rows) >= min(blocks.ROWS, self._most) else []
+
+    def rest(self) -> list:
+        """Finishes all; returns the rows that are in the store by it."""
+        self._take(self._tower.rest())
+        return self._flush() if self._rows else []
+
+    def _take(self, encoded):
+        for row, one in encoded:
+            self._rows.append(row)
+            self._kept.append(one | {"contents": self._contents.pop(row)})
+
+    def _flush(self):
+        rows, of_rows = self._rows, self._kept
+        self._rows, self._kept = [], []
+        arrays = {name: np.stack([one[name] for one in of_rows]) for name in of_rows[0]}
+        self._store.add(self._clip, self._reads, rows, arrays)
+        return rows
+
+
+class Tower:
+    """Crops in, what is kept of them out, in whole batches."""
+
+    def __init__(self, clip, reads: Reads):
+        self._clip, self._reads = clip, reads
+        self._size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
+        self._waiting = []
+
+    def put(self, name, crop) -> list[tuple]:
+        """Takes a [S, S, 3] uint8 crop in; returns (name, kept) of what comes out."""
+        if self._reads.inputs == "pixels":
+            return [(name, {"crop": crop})]
+        self._waiting.append((name, crop))
+        return self.rest() if len(self._waiting) == self._size else []
+
+    def rest(self) -> list[tuple]:
+        """(name, kept) of all that was not a whole batch yet."""
+        if not self._waiting:
+            return []
+        names, crops = zip(*self._waiting, strict=True)
+        self._waiting = []
+        padded = np.zeros((self._size, *crops[0].shape), np.uint8)
+        padded[: len(crops)] = crops
+        clip, reads = self._clip, self._reads
+        out = _forward(clip.module, reads, clip.params, clip.pixels, padded)
+        out = {name: np.asarray(array) for name, array in out.items()}
+        require_directions(out["embedding"][: len(crops)], clip, "images")
+        return [
+            (name, {kind: array[row] for kind, array in out.items()})
+            for row, name in enumerate(names)
+        ]
+
+
+def features_of_crops(clip, crops, reads: Reads) -> Features:
+    """Frozen outputs of [S, S, 3] uint8 crops, one view each, not kept."""
+    start = time.monotonic()
+    encoded = list(encode_crops(clip, crops, reads))
+    stored = jax.tree.map(lambda *of_crops: np.stack(of_crops)[:, None], *encoded)
     contents = np.stack([content(crop) for crop in crops])[:, None]
     return Features(stored, contents, time.monotonic() - start)
 
 
-def encode_crops(clip, crops: Iterable, inputs: str, token_source: str) -> Iterator:
+def encode_crops(clip, crops: Iterable, reads: Reads) -> Iterator[dict]:
     """Yields what is kept of each [S, S, 3] uint8 crop, a dict of arrays, in order."""
-    if inputs == "pixels":
-        for crop in crops:
-            yield {"crop": crop}
-        return
-    size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
-    for batch in _batches(crops, size):
-        padded = np.zeros((size, *batch[0].shape), np.uint8)
-        padded[: len(batch)] = batch
-        out = _forward(
-            clip.module, inputs, token_source, clip.params, clip.pixels, padded
-        )
-        out = {name: np.asarray(array) for name, array in out.items()}
-        require_directions(out["embedding"][: len(batch)], clip, "images")
-        for row in range(len(batch)):
-            yield {name: array[row] for name, array in out.items()}
+    tower = Tower(clip, reads)
+    for crop in crops:
+        yield from (one for _, one in tower.put(None, crop))
+    yield from (one for _, one in tower.rest())
 
 
 def require_directions(features, clip, what: str):
@@ -145,96 +312,37 @@ def require_directions(features, clip, what: str):
         )
 
 
-def seconds_per_image(clip, inputs: str, token_source: str) -> float:
+def seconds_per_image(clip, reads: Reads) -> float:
     """Seconds that the tower takes for one image, decoding apart; 0 without a tower."""
-    if inputs == "pixels":
+    if reads.inputs == "pixels":
         return 0.0
     size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
     crops = [np.zeros((clip.pixels.size, clip.pixels.size, 3), np.uint8)] * size
-    list(encode_crops(clip, crops, inputs, token_source))  # compiles
+    list(encode_crops(clip, crops, reads))  # compiles
     start = time.monotonic()
-    list(encode_crops(clip, crops, inputs, token_source))
+    list(encode_crops(clip, crops, reads))
     return (time.monotonic() - start) / size
 
 
-@functools.partial(
-    jax.jit, static_argnames=("module", "inputs", "token_source", "pixels")
-)
-def _forward(module, inputs, token_source, params, pixels, crops):
+@functools.partial(jax.jit, static_argnames=("module", "reads", "pixels"))
+def _forward(module, reads, params, pixels, crops):
     images = pixels.normalise(crops)
     weights = {"params": params}
     embedding = module.apply(weights, images, method="image_embedding")
-    if inputs == "embedding":
+    if reads.inputs == "embedding":
         return {"embedding": embedding}
     # Whatever the source of the patches, the embedding is the last block's: the logits
     # hang on it. XLA sees that both calls run the same tower and runs it once.
     tokens = module.apply(
-        weights, images, token_source=token_source, method="image_tokens"
+        weights, images, token_source=reads.token_source, method="image_tokens"
     )
     return {"embedding": embedding, "patches": tokens[:, 1:].astype(np.float16)}
 
 
-def _fill(folder, shapes, encoded):
-    """Fills the set of features at `folder`, beside others that do the same."""
-    try:
-        with Blocks(folder, shapes) as blocks:
-            if folder.is_dir():  # since it was looked for
-                blocks.discard()
-                return
-            while blocks.missing:
-                claims = ((block, blocks.rows(block)) for block in blocks.claims())
-                for block, arrays in encoded(claims, blocks.images_missing):
-                    blocks.write(block, arrays)
-                blocks.wait()
-            blocks.publish()
-    except FileNotFoundError:  # another gave the folder its name in between
-        if not folder.is_dir():
-            raise
+def _decoded(dataset, pictures, pixels):
+    """Yields (hash, what it lacks, crops by view) of each picture, ahead in threads."""
 
-
-def _encoded(items, views_of, kept_of, shapes, what, claims, count: int):
-    """Yields (block, its arrays) of every claim (block, rows of `items`), in order.
-
-    `views_of` decodes items ahead, into the next block; `kept_of` is the tower. `count`
-    images are expected in all.
-    """
-    claimed = collections.deque()  # blocks on their way
-    contents = collections.deque()  # of crops on their way
-    _, per_image, *_ = shapes["contents"][0]
-
-    def wanted():
-        for block, rows in claims:
-            claimed.append((block, rows.stop - rows.start))
-            yield from items[rows]
-
-    def crops():
-        for of_item in views_of(wanted()):
-            for crop in of_item:
-                contents.append(content(crop))
-                yield crop
-
-    kept = kept_of(crops())
-    with progress(count * per_image, f"encoding {what}") as advance:
-        for first in kept:
-            block, images = claimed.popleft()
-            arrays = {
-                name: np.empty((images, *shape[1:]), kind)
-                for name, (shape, kind) in shapes.items()
-            }
-            rest = itertools.islice(kept, images * per_image - 1)
-            for place, one in enumerate(itertools.chain([first], rest)):
-                at = divmod(place, per_image)
-                arrays["contents"][at] = contents.popleft()
-                for name, array in one.items():
-                    arrays[name][at] = array
-                advance()
-            yield block, arrays
-
-
-def _decoded(dataset, items, hashes, views, clip):
-    """Yields [R, S, S, 3] uint8 views of each item, decoded ahead in threads."""
-
-    def load(item):
+    def load(sha256, item, lacks):
         try:
             image = decode(dataset.read(item))
         except (OSError, ImageError) as error:
@@ -243,78 +351,16 @@ def _decoded(dataset, items, hashes, views, clip):
                 f"{item.path} was an image when it was checked and cannot be read now "
                 f"({reason}); mend it and start the same command again"
             ) from None
-        return make_views(image, hashes[item.path], views, clip.pixels)
+        views = {view for of_kind in lacks.values() for view in of_kind}
+        crops = {view: make_view(image, sha256, view, pixels) for view in views}
+        return sha256, lacks, crops
 
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         window = collections.deque()
-        for item in items:
-            window.append(pool.submit(load, item))
+        for picture in pictures:
+            window.append(pool.submit(load, *picture))
             if len(window) > 2 * workers:
                 yield window.popleft().result()
         while window:
             yield window.popleft().result()
-
-
-def require_memory(needed: int):
-    """Refuses frozen outputs of `needed` bytes that this machine cannot hold in memory."""
-    available = available_memory()
-    if available is not None and needed > available:
-        raise UserError(
-            f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(available)} of "
-            "memory are free; keep them on disk with --config.features.cache_dir=DIR"
-        )
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that a process may still take; None where that is not told."""
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as lines:
-            fields = dict(line.split(":") for line in lines)
-        return 1024 * int(fields["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        return None
-
-
-def _features(arrays, seconds) -> Features:
-    stored = {name: array for name, array in arrays.items() if name != "contents"}
-    return Features(stored, arrays["contents"], seconds)
-
-
-def _shapes(clip, inputs, lead) -> dict[str, tuple[tuple, str]]:
-    vision, size = clip.config.vision, clip.pixels.size
-    patches = (size // vision.patch_size) ** 2
-    dim = clip.config.embedding_dim
-    shapes = {
-        "embedding": ((*lead, dim), "float32"),
-        "patches": ((*lead, patches, dim), "float16"),
-        "crop": ((*lead, size, size, 3), "uint8"),
-    }
-    kept = {name: shapes[name] for name in KINDS[inputs]}
-    return {**kept, "contents": ((*lead, 2), "uint32")}
-
-
-def _key(items, hashes, clip, inputs, token_source, views) -> dict:
-    return {
-        "format": cache.FORMAT,
-        "images": [hashes[item.path] for item in items],
-        "backbone": clip.sha256,
-        "preprocessing": dataclasses.asdict(clip.pixels),
-        "views": dataclasses.asdict(views),
-        "inputs": inputs,
-        "token_source": token_source if inputs == "tokens" else None,
-        "dtype": clip.dtype,
-        "device": jax.devices()[0].device_kind,
-        "jax": jax.__version__,
-    }
-
-
-def _batches(values, size):
-    batch = []
-    for value in values:
-        batch.append(value)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

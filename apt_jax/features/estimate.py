@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from apt_jax.data.images import decode
 from apt_jax.features.encode import features_of_crops, seconds_per_image
-from apt_jax.features.views import Views, make_views
+from apt_jax.features.views import Views, make_view
 
 
 class Estimate(NamedTuple):
@@ -25,20 +25,18 @@ def estimate(dataset, items, hashes, clip, method, views: Views) -> Estimate:
     """Encodes a few views of `items` with the frozen tower, and times it."""
 
     def crops_of(item):
-        return make_views(
-            decode(dataset.read(item)), hashes[item.path], views, clip.pixels
-        )
+        image, sha256 = decode(dataset.read(item)), hashes[item.path]
+        return [make_view(image, sha256, view, clip.pixels) for view in views.each]
 
     start = time.monotonic()
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         crops = [crop for of_item in pool.map(crops_of, items) for crop in of_item]
     making = (time.monotonic() - start) / len(crops)
-    reads = (method.inputs, method.token_source)
-    features = features_of_crops(clip, crops[:1], *reads)
+    features = features_of_crops(clip, crops[:1], method.reads)
     stored = sum(array.nbytes for array in features.stored.values())
     return Estimate(
-        tower_seconds=seconds_per_image(clip, *reads),
+        tower_seconds=seconds_per_image(clip, method.reads),
         making_seconds=making,
         bytes=stored + features.contents.nbytes,
         peak_bytes=peak_bytes(),

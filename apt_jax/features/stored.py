@@ -11,13 +11,36 @@ and half the bytes is twice the shots that fit. Features are raw: projected, not
 normalised.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
+
+from apt_jax.clip.model import TOKEN_SOURCES
 
 KINDS = {
     "embedding": ("embedding",),
     "tokens": ("embedding", "patches"),
     "pixels": ("crop",),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Reads:
+    """What is read of an image: the embedding, all tokens or the pixels."""
+
+    inputs: str  # of KINDS
+    token_source: str = "last"  # which tokens
+
+    @property
+    def holders(self) -> tuple["Reads", ...]:
+        """Those whose frozen outputs hold what is read: tokens hold the embedding."""
+        if self.inputs == "embedding":
+            tokens = tuple(Reads("tokens", source) for source in TOKEN_SOURCES)
+            return (EMBEDDING, *tokens)
+        return (self,)
+
+
+EMBEDDING = Reads("embedding")
 
 
 def image_of(stored, inputs: str, pixels=None):

@@ -11,12 +11,23 @@ is the same, so it is encoded once. The spread over seeds leaves crops out.
 import dataclasses
 import hashlib
 import math
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
 TRIES = 10  # random boxes that may stick out of the image before the centre is taken
+
+
+class View(NamedTuple):
+    """One view of an image: its centre crop, or a random one."""
+
+    area: float | None = None  # of a random crop at least, as a share of the image
+    number: int = 0
+
+
+CENTRE_CROP = View()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +38,20 @@ class Views:
     area: float = 0.08  # of a crop at least, as a share of the image
 
     @property
-    def per_image(self) -> int:
-        return max(self.count, 1)
+    def each(self) -> tuple[View, ...]:
+        """The views, in their order."""
+        return tuple(View(self.area, v) for v in range(self.count)) or (CENTRE_CROP,)
 
 
-def make_views(image: Image.Image, sha256: str, views: Views, pixels) -> np.ndarray:
-    """[R, S, S, 3] uint8 views of an RGB image; `pixels` is the tower's preprocessing."""
-    if views.count == 0:
-        return pixels.centre_crop(image)[None]
-    crops = []
-    for view in range(views.count):
-        generator = np.random.default_rng([*bytes.fromhex(sha256), view])
-        crops.append(random_view(image, generator, pixels, views.area))
-    return np.stack(crops)
+CENTRE = Views()  # the centre crop alone
+
+
+def make_view(image: Image.Image, sha256: str, view: View, pixels) -> np.ndarray:
+    """[S, S, 3] uint8 view of an RGB image; `pixels` is the tower's preprocessing."""
+    if view == CENTRE_CROP:
+        return pixels.centre_crop(image)
+    generator = np.random.default_rng([*bytes.fromhex(sha256), view.number])
+    return random_view(image, generator, pixels, view.area)
 
 
 def random_view(image, generator, pixels, least_area) -> np.ndarray:

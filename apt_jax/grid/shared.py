@@ -1,9 +1,10 @@
 """What the cells of one data set share, computed once: images, classes, frozen outputs.
 
 Which frozen outputs there are depends on the cells that were asked for, not on those that
-are left, so that a grid which goes on reads what the one before it read. Tokens hold the
-embedding: where some method reads tokens, methods that read embeddings take theirs from
-them, and the tower runs over an image once.
+are left, so that a grid which goes on reads what the one before it read. Each method has
+the views of its own recipe; a picture is decoded once for all of them. Tokens hold the
+embedding: where some method reads tokens of a view, methods that read its embedding take
+it from them, and the tower runs over a view once.
 """
 
 import dataclasses
@@ -12,13 +13,11 @@ import numpy as np
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
-from apt_jax.data.base_new import items_of, labels_of
-from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 from apt_jax.experiment import training_images
 from apt_jax.features.encode import Features, seconds_per_image
-from apt_jax.features.stored import KINDS
+from apt_jax.features.store import Store
 from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
 from apt_jax.methods import make
@@ -26,14 +25,15 @@ from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import (
     Prepared,
     drawn,
-    encode_selection,
-    encode_shots,
-    encode_test,
+    fill_crops,
+    fill_shots,
     hyper_parameters,
+    kept_crops,
+    kept_shots,
     prepare,
     require_validation,
     selects_on,
-    views_of,
+    test_reads,
 )
 
 
@@ -42,6 +42,7 @@ class Shared:
 
     def __init__(self, clip: Clip, cells: list[Cell]):
         self._clip, self._cells, self._kept = clip, cells, {}
+        self._store = Store(cells[0].config.features.cache_dir)
 
     def prepared(self, cell: Cell) -> Prepared:
         """What a run of the cell works with.
@@ -72,28 +73,20 @@ class Shared:
 
     def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
         """The task with all that training sees: the cell's shots, and what selects."""
-        found, place = self._shots(cell)
-        rows = np.array([place[item.path] for item in prepared.shots])
-        kinds = KINDS[prepared.method.inputs]
-        shots = dataclasses.replace(
-            found, stored={name: found.stored[name][rows] for name in kinds}
-        )
+        self._once(("shots", cell.seed), lambda: self._fill_shots(cell.seed))
         selection = None
         if prepared.selection:
-            selection = self._crops(
-                cell, prepared, prepared.selection, encode_selection
-            )
-        seen = training_images(prepared, shots, selection)
+            selection = self._crops(prepared, prepared.selection, "validation images")
+        seen = training_images(prepared, kept_shots(self._store, prepared), selection)
         return self.task(prepared).replace(**seen)
 
     def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
         """What the cell's search trains on, `task`, and judges on."""
         clip, items = prepared.clip, prepared.dataset.val
-        of_val = dataclasses.replace(prepared, selection=list(items))
         named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
         return Material(
             task,
-            self._crops(cell, of_val, items, encode_selection),
+            self._crops(prepared, items, "validation images"),
             np.array([item.label for item in items]),
             {
                 "backbone": [clip.sha256, clip.dtype],
@@ -103,32 +96,19 @@ class Shared:
             },
         )
 
-    def test(self, cell: Cell, prepared: Prepared) -> Features:
-        """Frozen outputs of the test images: what the method reads, and embeddings.
+    def test(self, prepared: Prepared) -> Features:
+        """Frozen outputs of the test images: what the method reads, and embeddings."""
+        return self._crops(prepared, prepared.dataset.test, "test images")
 
-        Zero-shot CLIP's row reads those; a backbone without text has none.
-        """
-        own = self._test(cell, prepared)
-        if "embedding" in own.stored or self._clip.tokenizer is None:
-            return own
-        zero_shot = dataclasses.replace(prepared, method=make("zero_shot"))
-        embedded = self._test(cell, zero_shot)
-        return dataclasses.replace(own, stored={**own.stored, **embedded.stored})
-
-    def _test(self, cell, prepared):
-        return self._crops(cell, prepared, prepared.dataset.test, encode_test)
-
-    def _crops(self, cell, prepared, items, encode):
-        """Frozen outputs of the centre crops of `items`, which `encode` encodes."""
-        method = prepared.method
-        reader = self._reader(cell, method)
+    def _crops(self, prepared, items, what):
+        """Frozen outputs of the centre crops of `items`, for all methods encoded once."""
         images = tuple(prepared.hashes[item.path] for item in items)
-        found = self._once(
-            ("crops", images, reader.inputs, reader.token_source),
-            lambda: encode(dataclasses.replace(prepared, method=reader), cell.config),
-        )
-        stored = {name: found.stored[name] for name in KINDS[method.inputs]}
-        return dataclasses.replace(found, stored=stored)
+        methods = map(method_of, self._cells)
+        of_all = {read for one in methods for read in test_reads(one, self._clip)}
+        fill = lambda: fill_crops(self._store, prepared, items, of_all, what)  # noqa: E731
+        self._once(("crops", images), fill)
+        own = test_reads(prepared.method, self._clip)
+        return kept_crops(self._store, prepared, items, own)
 
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
         """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
@@ -141,9 +121,9 @@ class Shared:
 
     def tower_seconds(self, method) -> float:
         """Seconds that the tower takes for one image of what the method reads."""
-        reads = (method.inputs, method.token_source)
+        reads = method.reads
         return self._once(
-            ("seconds", reads), lambda: seconds_per_image(self._clip, *reads)
+            ("seconds", reads), lambda: seconds_per_image(self._clip, reads)
         )
 
     def _prepare(self, seed):
@@ -167,42 +147,11 @@ class Shared:
         }
         return dataset.with_splits(sound), hashes
 
-    def _shots(self, cell):
-        """Frozen outputs of the shots of all cells of a seed, and the row of each."""
-        reader = self._reader(cell, method_of(cell), views=True)
-        key = (
-            self.prepared(cell).views,
-            reader.inputs,
-            reader.token_source,
-        )
-        return self._once(("shots", key), lambda: self._encode_shots(cell, reader))
-
-    def _encode_shots(self, cell, reader):
-        prepared = self.prepared(cell)
-        counts = sorted({other.shots for other in self._cells})
-        labels = labels_of(cell.config.data.classes, len(prepared.whole.classes))
-        items = {}
-        for count in counts:
-            shots, _ = few_shot(prepared.whole, count, cell.seed)
-            shots = items_of(shots, labels)
-            if views_of(cell.config, prepared.method, len(shots)) == prepared.views:
-                items |= {item.path: item for item in shots}
-        if cell.refit != "train":
-            items |= {item.path: item for item in prepared.dataset.val}
-        shots = list(items.values())
-        of_all = dataclasses.replace(prepared, method=reader, shots=shots)
-        place = {path: row for row, path in enumerate(items)}
-        return encode_shots(of_all, cell.config), place
-
-    def _reader(self, cell, own, views=False):
-        """The method whose frozen outputs `own` reads: itself, or one with tokens."""
-        if own.inputs != "embedding":
-            return own
-        for other in self._cells:
-            alike = not views or other.config.augment == cell.config.augment
-            if alike and method_of(other).inputs == "tokens":
-                return method_of(other)
-        return own
+    def _fill_shots(self, seed):
+        """Encodes the training images of all cells of a seed."""
+        of_seed = [cell for cell in self._cells if cell.seed == seed]
+        several = [self.refitted(cell, self.prepared(cell)) for cell in of_seed]
+        fill_shots(self._store, several)
 
     def _once(self, key, make):
         if key not in self._kept:

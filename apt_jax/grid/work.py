@@ -310,7 +310,7 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
         judged_part(shared, one, trained.params, *part)
         for part in judged_parts(cell, prepared)
     ]
-    test, task = shared.test(cell, prepared), shared.task(prepared)
+    test, task = shared.test(prepared), shared.task(prepared)
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(one.asked.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
@@ -338,14 +338,14 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
 def judge_of_shift(shared, one: Run, params, task, split, among, part) -> list:
     """The evaluations of a run on a shifted split (`experiment.shifted_parts`)."""
     labels, classes = labels_of(part.dataset.test), one.cell.config.data.classes
-    test = shared.test(one.cell, part)
+    test = shared.test(part)
     of_part = (one.cell.config, one.method, params, task, test, labels, classes)
     return judge(*of_part, split=split, among=among)
 
 
 def judged_part(shared, one: Run, params, part: Prepared, classes: str) -> list:
     """The evaluations of a run on one of its `judged_parts`."""
-    cell, test, task = one.cell, shared.test(one.cell, part), shared.task(part)
+    cell, test, task = one.cell, shared.test(part), shared.task(part)
     labels = labels_of(part.dataset.test)
 
     def evaluate(zero_shot):

@@ -33,6 +33,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from apt_jax.clip.model import TOKEN_SOURCES
 from apt_jax.errors import UserError
 from apt_jax.fields import RATE, above, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, steps_of, unit
@@ -49,7 +50,6 @@ INPUT_NORMS = {
     "layer": lambda x: jax.nn.standardize(x.astype(jnp.float32), epsilon=EPSILON),
 }
 GATES = ("none", "scalar", "per_dim")
-TOKEN_SOURCES = ("last", "penultimate", "value_path")
 XAVIER = nn.initializers.xavier_uniform()
 
 

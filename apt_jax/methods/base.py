@@ -18,6 +18,7 @@ import optax
 from jax import Array
 
 from apt_jax.errors import UserError
+from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views
 from apt_jax.fields import at_least, faults, field, fields_of
 from apt_jax.methods.task import Task
@@ -101,6 +102,12 @@ class Method:
         """Raises `UserError` for values that no task allows."""
         if found := faults(fields_of(type(self)), vars(self), "method."):
             raise UserError("; ".join(found))
+
+    @property
+    def reads(self) -> Reads:
+        """What is encoded of an image for it."""
+        source = self.token_source if self.inputs == "tokens" else "last"
+        return Reads(self.inputs, source)
 
     @property
     def stochastic(self) -> bool:

@@ -96,7 +96,7 @@ def gaussian(task):
 def _judge(train, held_out):
     """The errors and the NLL of each alpha."""
     weights, bias = gaussian(train)
-    f = unit(held_out.shots["embedding"][:, 0])
+    f = unit(held_out.centre["embedding"][:, 0])
     zero_shot = train.logit_scale * f @ train.text.T
     learned = f @ weights.T + bias[None]
 

@@ -142,7 +142,7 @@ def minimise(objective, start):
 
 @jax.jit
 def _judge(train, held_out):
-    """Errors and NLL of each of `STRENGTHS`, on the first view of each image held out."""
+    """Errors and NLL of each of `STRENGTHS`, on the centre crops of images held out."""
     return jax.lax.map(
         lambda strength: _score(train, held_out, strength), jnp.asarray(STRENGTHS)
     )
@@ -150,7 +150,7 @@ def _judge(train, held_out):
 
 @jax.jit
 def _score(train, held_out, strength):
-    x = unit(held_out.shots["embedding"][:, 0])
+    x = unit(held_out.centre["embedding"][:, 0])
     fitted = regression(train, strength)
     logits = x @ fitted["weights"].T + fitted["bias"][None]
     return errors_and_nll(logits, held_out.shot_labels)

@@ -1,10 +1,11 @@
 """Hyper-parameters chosen inside the shots, by cross-validation; or as papers did.
 
 The shots are cut into folds that hold each class alike; all views of an image are in one
-fold. Each candidate is fitted to all folds but one and judged on that one: by its errors
-as papers do, the NLL deciding where a handful of images make them tie; or by its NLL alone
-where that is as often right and better calibrated (docs/results.md has the comparison).
-Where a class has one image only nothing can be held out, and the method's default stays.
+fold. Each candidate is fitted to all folds but one and judged on the centre crops of that
+one, since a test image is read so: by its errors as papers do, the NLL deciding where a
+handful of images make them tie; or by its NLL alone where that is as often right and better
+calibrated (docs/results.md has the comparison). Where a class has one image only nothing
+can be held out, and the method's default stays.
 
 With `protocol=as_published` there are validation images, as many as the paper used: each
 candidate is fitted to all shots and judged on them, by its errors alone.

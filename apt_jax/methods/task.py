@@ -24,11 +24,13 @@ class Task:
     """What every method may read and none may train.
 
     `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
-    of each image; they and `shot_labels` are None once training is over. Of S runs that
-    train together (`training.loop`) both have a leading axis [S]. `val` and `val_labels`
-    are there while training if the protocol is `as_published` and the paper selects on
-    validation images: their centre crops, [m, 1, ...]. With a plain ViT, which reads no
-    text, all that comes from text is None, and the logit scale 1.
+    of each image, and `centre` those of their centre crops, [n, 1, ...], which is what a
+    test image is read as: what is selected inside the shots is judged on these. They and
+    `shot_labels` are None once training is over. Of S runs that train together
+    (`training.loop`) shots and labels have a leading axis [S], and no centre crops. `val`
+    and `val_labels` are there while training if the protocol is `as_published` and the
+    paper selects on validation images: their centre crops, [m, 1, ...]. With a plain ViT,
+    which reads no text, all that comes from text is None, and the logit scale 1.
     """
 
     text: Array | None  # [K, D] unit-norm text feature of each class
@@ -41,6 +43,7 @@ class Task:
     name_eos: Array | None  # [K] int32 position of the end token
     clip: Any = None  # the backbone's parameters
     shots: Any = None
+    centre: Any = None
     shot_labels: Array | None = None  # [n] int32
     val: Any = None
     val_labels: Array | None = None  # [m] int32
@@ -70,14 +73,18 @@ class Task:
 
     def take(self, rows) -> "Task":
         """The same task with the shots `rows` only: indices, or [n] bool."""
+        of_rows = lambda features: jax.tree.map(lambda array: array[rows], features)  # noqa: E731
         return self.replace(
-            shots=jax.tree.map(lambda array: array[rows], self.shots),
+            shots=of_rows(self.shots),
+            centre=of_rows(self.centre),
             shot_labels=self.shot_labels[rows],
         )
 
     def validation(self) -> "Task":
         """The same task with the validation images in the place of the shots."""
-        return self.replace(shots=self.val, shot_labels=self.val_labels)
+        return self.replace(
+            shots=self.val, centre=self.val, shot_labels=self.val_labels
+        )
 
     @property
     def shots_per_class(self) -> int:

@@ -179,7 +179,7 @@ def nearness(cosines, beta):
 
 
 def _judge(train, held_out):
-    """Errors and NLL of each of `PAIRS`, on the first view of each image held out."""
+    """Errors and NLL of each of `PAIRS`, on the centre crops of images held out."""
     cache = {"keys": keys_of(train), "labels": train.shot_labels}
     grids = jnp.asarray(ALPHAS), jnp.asarray(BETAS)
     return _scores(cache, train, held_out, *grids)
@@ -188,7 +188,7 @@ def _judge(train, held_out):
 @jax.jit
 def _scores(cache, task, held_out, alphas, betas):
     """Errors and NLL of each beta and, within it, each alpha."""
-    f = unit(held_out.shots["embedding"][:, 0])
+    f = unit(held_out.centre["embedding"][:, 0])
     cosines = f @ cache["keys"].T
     is_label = jax.nn.one_hot(cache["labels"], task.num_classes)
     zero_shot = task.logit_scale * f @ task.text.T

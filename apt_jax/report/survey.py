@@ -170,7 +170,8 @@ def _next(plan, no_backbone):
     yield f"images        {splits}"
     yield (
         f"to encode     {counted(plan['shots'], 'labelled image')} in "
-        f"{counted(plan['views'], 'view')}, {counted(plan['others'], 'other')}"
+        f"{counted(plan['views'], 'random view')} and the centre crop, "
+        f"{counted(plan['others'], 'other')}"
     )
     if "seconds" in plan:
         yield (

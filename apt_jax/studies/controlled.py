@@ -13,6 +13,7 @@ A cell is a file in cells/, written when it is done, and is not computed again. 
 controlled.json, controlled.md and figures/controlled.png.
 """
 
+import dataclasses
 import statistics
 import sys
 
@@ -137,11 +138,11 @@ def run_cell(settings) -> dict:
     encoded, labels = encode_once(prepared, settings, methods), labels_of(dataset.test)
     rows = {}
     for name, method in methods.items():
-        shots, test = encoded[method.inputs]
+        shots, test = encoded[name]
         with_shots = task.replace(**training_images(prepared, shots, None))
         params = trained(method, with_shots, settings)
         rows[name] = judged(settings, method, params, task, test, labels)
-    _, test = encoded["embedding"]
+    _, test = encoded["zero_shot"]
     embedding, permutations = (
         test.stored["embedding"][:, 0],
         settings.study.permutations,
@@ -151,25 +152,33 @@ def run_cell(settings) -> dict:
 
 
 def encode_once(prepared, settings, methods) -> dict:
-    """Features of (shots, test images) by what a method reads of an image."""
-    import dataclasses
+    """(Features of the shots, of the test images) by the name of a method."""
+    from apt_jax.features.store import Store
+    from apt_jax.preparation import (
+        fill_crops,
+        fill_shots,
+        kept_crops,
+        kept_shots,
+        test_reads,
+        views_of,
+    )
 
-    from apt_jax.preparation import encode_shots, encode_test
-
-    reader = {method.inputs: method for method in methods.values()}
-    if "tokens" in reader:  # the embedding is kept beside the patches
-        reader["embedding"] = reader["tokens"]
-    found = {}
-    for inputs in sorted(reader, key=lambda inputs: inputs == "embedding"):
-        if inputs == "embedding" and "tokens" in found:
-            found[inputs] = found["tokens"]
-        else:
-            of_kind = dataclasses.replace(prepared, method=reader[inputs])
-            found[inputs] = (
-                encode_shots(of_kind, settings),
-                encode_test(of_kind, settings),
-            )
-    return found
+    store, count = Store(settings.features.cache_dir), len(prepared.shots)
+    each = {
+        name: dataclasses.replace(
+            prepared, method=method, views=views_of(settings, method, count)
+        )
+        for name, method in methods.items()
+    }
+    fill_shots(store, list(each.values()))
+    test = prepared.dataset.test
+    reads = {name: test_reads(one.method, one.clip) for name, one in each.items()}
+    of_all = {read for of_method in reads.values() for read in of_method}
+    fill_crops(store, prepared, test, of_all, "test images")
+    return {
+        name: (kept_shots(store, one), kept_crops(store, one, test, reads[name]))
+        for name, one in each.items()
+    }
 
 
 def trained(method, task, settings):

@@ -70,6 +70,8 @@ def measure(settings, workdir) -> dict:
     """The analysis of one split's embeddings, with what it is of."""
     from apt_jax.data.few_shot import draw
     from apt_jax.features.encode import encode
+    from apt_jax.features.store import Store
+    from apt_jax.features.stored import EMBEDDING
     from apt_jax.preparation import prepare
     from apt_jax.report.protocol import commit, device
 
@@ -84,8 +86,8 @@ def measure(settings, workdir) -> dict:
         items,
         prepared.hashes,
         prepared.clip,
-        inputs="embedding",
-        cache_dir=settings.features.cache_dir,
+        reads=EMBEDDING,
+        store=Store(settings.features.cache_dir),
         what=f"{study.split} images",
     )
     labels = [item.label for item in items]

@@ -77,7 +77,7 @@ def together(tasks: list):
     """One task for runs that train together, each on shots of its own, equally many."""
     shots = jax.tree.map(lambda *arrays: jnp.stack(arrays), *[t.shots for t in tasks])
     labels = jnp.stack([task.shot_labels for task in tasks])
-    return tasks[0].replace(shots=shots, shot_labels=labels)
+    return tasks[0].replace(shots=shots, centre=None, shot_labels=labels)
 
 
 def unstack(params, index: int):
@@ -130,7 +130,7 @@ def train(
 def fit(method: Method, task, key) -> tuple[State, EpochReport]:
     """What a method without a recipe has after its only step, and a line on it.
 
-    Loss and accuracy are of the first view of each shot, without dropout.
+    Loss and accuracy are of the shots' centre crops, without dropout.
 
     Raises:
         NotFinite: if the method fitted what is not finite, or fits so badly.
@@ -138,9 +138,8 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
     began = time.monotonic()
     params = jax.block_until_ready(method.fit(jax.random.fold_in(key, 0), task))
     seconds = time.monotonic() - began
-    first = jnp.zeros(task.num_shots, int)
-    images = _gather(method, task, jnp.arange(task.num_shots), first)
-    labels = task.shot_labels
+    centre = jax.tree.map(lambda array: array[:, 0], task.centre)
+    images, labels = _images(method, task, centre), task.shot_labels
     loss, logits = method.loss(params, task, images, labels, key=None)
     accuracy = float((logits.argmax(-1) == labels).mean())
     found = {"parameters": params, "loss": loss}
@@ -242,9 +241,13 @@ def _draw(task, order_key, view_key):
 
 
 def _gather(method, task, images, views):
-    stored = jax.tree.map(lambda array: array[images, views], task.shots)
-    pixels = task.pixels
-    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
+    return _images(
+        method, task, jax.tree.map(lambda array: array[images, views], task.shots)
+    )
+
+
+def _images(method, task, stored):
+    return jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
 
 
 def _hardly_trains(recipe):
