@@ -14,7 +14,7 @@ from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
 from apt_jax.words import counted
 
-CROPS = "random resized crop and flip", "random resized crops and flips"
+CROPS = "random crop and flip", "random crops and flips"
 
 
 def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
@@ -140,7 +140,7 @@ def card(config, prepared, split, by_hand) -> dict:
         },
         transforms={
             "train": (
-                f"{counted(config.augment.views, *CROPS)} an image, at least "
+                f"{counted(config.augment.views, *CROPS)} of at least "
                 f"{config.augment.area:g} of its area"
                 if config.augment.views
                 else clip.pixels.view

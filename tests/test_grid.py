@@ -1,5 +1,6 @@
 """The grid: every cell once, its numbers those of a run, whatever happens in between."""
 
+import collections
 import csv
 import json
 import subprocess
@@ -11,6 +12,7 @@ from toy import photo_folder, toy_folder
 
 from apt_jax import experiment, preparation
 from apt_jax.errors import UserError
+from apt_jax.features import encode as encoding
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.__main__ import main
 from apt_jax.grid.cells import Cells
@@ -51,29 +53,35 @@ def config_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def encoded():
-    """How often images were encoded, by what they were for."""
-    return {"encode_shots": 0, "encode_test": 0}
+def worked():
+    """How often a picture was decoded, and a crop put through the tower."""
+    return {"decode": collections.Counter(), "put": collections.Counter()}
 
 
 @pytest.fixture(scope="module")
-def finished(config_file, tmp_path_factory, encoded):
+def finished(config_file, tmp_path_factory, worked):
     """The folder of a finished grid: six cells."""
     folder = tmp_path_factory.mktemp("grids") / "grid"
     with pytest.MonkeyPatch.context() as patch:
-        for name in encoded:
-            counted = counting(encoded, name, getattr(shared, name))
-            patch.setattr(shared, name, counted)
+        counting(patch, worked)
         start(config_file, folder)
     return folder
 
 
-def counting(counts, name, function):
-    def counted(*arguments):
-        counts[name] += 1
-        return function(*arguments)
+def counting(patch, worked):
+    """Counts what is decoded, by its bytes, and what the tower gets, by its pixels."""
+    decode, put = encoding.decode, encoding.Tower.put
 
-    return counted
+    def counted_decode(data):
+        worked["decode"][data] += 1
+        return decode(data)
+
+    def counted_put(tower, row, crop):
+        worked["put"][row] += 1
+        return put(tower, row, crop)
+
+    patch.setattr(encoding, "decode", counted_decode)
+    patch.setattr(encoding.Tower, "put", counted_put)
 
 
 def start(config_file, folder, *fields):
@@ -110,10 +118,54 @@ def test_every_cell_has_a_file_and_every_evaluation_a_row(finished):
     assert "| small_apt, one pass |" in (finished / "grid.md").read_text()
 
 
-def test_every_image_is_encoded_once_for_all_cells(finished, encoded):
-    # Views of the shots depend on the seed; test images do not. Embeddings are taken
-    # from the tokens that another method needs.
-    assert encoded == {"encode_shots": 2, "encode_test": 1}
+def test_every_picture_is_decoded_and_every_view_encoded_once_for_all_cells(
+    finished, worked
+):
+    assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
+    shots = {sha256 for sha256, view in worked["put"] if view.number == 1}
+    assert 6 < len(shots) <= 12, "of two seeds, which may draw the same"
+    assert len(worked["decode"]) == len(shots) + 9  # and the test images
+    assert len(worked["put"]) == 3 * len(shots) + 9
+
+
+def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
+    """And none changes another's: every cell trains on what its run trains on."""
+    text = config_file.read_text().replace("c.augment.views = 2", "")
+    names = ("small_apt", "gda", "clap", "lp_plus_plus", "coop", "zero_shot")
+    text = text.replace('("zero_shot", "task_res", "small_apt")', str(names))
+    (tmp_path / "own.py").write_text(text)
+    cells, worked = planned(tmp_path / "own.py", "--config.seeds=1"), {}
+    worked |= {"decode": collections.Counter(), "put": collections.Counter()}
+    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    with pytest.MonkeyPatch.context() as patch:
+        counting(patch, worked)
+        tasks = {
+            cell.method: of_all.with_shots(cell, of_all.prepared(cell))
+            for cell in cells
+        }
+    assert len(worked["decode"]) == 6
+    assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
+    # 20 crops of 8 % of the area, 10 of half of it, and the centre.
+    assert len(worked["put"]) == 6 * (20 + 10 + 1)
+    counts = {name: len(task.shots["embedding"][0]) for name, task in tasks.items()}
+    assert counts == {
+        "small_apt": 10,
+        "gda": 10,
+        "clap": 20,
+        "lp_plus_plus": 1,
+        "coop": 10,
+        "zero_shot": 1,
+    }
+    for cell in cells:
+        prepared = of_all.prepared(cell)
+        alone = preparation.encode_shots(prepared, cell.config)
+        for ours, theirs in (
+            (tasks[cell.method].shots, alone.views),
+            (tasks[cell.method].centre, alone.centre),
+        ):
+            assert ours.keys() == theirs.stored.keys()
+            for name, array in ours.items():
+                np.testing.assert_allclose(array, theirs.stored[name], atol=1e-6)
 
 
 def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
@@ -124,7 +176,7 @@ def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
         task = of_all.with_shots(cell, prepared)
         alone = preparation.encode_shots(prepared, cell.config)
         for name, array in task.shots.items():
-            np.testing.assert_allclose(array, alone.stored[name], atol=1e-6)
+            np.testing.assert_allclose(array, alone.views.stored[name], atol=1e-6)
         assert task.shot_labels.tolist() == [item.label for item in prepared.shots]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy import draw, toy_folder
 
-from apt_jax import experiment
+from apt_jax import experiment, preparation
 from apt_jax.errors import UserError
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
@@ -66,11 +66,12 @@ def test_cells_as_published_select_on_what_their_runs_select_on(
 ):
     encoded = []
 
-    def counted(prepared, config):
-        encoded.append(len(prepared.selection))
-        return experiment.encode_selection(prepared, config)
+    def counted(store, prepared, items, reads, what):
+        if what == "validation images":
+            encoded.append(len(items))
+        return preparation.fill_crops(store, prepared, items, reads, what)
 
-    monkeypatch.setattr(shared, "encode_selection", counted)
+    monkeypatch.setattr(shared, "fill_crops", counted)
     asked = settings(photos, "gda", "tip", protocol="as_published")
     work.run(asked, tmp_path / "grid")
     assert encoded == [10], "the split is one for all cells"

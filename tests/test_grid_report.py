@@ -40,6 +40,7 @@ def cell(method, seed, *rows, shots=4, classes="all", shifted=None):
             "data": {"classes": classes},
             "protocol": {"name": "inside_shots"},
             "selected_by": "published recipe",
+            "transforms": {"train": "10 random crops"},
             "set_by_hand": {"train.epochs": 3},
         },
         "cost": dict.fromkeys(grid.COSTS, 1.0),

@@ -78,7 +78,7 @@ def test_the_choice_is_that_of_a_loop_by_hand(finished, photos):
             key = search.seed_key(1, "train")
             start = loop.start(method, task, recipe, key)
             params = loop.train(method, task, recipe, start, jax.random.clone(key))
-            images = material.images.stored["embedding"][:, 0]
+            images = np.asarray(material.images.stored["embedding"][:, 0])
             right = batch_logits(method, params, task, images).argmax(-1)
             accuracies[rate, decay] = float((right == material.labels).mean())
     assert min(accuracies.values()) < max(accuracies.values())

@@ -10,8 +10,10 @@ from apt_jax.methods.base import batch_logits
 from apt_jax.methods.linear_probe import (
     DEFAULT_STRENGTH,
     STRENGTHS,
+    _judge,
     chosen_strength,
 )
+from apt_jax.methods.selection import errors_and_nll
 
 KEY = jax.random.key(0)
 
@@ -39,6 +41,17 @@ def test_the_optimum_is_scikit_learns(strength):
     np.testing.assert_allclose(
         jax.nn.log_softmax(found), expected, rtol=2e-3, atol=2e-3
     )
+
+
+def test_strengths_are_judged_on_the_centre_crops_of_shots_held_out():
+    task = small_shots(count=20)
+    train, held_out = task.take(np.arange(15)), task.take(np.arange(15, 20))
+    method = LinearProbe(strength=0.1)
+    params = method.fit(KEY, train)
+    logits = batch_logits(method, params, train, held_out.centre["embedding"][:, 0])
+    expected = errors_and_nll(logits, held_out.shot_labels)
+    judged = _judge(train, held_out)[STRENGTHS.index(0.1)]
+    np.testing.assert_allclose(judged, expected, rtol=1e-3)
 
 
 def test_strength_is_chosen_inside_the_shots_and_noise_asks_for_less():

@@ -9,7 +9,8 @@ from small import SCALE, D, K, small_images, small_shots, small_task
 from apt_jax.errors import UserError
 from apt_jax.methods import LPPlusPlus, make
 from apt_jax.methods.base import batch_logits
-from apt_jax.methods.lp_plus_plus import EPOCHS, descend, start, step_sizes
+from apt_jax.methods.lp_plus_plus import EPOCHS, _judge, descend, start, step_sizes
+from apt_jax.methods.selection import errors_and_nll
 
 
 def key():
@@ -110,6 +111,19 @@ def test_the_number_of_epochs_is_chosen_inside_the_shots():
         LPPlusPlus(epochs=EPOCHS).fit(key(), one_shot),
     )
     np.testing.assert_array_equal(chosen["weights"], last["weights"])
+
+
+def test_epochs_are_judged_on_the_centre_crops_of_shots_held_out():
+    task = small_shots(count=20)
+    train, held_out = task.take(np.arange(15)), task.take(np.arange(15, 20))
+    judged = np.asarray(_judge(key(), train, held_out))
+    for epochs in (1, 30):
+        method = LPPlusPlus(epochs=epochs)
+        params = method.fit(key(), train)
+        crops = held_out.centre["embedding"][:, 0]
+        logits = batch_logits(method, params, train, crops)
+        expected = errors_and_nll(logits, held_out.shot_labels)
+        np.testing.assert_allclose(judged[epochs - 1], expected, rtol=1e-4)
 
 
 def test_more_epochs_than_the_paper_has_are_refused():

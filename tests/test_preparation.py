@@ -12,6 +12,8 @@ from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.data.dataset import Dataset
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
+from apt_jax.methods import make
 from apt_jax.preparation import (
     prepare,
     require_distinct_prompts,
@@ -66,17 +68,38 @@ def settings(root, **fields):
     ("images", "views"),
     [(1, 10), (2_000, 10), (2_001, 9), (5_000, 4), (20_000, 1), (90_000, 1), (0, 10)],
 )
-def test_views_of_own_photographs_fall_with_their_number(tmp_path, images, views):
-    assert views_of(settings(tmp_path), images).count == views
+def test_views_of_own_photographs_fall_with_their_number(images, views):
+    asked = configuration.default(method="apt", source="folder")
+    assert views_of(asked, make("apt"), images).count == views
     assert images * views <= 20_000 or views == 1
 
 
 def test_a_number_of_views_that_is_given_is_obeyed(tmp_path):
     asked = settings(tmp_path)
     asked.augment.views = 7
-    assert views_of(asked, 90_000).count == 7
+    assert views_of(asked, make("apt"), 90_000).count == 7
     published = configuration.default(method="apt", source="coop")
-    assert views_of(published, 90_000).count == 10
+    assert views_of(published, make("apt"), 90_000).count == 10
+
+
+@pytest.mark.parametrize(
+    ("method", "views"),
+    [
+        ("tip_adapter", Views(10, 0.5)),
+        ("gda", Views(10, 0.5)),
+        ("lp_plus_plus", Views(1, 0.5)),
+        ("clap", Views(20, 0.08)),
+        ("coop", Views(10, 0.08)),
+        ("zero_shot", Views(0)),
+    ],
+)
+def test_views_are_those_of_the_methods_paper_unless_they_are_given(method, views):
+    asked, one = configuration.default(method, "coop"), make(method)
+    assert views_of(asked, one, 100) == views
+    asked.augment.views, asked.augment.area = 3, 0.7
+    assert views_of(asked, one, 100) == Views(3, 0.7)
+    asked.augment.views = None
+    assert views_of(asked, one, 100) == Views(views.count, 0.7)
 
 
 def pictures(count, start):
@@ -134,7 +157,9 @@ def test_a_share_for_validation_is_cut_off_only_where_it_is_read(tmp_path):
 def test_fewer_views_than_usual_are_told(tmp_path, capsys, monkeypatch):
     five_classes(tmp_path, count=4)
     monkeypatch.setattr("apt_jax.preparation.MOST_VIEWS", 25)
-    prepared = prepare(settings(tmp_path))
+    asked = settings(tmp_path)
+    asked.method = configuration.default(method="task_res").method
+    prepared = prepare(asked)
     assert prepared.views.count == 1
     said = capsys.readouterr().err
     assert "1 random view of each of 15 training images and not 10" in said

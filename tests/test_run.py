@@ -20,6 +20,8 @@ from toy import CLASSES, photo_folder, toy_folder
 import apt_jax
 from apt_jax import config, experiment, record
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
+from apt_jax.methods import APT
 from apt_jax.methods.base import Recipe
 from apt_jax.predict import main as predict_main
 from apt_jax.preparation import prepare
@@ -119,6 +121,10 @@ def test_the_protocol_card_says_what_was_done(finished):
         "train.checkpoint_every",
     }
     assert card["backbone"]["sha256"]
+    assert card["transforms"]["train"].startswith(
+        "2 random crops and flips of at least 0"
+    )
+    assert read(finished, "config.json")["augment"]["area"] == APT.views.area
     assert card["train"]["epochs"] == 6
     assert card["train"]["momentum"] == 0.9  # resolved, though nobody asked
     assert set(card["versions"]) >= {"python", "jax", "flax", "optax", "numpy"}
@@ -137,7 +143,7 @@ def test_a_run_is_saved_ten_times_if_nobody_says_how_often(epochs, every):
     prepared = SimpleNamespace(
         clip=SimpleNamespace(dtype="float32", revision=None),
         dataset=SimpleNamespace(name="x", templates=(), descriptions=()),
-        views=SimpleNamespace(count=10),
+        views=Views(10),
     )
     asked = config.default(method="apt", source="folder")
     recipe = Recipe(learning_rate=0.1, epochs=epochs)

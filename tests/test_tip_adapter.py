@@ -104,7 +104,7 @@ def test_the_search_judges_each_pair_by_the_methods_own_logits():
     for index in (0, 37, len(PAIRS) - 1):
         alpha, beta = PAIRS[index]
         method, params = fitted(train, alpha=float(alpha), beta=float(beta))
-        logits = batch_logits(method, params, train, held_out.shots["embedding"][:, 0])
+        logits = batch_logits(method, params, train, held_out.centre["embedding"][:, 0])
         log_probs = jax.nn.log_softmax(logits)
         rows = held_out.shot_labels[:, None]
         expected = -jnp.take_along_axis(log_probs, rows, axis=1).sum()

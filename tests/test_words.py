@@ -56,7 +56,7 @@ def test_one_image_of_one_class_is_told_so():
     assert report._heading(facts).startswith("x: 1 image of 1 class (")
     plan = {"command": "", "splits": {}, "shots": 1, "views": 1, "others": 1}
     lines = "\n".join(report._next(plan, ""))
-    assert "1 labelled image in 1 view, 1 other\n" in lines
+    assert "1 labelled image in 1 random view and the centre crop, 1 other\n" in lines
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -65,6 +65,7 @@ def test_no_validation_split_is_named_where_no_validation_image_was_used(name):
     prepared = SimpleNamespace(method=make(name), shots=drawn)
     card = {
         "protocol": {"name": "inside_shots"},
+        "transforms": {"train": "centre crop"},
         "selected_by": selected_by(prepared, "inside_shots"),
     }
     line = protocol_line(card)

@@ -356,15 +356,18 @@ def base_to_new_tables(table) -> list[str]:
 
 
 def hyper_parameters(table) -> str:
-    """What chose the hyper-parameters of each method, and what was set by hand."""
+    """What each method trained on, what chose its hyper-parameters, what was set by hand."""
     rows = []
     for method in table.methods:
         cards = [c["protocol"] for c in table.cells if c["method"] == method]
         by_hand = dict.fromkeys(spell_fields(card["set_by_hand"]) for card in cards)
         chosen_by = dict.fromkeys(card["selected_by"] for card in cards)
         protocols = dict.fromkeys(protocol_of(card).replace("_", " ") for card in cards)
-        rows.append([method, *map("; ".join, (protocols, chosen_by, by_hand))])
-    return markdown(["", "protocol", "selected by", "set by hand"], rows)
+        views = dict.fromkeys(card["transforms"]["train"] for card in cards)
+        told = (protocols, chosen_by, views, by_hand)
+        rows.append([method, *map("; ".join, told)])
+    titles = ["", "protocol", "selected by", "a training image", "set by hand"]
+    return markdown(titles, rows)
 
 
 SEARCH_MEANS = (

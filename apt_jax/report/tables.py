@@ -85,9 +85,15 @@ def base_to_new_table(rows: dict[str, dict]) -> str:
 
 
 def protocol_line(card: dict) -> str:
-    """What chose the hyper-parameters of a run, from its protocol card."""
-    name = card["protocol"]["name"].replace("_", " ")
-    return f"protocol: {name}; hyper-parameters: {card['selected_by']}"
+    """What a run trained on and what chose its hyper-parameters, from its protocol card."""
+    name, views = (
+        card["protocol"]["name"].replace("_", " "),
+        card["transforms"]["train"],
+    )
+    return (
+        f"protocol: {name}; hyper-parameters: {card['selected_by']}; a training image: "
+        f"{views}"
+    )
 
 
 def predictions_table(rows: list[dict]) -> str:
