@@ -24,6 +24,8 @@ from apt_jax.clip.checkpoint import load
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.roots import reader
 from apt_jax.features import encode as encoding
+from apt_jax.features.store import Store
+from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views
 from benchmarks.heading import heading
 from benchmarks.overhead import random_b16
@@ -94,42 +96,39 @@ def hashes_of(dataset):
 def warm_up(dataset, clip, options):
     """Compiles, outside the clock."""
     some, hashes = dataset.train[:2], hashes_of(dataset)
-    encoding.encode(dataset, some, hashes, clip, inputs=options.inputs)
+    encoding.encode(dataset, some, hashes, clip, reads=Reads(options.inputs))
 
 
 def measure(dataset, clip, options, cache):
     """(seconds, of them without a batch, bytes kept)."""
     views, hashes = Views(options.views), hashes_of(dataset)
-    waited, encode_crops = 0.0, encoding.encode_crops
+    waited, decoded = 0.0, encoding._decoded
 
-    def timed(clip, crops, *rest):
-        def waiting():
-            nonlocal waited
-            crops_on = iter(crops)
-            while True:
-                start = time.perf_counter()
-                crop = next(crops_on, None)
-                waited += time.perf_counter() - start
-                if crop is None:
-                    return
-                yield crop
+    def timed(*arguments):
+        nonlocal waited
+        pictures = decoded(*arguments)
+        while True:
+            start = time.perf_counter()
+            picture = next(pictures, None)
+            waited += time.perf_counter() - start
+            if picture is None:
+                return
+            yield picture
 
-        return encode_crops(clip, waiting(), *rest)
-
-    encoding.encode_crops = timed
+    encoding._decoded = timed
     start = time.perf_counter()
     encoding.encode(
         dataset,
         dataset.train,
         hashes,
         clip,
-        inputs=options.inputs,
+        reads=Reads(options.inputs),
         views=views,
-        cache_dir=cache,
+        store=Store(cache),
     )
     seconds = time.perf_counter() - start
-    encoding.encode_crops = encode_crops
-    size = sum(file.stat().st_size for file in Path(cache).rglob("*.npy"))
+    encoding._decoded = decoded
+    size = sum(file.stat().st_size for file in Path(cache).rglob("*.safetensors"))
     return seconds, waited, size
 
 

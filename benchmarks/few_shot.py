@@ -21,12 +21,11 @@ import statistics
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from apt_jax import config as configuration
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encode import CENTRE, encode
+from apt_jax.experiment import training_images
 from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import Scores
@@ -99,8 +98,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     with_shots = task.replace(
-        shots=jax.tree.map(jnp.asarray, shot_features.stored),
-        shot_labels=jnp.asarray(labels, jnp.int32),
+        **training_images(prepared, shot_features, None),
     )
     method, key = prepared.method, seed_key(seed, "train")
     recipe = chosen_recipe(method.recipe(with_shots), config.train)
@@ -116,7 +114,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
             "", method, params, task, test, test_labels, **chance
         )
     figures = {row: evaluation.scores.summary() for row, evaluation in rows.items()}
-    probe = logistic_regression(prepared, config, labels, test, test_labels)
+    probe = logistic_regression(shot_features, labels, test, test_labels)
     return {
         "zero-shot": figures.pop("zero-shot"),
         "logistic regression": probe,
@@ -129,21 +127,11 @@ def on_validation(prepared):
     return dataclasses.replace(prepared, dataset=judged)
 
 
-def logistic_regression(prepared, config, labels, test, test_labels) -> dict:
+def logistic_regression(shots, labels, test, test_labels) -> dict:
     """The figures of a logistic regression on the embeddings."""
     from sklearn.linear_model import LogisticRegression
 
-    shots = encode(
-        prepared.dataset,
-        prepared.shots,
-        prepared.hashes,
-        prepared.clip,
-        inputs="embedding",
-        views=CENTRE,
-        cache_dir=config.features.cache_dir,
-        what="centre crops",
-    )
-    train = unit(shots.stored["embedding"][:, 0])
+    train = unit(np.asarray(shots.centre.stored["embedding"][:, 0]))
     centre, scale = train.mean(0), train.std(0) + 1e-6
     probe = LogisticRegression(C=PROBE_C, max_iter=1000)
     probe.fit((train - centre) / scale, labels)

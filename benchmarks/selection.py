@@ -1,18 +1,23 @@
-"""Hyper-parameters chosen inside the shots by errors or by NLL: which serves better?
+"""Hyper-parameters chosen inside the shots: by errors or by NLL, on which view?
 
     python -m benchmarks.selection --config configs/studies/few_shot.py
-        [--shots 2 4 8 16] [--sets NAME ...] [--config.FIELD=VALUE ...]
+        [--by errors nll] [--on centre view] [--shots 2 4 8 16] [--sets NAME ...]
+        [--config.FIELD=VALUE ...]
 
-Fits each method that is cross-validated on the shots by both rules and judges it on the
-validation split; the test split is not read. The configuration is a study's, of which data
-sets, seeds and backbone count. Mean ± standard deviation (ddof 0) over seeds.
+Fits each method that is cross-validated on the shots by each rule, its held-out shots
+judged on their centre crops or on a random view, and judges it on the validation split;
+the test split is not read. The configuration is a study's, of which data sets, seeds and
+backbone count. Mean ± standard deviation (ddof 0) over seeds.
 """
 
 import argparse
 import contextlib
+import itertools
 import statistics
 import sys
 from unittest import mock
+
+import jax
 
 from apt_jax import command
 from apt_jax.evaluation import evaluate
@@ -24,42 +29,46 @@ from apt_jax.restore import seed_key
 from benchmarks.heading import heading
 
 METHODS = ("gda", "tip_adapter", "lp_plus_plus", "linear_probe")
-READER = "apt"  # its tokens hold the embeddings, so a grid's cache of them serves here
 CHOOSING = (selection, linear_probe, lp_plus_plus, tip_adapter)
 RULES = ("errors", "nll")
+VIEWS = ("centre", "view")  # what a held-out shot is judged on
 FIGURES = (("accuracy", 100, 1), ("nll", 1, 2), ("ece", 100, 1))
 
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--config", required=True)
+    parser.add_argument("--by", nargs="+", choices=RULES, default=RULES)
+    parser.add_argument("--on", nargs="+", choices=VIEWS, default=VIEWS[:1])
     parser.add_argument("--shots", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--sets", nargs="+")
     options, fields = parser.parse_known_args(argv)
     print(heading(options), *fields)
-    settings = settings_of(options, fields)
+    settings = narrowed(options, METHODS, fields)
     planned = study.cells(settings)
     clip = load_clip(planned[0].config)
-    print("| set | shots | method | chosen by | accuracy, % | NLL, nats | ECE, % |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "| set | shots | method | chosen by | on | accuracy, % | NLL, nats | ECE, % |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in settings.datasets:
         cells = [cell for cell in planned if cell.dataset == name]
         shared = Shared(clip, cells)
         for shots in settings.shots:
             for method in METHODS:
                 of_seeds = [c for c in cells if (c.method, c.shots) == (method, shots)]
-                for rule in RULES:
-                    figures = [judged(shared, cell, rule) for cell in of_seeds]
-                    row = [name, str(shots), method, rule, *spreads(figures)]
+                for rule, on in itertools.product(options.by, options.on):
+                    figures = [judged(shared, cell, rule, on) for cell in of_seeds]
+                    row = [name, str(shots), method, rule, on, *spreads(figures)]
                     print(f"| {' | '.join(row)} |", flush=True)
 
 
-def settings_of(options, fields):
+def narrowed(options, methods, fields):
     """The study, narrowed to what is compared here."""
-    narrowed = {"methods": (READER, *METHODS), "shots": options.shots}
+    lists = {"methods": methods, "shots": options.shots}
     if options.sets:
-        narrowed["datasets"] = options.sets
-    lists = [(name, ",".join(map(str, of))) for name, of in narrowed.items()]
+        lists["datasets"] = options.sets
+    lists = [(name, ",".join(map(str, of))) for name, of in lists.items()]
     settings = study.load(options.config, lists)
     for field in fields:
         name, _, text = field.removeprefix("--config.").partition("=")
@@ -67,11 +76,14 @@ def settings_of(options, fields):
     return settings
 
 
-def judged(shared, cell, rule) -> list[float]:
+def judged(shared, cell, rule, on) -> list[float]:
     """The figures of a cell on validation, its hyper-parameters chosen by `rule`."""
     prepared = shared.prepared(cell)
     task = shared.with_shots(cell, prepared)
     validation = shared.material(cell, prepared, task)
+    if on == "view":
+        first = jax.tree.map(lambda views: views[:, :1], task.shots)
+        task = task.replace(centre=first)
     with choosing_by(rule):
         params = prepared.method.fit(seed_key(cell.seed, "train"), task)
     of_all = (prepared.method, params, task, validation.images, validation.labels)

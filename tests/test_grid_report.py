@@ -168,7 +168,8 @@ def test_the_report_says_what_chose_the_hyper_parameters(tmp_path):
     grid.write_report(tmp_path, cells(), {}, "a command")
     text = (tmp_path / "grid.md").read_text()
     chosen = row_of(text, "sure", "### Hyper-parameters")[1:]
-    assert chosen == ["inside shots", "published recipe", "train.epochs=3"]
+    views = "10 random crops"
+    assert chosen == ["inside shots", "published recipe", views, "train.epochs=3"]
     assert "- protocol: inside shots" in text
 
 

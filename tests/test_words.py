@@ -95,6 +95,7 @@ def shown(capsys, source):
         "protocol": {
             "protocol": {"name": "inside_shots"},
             "selected_by": "x",
+            "transforms": {"train": "centre crop"},
             "data": {"source": source},
         },
     }

@@ -356,7 +356,7 @@ def base_to_new_tables(table) -> list[str]:
 
 
 def hyper_parameters(table) -> str:
-    """What each method trained on, what chose its hyper-parameters, what was set by hand."""
+    """What each method trains on, what chose its hyper-parameters, what was set by hand."""
     rows = []
     for method in table.methods:
         cards = [c["protocol"] for c in table.cells if c["method"] == method]
