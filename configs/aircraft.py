@@ -7,11 +7,11 @@ manufacturers instead: --config.data.labels=family or manufacturer. As TFDS data
 download by themselves (python -m apt_jax.data.prepare fgvc_aircraft/variant):
 --config.data.source=tfds --config.data.name=fgvc_aircraft/variant.
 
-Published for CLIP ViT-B/16, 16 shots, this split: PLOT++ 46.74 % (its README), GDA
-50.33 % (its logs); zero-shot with OpenAI's prompt ensemble 24.18 % (LAION's
-CLIP_benchmark). Ours on real CLIP weights has not been measured. The default run, 16
-shots in 10 views and 3,333 test images, is 19,333 passes of the tower: some 32 minutes
-at ten a second (two CPU cores), once.
+Published for CLIP ViT-B/16, 16 shots, this split: PLOT++ 46.74 % (its README), GDA 50.33 %
+(its logs); zero-shot with OpenAI's prompt ensemble 24.18 % (LAION's CLIP_benchmark). Ours
+on real CLIP weights has not been measured. The default run, 16 shots in 10 views and the
+centre crop, and 3,333 test images, is 20,933 passes of the tower: some 35 minutes at ten a
+second (two CPU cores), once.
 """
 
 from apt_jax import config

@@ -6,9 +6,9 @@ DATA holds nabirds.tar.gz, or what it unpacks to; a form stands before the downl
 (docs/datasets.md). Of the official training images a fixed tenth is for validation.
 
 Published for CLIP ViT-B/16, 16 shots, this split: nothing that was at hand. Ours on real
-CLIP weights has not been measured. The default run, 16 shots in 10 views and 24,633 test
-images, is 113,433 passes of the tower: some 3 hours at ten a second (two CPU cores),
-once.
+CLIP weights has not been measured. The default run, 16 shots in 10 views and the centre
+crop, and 24,633 test images, is 122,313 passes of the tower: some 3 hours at ten a second
+(two CPU cores), once.
 """
 
 from apt_jax import config
