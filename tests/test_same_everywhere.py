@@ -14,6 +14,7 @@ from apt_jax.data.coop import read_split
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
 from apt_jax.features.encode import encode
+from apt_jax.features.stored import EMBEDDING
 
 SHOTS, SEED = 1, 1
 
@@ -92,7 +93,7 @@ def test_caltech_is_the_same_as_split_file_folder_table_and_tfds(caltech, tmp_pa
         assert dataset.classes == coop.classes
         shots, _ = few_shot(dataset, SHOTS, SEED)
         _, hashes = scan(dataset.with_splits({"train": shots, "val": (), "test": ()}))
-        features = encode(dataset, shots, hashes, clip, inputs="embedding")
+        features = encode(dataset, shots, hashes, clip, reads=EMBEDDING)
         listed = [(hashes[item.path], item.label) for item in shots]
         return listed, features.stored["embedding"], features.contents
 
