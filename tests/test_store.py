@@ -1,6 +1,7 @@
 """The store of frozen outputs: each view once, nothing lost, work shared, room first."""
 
 import collections
+import contextlib
 import dataclasses
 import errno
 import signal
@@ -117,6 +118,19 @@ def test_copies_of_a_picture_are_one_to_the_store(worked):
     rows = np.asarray(found.stored["embedding"])
     assert rows.shape == (6, 2, 8)
     assert (rows == rows[:1]).all()
+
+
+def test_progress_goes_on_with_every_batch(monkeypatch):
+    advanced = []
+
+    @contextlib.contextmanager
+    def progress(total, what):
+        yield lambda count: advanced.append((total, count))
+
+    monkeypatch.setattr(encoding, "progress", progress)
+    monkeypatch.setattr(encoding, "BATCH", {"cpu": 5})
+    encoded(drawn_dataset())
+    assert advanced == [(12, 5), (12, 5), (12, 2)]
 
 
 def test_rows_are_read_from_disk_where_they_are_asked_for(small, tmp_path):

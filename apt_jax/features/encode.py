@@ -178,7 +178,7 @@ def _total(missing, size) -> int:
 def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
     """Encodes the missing pictures that nobody else is at; returns the others."""
     others = []
-    kinds = {reads: _Kind(clip, reads, store) for reads in _kinds(missing)}
+    kinds = {reads: _Kind(clip, reads, store, advance) for reads in _kinds(missing)}
     owed = collections.Counter()  # rows of each claimed picture that are not kept yet
 
     def claimed():
@@ -199,7 +199,6 @@ def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
             owed[sha256] -= 1
             if not owed[sha256]:
                 store.release(sha256)
-        advance(len(rows))
 
     try:
         for sha256, lacks, crops in _decoded(dataset, claimed(), clip.pixels):
@@ -217,8 +216,9 @@ def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
 class _Kind:
     """Rows of one kind on their way: through the tower, into blocks, into the store."""
 
-    def __init__(self, clip, reads, store):
+    def __init__(self, clip, reads, store, advance):
         self._clip, self._reads, self._store = clip, reads, store
+        self._advance = advance
         self._tower = Tower(clip, reads)
         self._most = max(1, blocks.BYTES // bytes_of(shapes_of(clip, reads)))
         self._rows, self._kept, self._contents = [], [], {}
@@ -238,6 +238,8 @@ class _Kind:
         for row, one in encoded:
             self._rows.append(row)
             self._kept.append(one | {"contents": self._contents.pop(row)})
+        if encoded:
+            self._advance(len(encoded))
 
     def _flush(self):
         rows, of_rows = self._rows, self._kept
