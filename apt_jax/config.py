@@ -464,19 +464,18 @@ def differences(a, b) -> list[str]:
 
 
 def completed(config) -> ConfigDict:
-    """The configuration with the defaults of fields that came after it was written."""
-    standard = default(config.method.name, config.data.source)
+    """The configuration with fields that came after it was written: as it was then."""
     there, config = flat(config), from_json(to_json(config))
     with config.unlocked():
-        for field, value in flat(standard).items():
-            if field not in there:
+        for field, line in fields_of(config).items():
+            if field not in there and field not in STUDY:
                 *folders, name = field.split(".")
                 inside = config
                 for folder in folders:
                     if folder not in inside:
                         inside[folder] = ConfigDict()
                     inside = inside[folder]
-                inside[name] = value
+                inside[name] = line.once(config.data.source)
     return config
 
 

@@ -151,7 +151,8 @@ def predict_batch(
     method, params, task, stored, contents, classes, key, samples
 ) -> Prediction:
     """The prediction of a batch; one deterministic pass (a member) without a key."""
-    images = jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
+    pixels = method.preprocessing(task)
+    images = jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
 
     def predict(member, key):
         params, classes = member

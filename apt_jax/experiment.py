@@ -21,7 +21,6 @@ from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.own import KINDS
 from apt_jax.data.roots import note
-from apt_jax.data.templates import known_name
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.lock import working_in
@@ -88,10 +87,12 @@ def _run(given, workdir):
         require_own(workdir, prepared, split_of(prepared), whole_splits(prepared))
     dataset = prepared.dataset
     task = make_task(prepared.clip, *dataset.texts)
-    labelled = task.replace(shot_labels=jnp.asarray(labels_of(prepared.shots)))
+    labelled = task.replace(
+        shot_labels=jnp.asarray(labels_of(prepared.shots)), dataset=prepared.known_as
+    )
     require_fit(prepared.method, labelled)
     new_task = task_of_new(prepared)
-    recipe = chosen_recipe(prepared.method.recipe(labelled), asked.train)
+    recipe = chosen_recipe(prepared.method, labelled, asked.train)
     require_members(prepared.method, recipe)
     if recipe is None:
         tell_of_unused(asked)
@@ -148,7 +149,7 @@ def training_images(prepared, shots, selection) -> dict:
     if selection is not None:
         fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
     on_device = jax.tree.map(lambda array: jnp.asarray(np.asarray(array)), fields)
-    return on_device | {"dataset": known_name(prepared.dataset.name)}
+    return on_device | {"dataset": prepared.known_as}
 
 
 def labels_of(items):

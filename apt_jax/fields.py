@@ -73,6 +73,8 @@ class Field:
     unset: str = "not set"  # what None means, where it may be None
     separator: str = SEPARATOR  # between the entries of a tuple on the command line
     by_source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # What runs did that were written before there was the field, if not the default.
+    before: Any = None
 
     @property
     def kinds(self) -> tuple[type, ...]:
@@ -90,6 +92,10 @@ class Field:
     def default_of(self, source: str):
         """The default for data of a source."""
         return self.by_source.get(source, self.default)
+
+    def once(self, source: str):
+        """What a run of data of a source did that does not say."""
+        return self.default_of(source) if self.before is None else self.before
 
     def fault(self, value) -> str:
         """What the value must be, if it is not; else nothing."""
@@ -150,9 +156,16 @@ def _nothing(text):
 READ = {bool: _truth, int: int, float: float, str: str}
 
 
-def field(default, meaning: str, rule: Rule = ANY, unset: str = "not set", **of_field):
+def field(
+    default,
+    meaning: str,
+    rule: Rule = ANY,
+    unset: str = "not set",
+    before=None,
+    **of_field,
+):
     """A field of a dataclass; its type is the annotation."""
-    line = Field(default, meaning, rule, unset=unset)
+    line = Field(default, meaning, rule, unset=unset, before=before)
     return dataclasses.field(default=default, metadata={"line": line}, **of_field)
 
 

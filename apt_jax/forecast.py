@@ -28,6 +28,7 @@ from apt_jax.preparation import (
     require_whole_prompts,
     selects_on,
     views_of,
+    worded,
 )
 
 MEASURED = 4  # images that an estimate is made from
@@ -108,8 +109,9 @@ def _checks(settings, method, clip, dataset):
     if selects_on(settings, method) != "none":
         yield lambda: require_validation(dataset, settings.method.name)
     if clip is not None and clip.tokenizer is not None:
-        yield lambda: require_whole_prompts(clip.tokenizer, dataset)
-        yield lambda: require_distinct_prompts(clip.tokenizer, dataset)
+        named = worded(settings, method, dataset)
+        yield lambda: require_whole_prompts(clip.tokenizer, named)
+        yield lambda: require_distinct_prompts(clip.tokenizer, named)
 
 
 def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dict:

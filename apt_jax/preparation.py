@@ -14,7 +14,7 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.listing import listed
 from apt_jax.data.own.looks import look_at
 from apt_jax.data.scan import scan
-from apt_jax.data.templates import prompts
+from apt_jax.data.templates import known_name, prompts
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
 from apt_jax.features.encode import Features, ShotFeatures, fill, kept
@@ -23,6 +23,7 @@ from apt_jax.features.stored import EMBEDDING, Reads
 from apt_jax.features.views import CENTRE, Views
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
+from apt_jax.methods.published import EVERY
 from apt_jax.words import counted
 
 
@@ -30,16 +31,17 @@ from apt_jax.words import counted
 class Prepared:
     """What a run works with, known to be sound."""
 
-    method: Method
+    method: Method  # with all that data set and backbone settle
     clip: Clip
-    dataset: Dataset
+    dataset: Dataset  # with the prompts that the protocol has for it
     hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
     selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
-    whole: Dataset  # of all classes, from which shots are drawn
+    whole: Dataset  # of all classes, from which shots are drawn; as it was loaded
     views: Views  # of each training image
     new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
+    known_as: str = ""  # see the function of that name
 
 
 MOST_VIEWS = 20_000  # of own photographs in all, so that thousands take no hours
@@ -67,9 +69,7 @@ def prepare(
     if selects_on(config, method) != "none":
         require_validation(dataset, config.method.name)
     clip = clip or load_clip(config)
-    if clip.tokenizer is not None:
-        require_whole_prompts(clip.tokenizer, whole)
-        require_distinct_prompts(clip.tokenizer, whole)
+    require_prompts(clip, worded(config, method, whole))
     whole, hashes = scan(
         whole,
         on_error=config.data.on_error,
@@ -131,8 +131,9 @@ def _left_out(prepared):
 
 def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     """What a run works with, of a data set and a CLIP that are known to be sound."""
-    part = config.data.classes
-    dataset, new = parts(whole, part, method)
+    part, name = config.data.classes, known_as(config, whole)
+    method = method.settled(name, clip)
+    dataset, new = parts(worded(config, method, whole), part, method)
     if clip.tokenizer is None:
         new = None  # nothing could name them
     # Drawn from all classes, whichever are kept: so do CoOp and its followers.
@@ -142,7 +143,25 @@ def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     labels = labels_of(part, len(whole.classes))
     kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
     views = views_of(config, method, len(kept[0]))
-    return Prepared(method, clip, dataset, hashes, *kept, whole, views, new)
+    return Prepared(method, clip, dataset, hashes, *kept, whole, views, new, name)
+
+
+def known_as(config, dataset) -> str:
+    """The name under which a paper sets things on a data set; "" inside the shots."""
+    if config.protocol != "as_published":
+        return ""
+    return known_name(dataset.name) or EVERY
+
+
+def worded(config, method, dataset) -> Dataset:
+    """The data set with the prompts of the method's paper, if the protocol asks for it.
+
+    Prompts that somebody chose (`data.templates`) stay.
+    """
+    templates = method.published(known_as(config, dataset)).templates
+    if not templates or any(config.data.templates):
+        return dataset
+    return dataclasses.replace(dataset, templates=templates)
 
 
 def selects_on(config, method) -> str:
@@ -189,6 +208,13 @@ def hyper_parameters(config) -> dict:
     fields = config.method.to_dict()
     del fields["name"]
     return fields
+
+
+def require_prompts(clip, dataset):
+    """Refuses class names that a CLIP would not read whole, or not tell apart."""
+    if clip.tokenizer is not None:
+        require_whole_prompts(clip.tokenizer, dataset)
+        require_distinct_prompts(clip.tokenizer, dataset)
 
 
 def require_whole_prompts(tokenizer, dataset):

@@ -9,7 +9,7 @@ from apt_jax import config as configuration
 from apt_jax.config import PLACES
 from apt_jax.data.own.hub import PREFIX as HUB_PREFIX
 from apt_jax.files import digest
-from apt_jax.methods.base import Recipe
+from apt_jax.methods.base import Method, Recipe
 from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
 from apt_jax.words import counted
@@ -17,8 +17,9 @@ from apt_jax.words import counted
 CROPS = "random crop and flip", "random crops and flips"
 
 
-def chosen_recipe(published: Recipe | None, train) -> Recipe | None:
+def chosen_recipe(method: Method, task, train) -> Recipe | None:
     """The method's recipe, with what `config.train` sets in place of its fields."""
+    published = method.recipe_there(task)
     if published is None:
         return None
     given = {
@@ -39,6 +40,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.data.templates = prepared.dataset.templates
         if prepared.dataset.descriptions:
             config.data.descriptions = prepared.dataset.descriptions
+        config.method.update(settled(prepared.method))
         config.augment.views = prepared.views.count
         config.augment.area = prepared.views.area
         config.clip.dtype = prepared.clip.dtype
@@ -49,6 +51,11 @@ def resolved(asked, prepared, recipe: Recipe | None):
         if recipe and config.train.checkpoint_every is None:
             config.train.checkpoint_every = max(1, recipe.epochs // 10)
     return config
+
+
+def settled(method: Method) -> dict:
+    """The fields of a method by name."""
+    return {one.name: getattr(method, one.name) for one in dataclasses.fields(method)}
 
 
 def whole(place: str) -> str:
@@ -146,7 +153,7 @@ def card(config, prepared, split, by_hand) -> dict:
                 else clip.pixels.view
             ),
             "test": clip.pixels.view,
-            "pixels": dataclasses.asdict(clip.pixels),
+            "pixels": dataclasses.asdict(prepared.method.preprocessing(clip)),
         },
         backbone={
             "name": clip.name,

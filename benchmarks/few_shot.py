@@ -101,7 +101,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
         **training_images(prepared, shot_features, None),
     )
     method, key = prepared.method, seed_key(seed, "train")
-    recipe = chosen_recipe(method.recipe(with_shots), config.train)
+    recipe = chosen_recipe(method, with_shots, config.train)
     start = loop.start(method, with_shots, recipe, key)
     params = loop.train(method, with_shots, recipe, start, jax.random.clone(key))
     chance = {"key": seed_key(seed, "judge"), "samples": config.eval.samples}

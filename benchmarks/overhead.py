@@ -156,7 +156,7 @@ def compiled(function, inputs, chance) -> Program:
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
 def probabilities(method, params, task, crops, contents, classes, key, samples):
     """[B, K] log-probabilities of [B, S, S, 3] crops, given what depends on no image."""
-    images = read(method, task, task.pixels.normalise(crops))
+    images = read(method, task, method.preprocessing(task).normalise(crops))
     if key is None:
         return deterministic(method, params, task, images, classes).log_probs
     chance = {"key": key, "samples": samples, "classes": classes}

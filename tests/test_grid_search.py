@@ -73,7 +73,7 @@ def test_the_choice_is_that_of_a_loop_by_hand(finished, photos):
         for decay in DECAYS:
             values = {"train.learning_rate": rate, "train.weight_decay": decay}
             recipe = search.chosen_recipe(
-                method.recipe(task), study.with_values(cell.config, values).train
+                method, task, study.with_values(cell.config, values).train
             )
             key = search.seed_key(1, "train")
             start = loop.start(method, task, recipe, key)

@@ -70,6 +70,9 @@ IMAGENET_7 = (
     "a photo of the small {}.",
 )
 
+# The same and the plain one: TaskRes and CLAP.
+IMAGENET_8 = IMAGENET_7 + DEFAULT
+
 # Of CLIP's 80 for ImageNet, the 60 that PromptSRC's teacher reads.
 IMAGENET_60 = (
     "a photo of a {}.",

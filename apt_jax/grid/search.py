@@ -115,6 +115,7 @@ def finished_trial(config, values, material, folder) -> Trial:
 def validation_accuracy(config, material) -> float | None:
     """Top-1 accuracy on validation after the last epoch; None if it diverged."""
     method, task = make(config.method.name, **hyper_parameters(config)), material.task
+    method = method.settled(task.dataset, task)
     unseen = dict.fromkeys(("shots", "shot_labels", "val", "val_labels"))
     judged_on = (task.replace(**unseen), material.images, material.labels)
     try:
@@ -126,10 +127,10 @@ def validation_accuracy(config, material) -> float | None:
 
 def trained(config, method, task):
     """The parameters after the last epoch; raises `NotFinite` if training diverged."""
-    recipe, key = method.recipe(task), seed_key(config.seed, "train")
+    recipe = chosen_recipe(method, task, config.train)
+    key = seed_key(config.seed, "train")
     if recipe is None:
         return loop.fit(method, task, key)[0].params
-    recipe = chosen_recipe(recipe, config.train)
     key = member_keys(key, method.members)
     return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
 

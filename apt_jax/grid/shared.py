@@ -31,9 +31,11 @@ from apt_jax.preparation import (
     kept_crops,
     kept_shots,
     prepare,
+    require_prompts,
     require_validation,
     selects_on,
     test_reads,
+    worded,
 )
 
 
@@ -53,6 +55,8 @@ class Shared:
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
         sound = (of_seed.clip, of_seed.whole, of_seed.hashes)
         prepared = drawn(cell.config, method_of(cell), *sound)
+        named = worded(cell.config, prepared.method, of_seed.whole)
+        self._once(("prompts", named.texts), lambda: require_prompts(self._clip, named))
         if selects_on(cell.config, prepared.method) != "none":
             require_validation(prepared.dataset, cell.method)
         if cell.needs_validation:

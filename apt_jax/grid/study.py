@@ -358,14 +358,17 @@ def _require_makeable(cell):
         fields = config.method.to_dict()
         return make(fields.pop("name"), **fields)
 
-    reads = lambda method: (method.inputs, method.token_source)  # noqa: E731
+    def reads(method):
+        texts = {name: of.templates for name, of in method.by_data_set.items()}
+        return method.inputs, method.token_source, method.views, texts
+
     asked = made(cell.config)
     for field, values in cell.candidates.items():
         for value in values:
             if reads(made(with_values(cell.config, {field: value}))) != reads(asked):
                 raise UserError(
                     f"search.{field}: with {value!r} {cell.method} reads other features "
-                    "of an image; give it variants of its own instead"
+                    "of an image, or other prompts; give it variants of its own instead"
                 )
 
 

@@ -210,7 +210,7 @@ def run_on(shared, cell, prepared, asked, search=None) -> Run:
     """The run of a cell on the images of `prepared`."""
     task = shared.with_shots(cell, prepared)
     require_fit(prepared.method, task)
-    recipe = chosen_recipe(prepared.method.recipe(task), cell.config.train)
+    recipe = chosen_recipe(prepared.method, task, cell.config.train)
     require_members(prepared.method, recipe)
     return Run(cell, prepared, task, recipe, asked, search)
 

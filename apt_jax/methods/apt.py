@@ -26,7 +26,6 @@ tokens; many classes learn better so, at the price of a slow start.
 """
 
 import dataclasses
-import math
 from typing import ClassVar
 
 import flax.linen as nn
@@ -36,7 +35,7 @@ import jax.numpy as jnp
 from apt_jax.clip.model import TOKEN_SOURCES
 from apt_jax.errors import UserError
 from apt_jax.fields import RATE, above, at_least, field, one_of
-from apt_jax.methods.base import Method, Recipe, steps_of, unit
+from apt_jax.methods.base import Method, Recipe, unit, with_steps
 from apt_jax.methods.dropout import dropout
 
 EPSILON = 1e-5  # of every layer norm, as in CLIP
@@ -157,10 +156,8 @@ class APT(Method):
 
     def recipe(self, task):
         """Enough epochs for the slow start; logits move alike at every logit scale."""
-        fewest, most = EPOCHS
-        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=fewest)
-        enough = math.ceil(STEPS / steps_of(task.num_shots, recipe))
-        return dataclasses.replace(recipe, epochs=min(max(enough, fewest), most))
+        recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=0)
+        return with_steps(recipe, task.num_shots, STEPS, *EPOCHS)
 
 
 class Head(nn.Module):

@@ -9,6 +9,8 @@ Axis letters: B images, K classes, N tokens, D embedding, T Monte-Carlo samples.
 """
 
 import dataclasses
+import math
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import jax
@@ -21,6 +23,7 @@ from apt_jax.errors import UserError
 from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views
 from apt_jax.fields import at_least, faults, field, fields_of
+from apt_jax.methods.published import NOTHING, Published, published_on
 from apt_jax.methods.task import Task
 
 Params = Any  # pytree of arrays: everything a method trains, and nothing else
@@ -28,6 +31,11 @@ Params = Any  # pytree of arrays: everything a method trains, and nothing else
 # Of each training image by default: CoOp's crops. It draws a new one each time; ten that
 # are encoded once stand for that.
 CROPS = Views(10, 0.08)
+
+# What CoOp's authors do on ImageNet, whichever of its classes; and from how many classes
+# on every data set is trained so.
+COOP_BY_DATA_SET = {"imagenet": Published(train={"epochs": 50})}
+MANY_CLASSES = 1_000
 
 # What a published protocol selects on, in words; see `Method.validation`.
 VALIDATION = {
@@ -54,7 +62,7 @@ class Recipe:
     epsilon: float = 1e-8  # of adam and adamw
     weight_decay: float = 5e-4  # added to the gradient; decoupled in adamw
     schedule: str = "coop"  # one of training.schedules.SCHEDULES
-    not_decayed: tuple[str, ...] = ()  # parameters by path, such as "head/bias"
+    not_decayed: tuple[str, ...] = ()  # parameters by the end of their path
 
 
 SEARCHED = ("learning_rate", "weight_decay")
@@ -71,10 +79,19 @@ def steps_of(images: int, recipe: Recipe) -> int:
     return max(whole + (left > 0 and not recipe.drop_last), 1)
 
 
+def with_steps(recipe: Recipe, images: int, steps: int, fewest: int, most: int):
+    """The recipe with enough epochs for so many steps, from `fewest` to `most`."""
+    enough = math.ceil(steps / steps_of(images, recipe))
+    return dataclasses.replace(recipe, epochs=min(max(enough, fewest), most))
+
+
 def coop_recipe(task: Task) -> Recipe:
-    """CoOp's, which others follow: 50, 100 or 200 epochs for 1, up to 4, more shots."""
-    shots = task.shots_per_class
-    epochs = 50 if shots <= 1 else 100 if shots <= 4 else 200
+    """CoOp's, which others follow: 50, 100 or 200 epochs for 1, up to 4, more shots.
+
+    50 for many classes: an epoch of them is many steps, as on ImageNet.
+    """
+    shots, many = task.shots_per_class, task.num_classes >= MANY_CLASSES
+    epochs = 50 if shots <= 1 or many else 100 if shots <= 4 else 200
     return Recipe(learning_rate=2e-3, epochs=epochs)
 
 
@@ -91,6 +108,11 @@ class Method:
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     views: ClassVar[Views] = CROPS  # of a training image, as the paper has them
     selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
+    by_data_set: ClassVar[Mapping[str, Published]] = NOTHING  # of its paper
+    # What fields that are None stand for where no data set sets them; see `settled`.
+    usual: ClassVar[Mapping[str, Any]] = NOTHING
+    # Where it is not as its paper or its authors' code has it, a phrase each.
+    differs: ClassVar[tuple[str, ...]] = ()
     # Whether its parameters serve any class name, also of classes met after training.
     names_new_classes: ClassVar[bool] = False
     constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
@@ -135,6 +157,29 @@ class Method:
             return self.selected_by
         return f"validation split: {VALIDATION[self.validation]}"
 
+    def published(self, data_set: str) -> Published:
+        """What its paper sets on a data set; nothing for "" (`Task.dataset`)."""
+        return published_on(self.by_data_set, data_set)
+
+    def settled(self, data_set: str, frozen) -> "Method":
+        """The method with its fields filled in that data set and backbone settle.
+
+        Not those that training chooses. `frozen` is a `Clip` or a task.
+        """
+        del frozen
+        fields = {**self.usual, **self.published(data_set).method}
+        left_open = {k: v for k, v in fields.items() if getattr(self, k) is None}
+        return dataclasses.replace(self, **left_open)
+
+    def value(self, name: str):
+        """What a field is, or stands for while it is left open."""
+        own = getattr(self, name)
+        return self.usual[name] if own is None else own
+
+    def preprocessing(self, frozen):
+        """How pictures become what the tower reads in `logits`; see `settled`."""
+        return frozen.pixels
+
     def check(self, task: Task) -> None:
         """Raises `UserError` if the method cannot work on this task."""
 
@@ -159,8 +204,15 @@ class Method:
         raise NotImplementedError
 
     def recipe(self, task: Task) -> Recipe | None:
-        """The published recipe; None for methods that `fit` at once."""
+        """The recipe, whatever the data set; None for methods that `fit` at once."""
         return None
+
+    def recipe_there(self, task: Task) -> Recipe | None:
+        """The recipe with what the paper sets on the task's data set."""
+        recipe = self.recipe(task)
+        if recipe is None:
+            return None
+        return dataclasses.replace(recipe, **self.published(task.dataset).train)
 
     def after_epoch(self, params: Params, task: Task, epoch, recipe) -> Params:
         """The parameters to go on with: for methods that look back over their epochs.

@@ -21,9 +21,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.data.templates import IMAGENET_8
 from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.published import Published
 
 CONSTRAINTS = ("class_wise", "balanced", "constant", "none")
 
@@ -36,6 +38,7 @@ class CLAP(Method):
 
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(20, 0.08)
+    by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_8)}
     constants: ClassVar[tuple[str, ...]] = ("multipliers",)
 
     def init(self, key, task):

@@ -16,7 +16,13 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.fields import RATE, SHARE, at_least, field
-from apt_jax.methods.base import Method, coop_recipe, torch_linear, unit
+from apt_jax.methods.base import (
+    COOP_BY_DATA_SET,
+    Method,
+    coop_recipe,
+    torch_linear,
+    unit,
+)
 from apt_jax.methods.dropout import dropout
 
 
@@ -28,6 +34,7 @@ class CLIPAdapter(Method):
 
     inputs: ClassVar[str] = "embedding"
     names_new_classes: ClassVar[bool] = True
+    by_data_set: ClassVar = COOP_BY_DATA_SET
 
     @property
     def stochastic(self):

@@ -23,10 +23,12 @@ import jax.numpy as jnp
 
 from apt_jax.clip.adapt import low_rank_branches, updated_kernels, with_kernels
 from apt_jax.clip.weights import flat
+from apt_jax.data.templates import DEFAULT
 from apt_jax.fields import RATE, Rule, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, steps_of, unit
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import over_classes, word_embeddings
+from apt_jax.methods.published import EVERY, Published
 from apt_jax.methods.visual_prompts import embedding
 
 TOWERS = {"both": ("image", "text"), "image": ("image",), "text": ("text",)}
@@ -53,6 +55,7 @@ class CLIPLoRA(Method):
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
+    by_data_set: ClassVar = {EVERY: Published(templates=DEFAULT)}
 
     @property
     def stochastic(self):

@@ -18,10 +18,9 @@ import dataclasses
 from typing import ClassVar
 
 import jax
-import jax.numpy as jnp
 
 from apt_jax.fields import RATE, at_least, field, one_of
-from apt_jax.methods.base import Method, coop_recipe, unit
+from apt_jax.methods.base import COOP_BY_DATA_SET, Method, coop_recipe, unit
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import (
     BEFORE,
@@ -46,6 +45,7 @@ class CoOp(Method):
     drop_context: float = field(0.0, "dropout of whole context vectors", RATE)
 
     inputs: ClassVar[str] = "embedding"
+    by_data_set: ClassVar = COOP_BY_DATA_SET
 
     @property
     def names_new_classes(self):
@@ -67,10 +67,10 @@ class CoOp(Method):
         return first_context(task, key, self.context_length, self.init_words)
 
     def init(self, key, task):
-        context = self._start(key, task)
-        if self.class_specific:
-            context = jnp.tile(context, (task.num_classes, 1, 1))
-        return {"context": context}
+        if not self.class_specific:
+            return {"context": self._start(key, task)}
+        keys = jax.random.split(key, task.num_classes)
+        return {"context": jax.vmap(lambda key: self._start(key, task))(keys)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features of the learned prompts."""

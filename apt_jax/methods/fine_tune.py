@@ -13,9 +13,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.features.views import Views
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    VPT_CROPS,
     WithHead,
     embedding,
     head_logits,
@@ -25,6 +27,7 @@ from apt_jax.methods.visual_prompts import (
 
 @dataclasses.dataclass(frozen=True)
 class FineTune(WithHead):
+    views: ClassVar[Views] = VPT_CROPS
     selected_by: ClassVar[str] = FROM_GRID
 
     def init(self, key, task):
@@ -46,4 +49,5 @@ class FineTune(WithHead):
             epsilon=1e-6,
             weight_decay=0.01,
             schedule="warm_cosine",
+            not_decayed=("bias",),
         )

@@ -19,10 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax.data.templates import IMAGENET_7
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, require_every_class, unit
+from apt_jax.methods.published import Published
 from apt_jax.methods.selection import CHOSEN, chosen, chosen_by, errors_and_nll
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
@@ -37,6 +39,7 @@ class GDA(Method):
 
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(10, 0.5)
+    by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_7)}
     constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
 
     @property

@@ -25,9 +25,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from apt_jax.data.templates import IMAGENET_7
 from apt_jax.features.views import Views
 from apt_jax.fields import Rule, field
 from apt_jax.methods.base import Method, require_every_class, unit
+from apt_jax.methods.published import Published
 from apt_jax.methods.selection import chosen_by, cross_validated, errors_and_nll
 
 EPOCHS, ALPHA_EVERY = 300, 10
@@ -42,6 +44,7 @@ class LPPlusPlus(Method):
 
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(1, 0.5)
+    by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_7)}
 
     @property
     def selected_by(self):

@@ -26,6 +26,9 @@ class Restricted(Method):
     stochastic = property(lambda self: self.method.stochastic)
     stochastic_classes = property(lambda self: self.method.stochastic_classes)
 
+    def preprocessing(self, frozen):
+        return self.method.preprocessing(frozen)
+
     def classes(self, params, task, *, key=None):
         return self.method.classes(params, task, key=key)
 

@@ -51,7 +51,8 @@ class Task:
     pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
     tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
     names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())  # [K]
-    # The name in `data.templates`, beside `val`: some papers search by data set.
+    # The name in `data.templates` under which a paper sets things by data set; "" inside
+    # the shots, where nothing hangs on it.
     dataset: str = flax.struct.field(pytree_node=False, default="")
 
     @property

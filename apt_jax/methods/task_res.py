@@ -14,17 +14,24 @@ from typing import ClassVar
 
 import jax.numpy as jnp
 
+from apt_jax.data.templates import IMAGENET_8
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.published import Published
 
 
 @dataclasses.dataclass(frozen=True)
 class TaskRes(Method):
-    alpha: float = field(
-        0.5, "scales the residuals; 1.0 on Oxford Flowers in the paper", at_least(0)
+    alpha: float | None = field(
+        None, "scales the residuals", at_least(0), "0.5, or as published there"
     )
 
     inputs: ClassVar[str] = "embedding"
+    usual: ClassVar = {"alpha": 0.5}
+    by_data_set: ClassVar = {
+        "imagenet": Published(templates=IMAGENET_8, train={"learning_rate": 2e-4}),
+        "oxford_flowers": Published(method={"alpha": 1.0}),
+    }
 
     def init(self, key, task):
         del key  # nothing random
@@ -32,7 +39,7 @@ class TaskRes(Method):
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class features."""
-        return unit(task.raw_text + self.alpha * params["residual"])
+        return unit(task.raw_text + self.value("alpha") * params["residual"])
 
     def logits(self, params, task, classes, image, *, key=None):
         return task.logit_scale * classes @ unit(image)

@@ -25,11 +25,13 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
 from apt_jax.fields import RATE, at_least, field
 from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    VPT_CROPS,
     WithHead,
     embedding,
     head_logits,
@@ -49,6 +51,7 @@ class VAPT(WithHead):
     drop_channel: float = field(0.1, "dropout of whole channels of F", RATE)
     drop_hidden: float = field(0.1, "dropout of units between W1 and W2", RATE)
 
+    views: ClassVar[Views] = VPT_CROPS
     selected_by: ClassVar[str] = (
         f"{FROM_GRID}, on validation images of another data set"
     )

@@ -14,11 +14,16 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD
+from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, unit
 
 HEADS = ("auto", "text", "linear")  # auto: the text where there is one
+NORMALISE = ("auto", "imagenet", "checkpoint")  # auto: as VPT on a plain ViT
 FIRST_BIAS = -math.log(99)
+# VPT's on its fine-grained sets: 224 of 256 pixels of the shorter side, flipped or not.
+VPT_CROPS = Views(10, 0.77)
 # `selected_by` of recipes whose learning rate the papers search.
 FROM_GRID = "published recipe; learning rate: one of its grid"
 
@@ -33,8 +38,32 @@ class WithHead(Method):
         one_of(*HEADS),
     )
 
+    normalise: str = field(
+        "auto",
+        "mean and deviation of pixels; auto = ImageNet's on a plain ViT, as VPT's authors, "
+        "and the checkpoint's on a CLIP",
+        one_of(*NORMALISE),
+        before="checkpoint",
+    )
+
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
+
+    def settled(self, data_set, frozen):
+        return dataclasses.replace(
+            super().settled(data_set, frozen), normalise=self._normalise(frozen)
+        )
+
+    def _normalise(self, frozen):
+        if self.normalise != "auto":
+            return self.normalise
+        return "imagenet" if frozen.tokenizer is None else "checkpoint"
+
+    def preprocessing(self, frozen):
+        if self._normalise(frozen) == "checkpoint":
+            return frozen.pixels
+        imagenet = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
+        return dataclasses.replace(frozen.pixels, **imagenet)
 
     @property
     def needs_text(self):

@@ -21,11 +21,14 @@ import dataclasses
 
 import jax
 
+from apt_jax.data.templates import DEFAULT
 from apt_jax.fields import RATE, at_least, field, one_of
-from apt_jax.methods.base import Recipe
+from apt_jax.methods.base import CROPS, Recipe
 from apt_jax.methods.dropout import dropout
+from apt_jax.methods.published import EVERY, NOTHING, Published
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    VPT_CROPS,
     WithHead,
     embedding,
     head_logits,
@@ -61,6 +64,15 @@ class VPT(WithHead):
     drop_prompt: float = field(
         0.0, "dropout of entries of the prompts, for each image apart", RATE
     )
+
+    @property
+    def views(self):
+        return CROPS if self.form == "clip" else VPT_CROPS
+
+    @property
+    def by_data_set(self):
+        reads_text = self.form == "clip" and self.head != "linear"
+        return {EVERY: Published(templates=DEFAULT)} if reads_text else NOTHING
 
     @property
     def selected_by(self):

@@ -130,7 +130,10 @@ def run_cell(settings) -> dict:
 
     prepared = prepare(settings)
     dataset = prepared.dataset
-    methods = {name: make(name) for name in ("zero_shot", *settings.study.rivals)}
+    methods = {
+        name: make(name).settled(prepared.known_as, prepared.clip)
+        for name in ("zero_shot", *settings.study.rivals)
+    }
     methods[settings.method.name] = prepared.method
     task = make_task(prepared.clip, *dataset.texts)
     for method in methods.values():
@@ -187,10 +190,10 @@ def trained(method, task, settings):
     from apt_jax.restore import seed_key
     from apt_jax.training import loop
 
-    key, recipe = seed_key(settings.seed, "train"), method.recipe(task)
+    key = seed_key(settings.seed, "train")
+    recipe = chosen_recipe(method, task, settings.train)
     if recipe is None:
         return loop.fit(method, task, key)[0].params
-    recipe = chosen_recipe(recipe, settings.train)
     return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
 
 

@@ -247,7 +247,8 @@ def _gather(method, task, images, views):
 
 
 def _images(method, task, stored):
-    return jax.vmap(lambda kept: image_of(kept, method.inputs, task.pixels))(stored)
+    pixels = method.preprocessing(task)
+    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
 
 
 def _hardly_trains(recipe):

@@ -1,5 +1,7 @@
 """The optimiser of a recipe, as torch has it; `not_decayed` parameters have wd = 0.
 
+They are named by the end of their path: "head/bias" is one, "bias" are all of that name.
+
 sgd    g <- g + wd theta;   m <- mu m + g;   theta <- theta - lr m
 adam   g <- g + wd theta;   Kingma & Ba 2015, arXiv:1412.6980
 adamw  Loshchilov & Hutter 2019, arXiv:1711.05101: theta <- theta - lr (step + wd theta)
@@ -44,7 +46,7 @@ def _decayed(recipe):
 
     def decays(path, _):
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        return name not in recipe.not_decayed
+        return not f"/{name}".endswith(tuple(f"/{end}" for end in recipe.not_decayed))
 
     return functools.partial(jax.tree_util.tree_map_with_path, decays)
 
