@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import K, small_shots
+from small import D, K, small_shots
 from toy import CLASSES, draw, photo_folder
 from toy import toy_folder as toy_clip_folder
 
@@ -19,8 +19,13 @@ from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe, batch_logits
 from apt_jax.methods.gda import ALPHAS
-from apt_jax.methods.linear_probe import halving_search
+from apt_jax.methods.linear_probe import (
+    PUBLISHED_POWERS,
+    chosen_strength,
+    halving_search,
+)
 from apt_jax.methods.lp_plus_plus import EPOCHS
+from apt_jax.methods.published import EVERY
 from apt_jax.methods.tip_adapter import PUBLISHED
 from apt_jax.record import selected_by
 from apt_jax.training import loop
@@ -30,7 +35,7 @@ def key():
     return jax.random.key(0)
 
 
-def with_validation(dataset=""):
+def with_validation(dataset=EVERY):
     """A task with 15 shots and 25 validation images, a third of them labelled wrong."""
     whole = small_shots(count=40)
     held = whole.take(np.arange(15, 40))
@@ -87,7 +92,7 @@ def test_the_linear_probe_searches_as_coops_does():
     )
 
 
-def test_the_halving_goes_towards_the_better_end_and_lower_where_both_are_equal():
+def test_the_halving_goes_towards_the_better_end():
     asked = []
 
     def errors(power):
@@ -95,15 +100,39 @@ def test_the_halving_goes_towards_the_better_end_and_lower_where_both_are_equal(
         return abs(power - 2.9)
 
     found = halving_search(errors)
-    assert asked[:7] == [6, 4, 2, 0, -2, -4, -6]
-    assert asked[7:15] == [3, 1, 3, 2, 3, 2.5, 3, 2.75]
+    assert asked[:5] == list(PUBLISHED_POWERS) == [-6, -4, -2, 0, 2]
+    assert asked[5:10] == [1, 3, 2.5, 2.75, 2.875]  # none is fitted twice
     assert found == pytest.approx(2.9, abs=2 / 2**7)
-    assert halving_search(lambda power: 0) == 5.0
+
+
+def test_no_strength_is_tried_at_which_nothing_converges():
+    asked = []
+    halving_search(lambda power: asked.append(power) or -power)
+    assert max(asked) == 3
+
+
+def test_of_strengths_with_as_many_errors_the_smallest_is_taken():
+    assert halving_search(lambda power: 0) == PUBLISHED_POWERS[0] - 1
+    # Right from -0.5 on: the smallest of those that are asked.
+    assert halving_search(lambda power: int(power < -0.5)) == 0
+
+
+def test_images_that_are_right_at_many_strengths_choose_a_small_one():
+    task = small_shots(count=2 * K, views=1)
+    far = 10 * jnp.eye(K, D)[task.shot_labels][:, None]  # each class by itself
+    shots = {"embedding": far + 0.1 * task.shots["embedding"]}
+    task = task.replace(shots=shots, val=shots, val_labels=task.shot_labels)
+
+    def errors(power):
+        return errors_when_fitted("linear_probe", task, strength=10.0**power)
+
+    assert errors(2) == errors(0) == errors(-2) == 0
+    assert chosen_strength(task) <= 1e-2
 
 
 def grid_by_hand(task, keys, dataset):
     """Errors of each pair of the authors' grid, beta outside, and the pairs."""
-    most_beta, most_alpha, _ = PUBLISHED[dataset]
+    most_beta, most_alpha, _ = PUBLISHED[dataset].search
     betas = 0.1 + np.arange(200) * (most_beta - 0.1) / 200
     alphas = 0.1 + np.arange(20) * (most_alpha - 0.1) / 20
     f = np.asarray(task.val["embedding"][:, 0], np.float64)
