@@ -12,7 +12,7 @@ The search over learning rates and decays that both papers make, here for two se
     python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR \
         --config.clip.checkpoint=google/vit-base-patch16-224-in21k \
         --config.datasets=cub,stanford_dogs --config.data.root=DATA \
-        --config.search_refit=train --config.augment.views=10 --config.augment.area=0.77
+        --config.search_refit=train --config.augment.views=10
 
 Published, mean over the five sets (VAPT's poster): full fine-tuning 88.54 %, VPT-deep
 89.11 %, VAPT 89.58 %, selected on validation. Ours on these weights has not been
@@ -32,6 +32,5 @@ def get_config(arg=None):
     c.data.root = source
     c.method.head = "linear"
     c.shots = 0
-    c.augment.area = 0.77
     c.clip.checkpoint = "google/vit-base-patch16-224-in21k"
     return c

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -161,10 +162,7 @@ def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):
 def _features():
     """What stands for encoded shots."""
 
-    class Encoded:
-        stored = {}
-
-    return Encoded
+    return types.SimpleNamespace(stored={})
 
 
 def test_what_somebody_sets_himself_wins(photos):

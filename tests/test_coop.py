@@ -37,6 +37,19 @@ def test_sixteen_shared_vectors_of_a_b16_are_8192_parameters():
     assert count(class_specific=True) == len(NAMES) * 8_192
 
 
+def test_the_random_context_of_each_class_is_drawn_on_its_own():
+    found = CoOp(class_specific=True).init(jax.random.key(0), task())["context"]
+    assert found.shape[:2] == (len(NAMES), 16)
+    apart = np.abs(found[:, None] - found[None]).max(axis=(2, 3))
+    assert (apart[~np.eye(len(NAMES), dtype=bool)] > 0.01).all()
+    assert float(np.std(found)) == pytest.approx(0.02, rel=0.1)
+    worded = CoOp(class_specific=True, init_words="a photo of a")
+    start = worded.init(jax.random.key(0), task())["context"]
+    context, eos = words("a photo of a")
+    for of_class in start:
+        np.testing.assert_array_equal(of_class, context[1:eos])
+
+
 @pytest.mark.parametrize(
     ("position", "spelled"),
     [

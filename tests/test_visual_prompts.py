@@ -13,6 +13,7 @@ from small import logits_of
 from toy import CLASSES, toy_clip, toy_vit
 
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
 from apt_jax.methods import VAPT, VPT, FineTune, require_fit
 from apt_jax.methods.base import Recipe, unit
 from apt_jax.methods.task import make_task
@@ -111,22 +112,56 @@ def test_the_cosine_with_a_floor_ends_there():
     np.testing.assert_allclose(ends, [2e-4, (2e-4 + 1e-6) / 2, 1e-6], rtol=1e-4)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_what_is_not_to_decay_does_not(optimizer):
-    params = {"head": {"bias": jnp.ones(2), "kernel": jnp.ones(2)}}
-    recipe = Recipe(
-        0.1,
-        1,
-        optimizer=optimizer,
-        weight_decay=0.5,
-        schedule="constant",
-        not_decayed=("head/bias",),
-    )
+def decayed(params, optimizer="sgd", **fields):
+    """The paths of what decays under a recipe."""
+    recipe = Recipe(0.1, 1, optimizer=optimizer, schedule="constant", **fields)
     chain = make_optimizer(recipe, 1)
     still = jax.tree.map(jnp.zeros_like, params)
     updates, _ = chain.update(still, chain.init(params), params)
-    assert (updates["head"]["bias"] == 0).all()
-    assert (updates["head"]["kernel"] < 0).all()
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, update in jax.tree_util.tree_leaves_with_path(updates)
+        if jnp.any(update != 0)
+    }
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_what_is_not_to_decay_does_not(optimizer):
+    of_layer = {"bias": jnp.ones(2), "kernel": jnp.ones(2)}
+    params = {"head": of_layer, "forehead": of_layer, "w_bias": jnp.ones(2)}
+    left = {"head/kernel", "forehead/kernel", "w_bias"}
+    found = lambda *ends: decayed(  # noqa: E731
+        params, optimizer, weight_decay=0.5, not_decayed=ends
+    )
+    assert found() == {*left, "head/bias", "forehead/bias"}
+    assert found("head/bias") == {*left, "forehead/bias"}
+    assert found("bias") == left
+
+
+def test_fine_tuning_decays_all_but_biases_at_a_rate_that_scales_with_the_batch():
+    method = FineTune(head="linear")
+    recipe = method.recipe(task())
+    assert recipe.learning_rate == pytest.approx(5e-4 * recipe.batch_size / 256)
+    params = method.init(jax.random.key(0), task())
+    params = jax.tree.map(jnp.ones_like, params)
+    paths = {
+        jax.tree_util.keystr(path, simple=True, separator="/")
+        for path, _ in jax.tree_util.tree_leaves_with_path(params)
+    }
+    biases = {path for path in paths if path.split("/")[-1] == "bias"}
+    assert "head/bias" in biases
+    assert len(biases) > 10
+    fields = {"weight_decay": 0.01, "not_decayed": recipe.not_decayed}
+    assert decayed(params, "adamw", **fields) == paths - biases
+    assert recipe.weight_decay == 0.01
+
+
+def test_views_are_the_crops_of_each_source():
+    of_vpt = Views(10, 0.77)  # (224 / 256)^2 of the shorter side
+    assert of_vpt.area == pytest.approx((224 / 256) ** 2, abs=0.01)
+    for method in (VPT(form="original"), VAPT(), FineTune()):
+        assert method.views == of_vpt
+    assert VPT().views == Views(10, 0.08)
 
 
 # -- VAPT -------------------------------------------------------------------------------

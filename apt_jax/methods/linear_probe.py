@@ -81,7 +81,7 @@ def chosen_strength(task) -> float:
 
 
 def halving_search(errors) -> float:
-    """CoOp's search of a power of ten, given the `errors` of each; of equals the smallest."""
+    """CoOp's search of a power of ten, given the errors of each; of equals the smallest."""
     found = {power: errors(power) for power in PUBLISHED_POWERS}
 
     def best():

@@ -25,9 +25,9 @@ VTAB-1k, DATA with a folder of archives a task (configs/vtab.py names them all):
 
 (Here each seed searches for itself; the authors searched with one.) The fine-grained sets
 of VPT (cub, nabirds, flowers102, stanford_dogs, stanford_cars) choose on validation,
-train no further on it, and crop at random:
+train no further on it, and crop at random, at least 0.77 of the area as their recipe says:
 
-        --config.search_refit=train --config.augment.views=10 --config.augment.area=0.77
+        --config.search_refit=train --config.augment.views=10
 """
 
 from apt_jax.data.vtab.tasks import TASKS
