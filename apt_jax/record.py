@@ -7,12 +7,15 @@ from pathlib import Path
 
 from apt_jax import config as configuration
 from apt_jax.config import PLACES
+from apt_jax.data.listing import listed
 from apt_jax.data.own.hub import PREFIX as HUB_PREFIX
+from apt_jax.data.templates import known_name
 from apt_jax.files import digest
 from apt_jax.methods.base import Method, Recipe
+from apt_jax.methods.published import EVERY, published_on
 from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.report.protocol import protocol_card
-from apt_jax.words import counted
+from apt_jax.words import counted, form
 
 CROPS = "random crop and flip", "random crops and flips"
 
@@ -125,6 +128,24 @@ def selected_by(prepared, protocol: str) -> str:
     return method.selected_by
 
 
+def left_out(config, prepared):
+    """What the method's paper sets on the data set, where the protocol does not ask."""
+    if prepared.known_as:
+        return
+    method, name = prepared.method, known_name(prepared.dataset.name)
+    there = published_on(method.by_data_set, name or EVERY)
+    trains, reads = config.train.epochs is not None, prepared.clip.tokenizer is not None
+    theirs = {**(there.train if trains else {}), **there.method}
+    ours = {field: {**config.train, **config.method}[field] for field in theirs}
+    if there.templates and reads:
+        theirs["templates"], ours["templates"] = there.templates, config.data.templates
+    if others := [field for field in theirs if theirs[field] != ours[field]]:
+        yield (
+            f"{listed(others)} of the paper on this data set "
+            f"{form(len(others), 'is', 'are')} left out: protocol=inside_shots"
+        )
+
+
 def card(config, prepared, split, by_hand) -> dict:
     """The protocol card of a run; `by_hand` is from `set_by_hand`."""
     clip, dataset = prepared.clip, prepared.dataset
@@ -162,6 +183,7 @@ def card(config, prepared, split, by_hand) -> dict:
             "dtype": clip.dtype,
         },
         method=config.method.to_dict(),
+        differs=[*prepared.method.differs, *left_out(config, prepared)],
         train=config.train.to_dict(),
         protocol={
             "name": config.protocol,

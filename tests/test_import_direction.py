@@ -70,6 +70,7 @@ LIGHT = [
     "data.inspect",
     "data.prepare",
     "predict",
+    "report.recipes",
     "studies.controlled",
     "studies.variance",
     "workdir",

@@ -97,6 +97,10 @@ class APT(Method):
 
     inputs: ClassVar[str] = "tokens"
     names_new_classes: ClassVar[bool] = True
+    differs: ClassVar = (
+        "the paper leaves residual, normalisation, start, dropout, heads and all of "
+        "training open: they are ours",
+    )
     # Of other data sets: docs/results.md.
     selected_by: ClassVar[str] = (
         "defaults chosen on validation images of other data sets"

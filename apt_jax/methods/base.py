@@ -31,11 +31,17 @@ Params = Any  # pytree of arrays: everything a method trains, and nothing else
 # Of each training image by default: CoOp's crops. It draws a new one each time; ten that
 # are encoded once stand for that.
 CROPS = Views(10, 0.08)
+STORED = "views are stored, where the authors crop an image anew in every epoch"
+OTHER_LISTS = "few-shot lists are CoOp's; the authors draw theirs in another way"
+PLAIN_NAMES = "underscores in class names become spaces"
 
 # What CoOp's authors do on ImageNet, whichever of its classes; and from how many classes
 # on every data set is trained so.
 COOP_BY_DATA_SET = {"imagenet": Published(train={"epochs": 50})}
 MANY_CLASSES = 1_000
+FEW_EPOCHS = (
+    f"from {MANY_CLASSES:,} classes on 50 epochs on any data set, not on ImageNet alone"
+)
 
 # What a published protocol selects on, in words; see `Method.validation`.
 VALIDATION = {

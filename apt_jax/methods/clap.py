@@ -12,7 +12,8 @@ default of the authors' code; `constraint` names its other modes: "none" (the pa
 ZS-LP), "balanced" (1) and "constant" (the mean of lambda). No validation data is used.
 
 Where we differ: the original draws, in each epoch, floor(n/256) batches from all views of
-the n shots; ours are batches of the shots, each in one of its views.
+the n shots; ours are batches of the shots, each in one of its views. It
+leaves the underscores in class names, which we clean.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ import jax.numpy as jnp
 from apt_jax.data.templates import IMAGENET_8
 from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
-from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.base import PLAIN_NAMES, Method, Recipe, unit
 from apt_jax.methods.published import Published
 
 CONSTRAINTS = ("class_wise", "balanced", "constant", "none")
@@ -39,6 +40,11 @@ class CLAP(Method):
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(20, 0.08)
     by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_8)}
+    differs: ClassVar = (
+        "batches are of the shots, each in one of its views; the authors draw as many from "
+        "all views",
+        PLAIN_NAMES,
+    )
     constants: ClassVar[tuple[str, ...]] = ("multipliers",)
 
     def init(self, key, task):

@@ -10,8 +10,8 @@ the change is W + gamma B A, made once for all images (`clip.adapt`). Dropout ta
 entries of the branch's input, for every matrix, token and image apart.
 
 It trains for `steps` steps for each shot of a class, 500 as published, rounded up to whole
-epochs. The authors prompt every data set with "a photo of a {}."; here prompts are the
-task's (`data.templates`).
+epochs. The authors prompt every data set with "a photo of a {}."; so do we as published,
+and inside the shots prompts are the data set's own.
 """
 
 import dataclasses
@@ -25,7 +25,14 @@ from apt_jax.clip.adapt import low_rank_branches, updated_kernels, with_kernels
 from apt_jax.clip.weights import flat
 from apt_jax.data.templates import DEFAULT
 from apt_jax.fields import RATE, Rule, at_least, field, one_of
-from apt_jax.methods.base import Method, Recipe, steps_of, unit
+from apt_jax.methods.base import (
+    OTHER_LISTS,
+    STORED,
+    Method,
+    Recipe,
+    steps_of,
+    unit,
+)
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import over_classes, word_embeddings
 from apt_jax.methods.published import EVERY, Published
@@ -56,6 +63,12 @@ class CLIPLoRA(Method):
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
     by_data_set: ClassVar = {EVERY: Published(templates=DEFAULT)}
+    differs: ClassVar = (
+        STORED,
+        OTHER_LISTS,
+        "steps are rounded up to whole epochs",
+        "gamma is alpha / sqrt(r), as in the authors' code; the paper has alpha / r",
+    )
 
     @property
     def stochastic(self):

@@ -18,7 +18,7 @@ from typing import ClassVar
 import jax
 
 from apt_jax.fields import RATE, at_least, field
-from apt_jax.methods.base import Method, Recipe, torch_linear, unit
+from apt_jax.methods.base import STORED, Method, Recipe, torch_linear, unit
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import (
     WORDS_OR_NONE,
@@ -43,6 +43,10 @@ class CoCoOp(Method):
     inputs: ClassVar[str] = "embedding"
     runs_tower: ClassVar[bool] = True  # that of the text, for every image
     names_new_classes: ClassVar[bool] = True
+    differs: ClassVar = (
+        STORED,
+        "10 epochs at every number of shots; the paper has 16 shots alone",
+    )
 
     @property
     def stochastic(self):

@@ -20,7 +20,14 @@ from typing import ClassVar
 import jax
 
 from apt_jax.fields import RATE, at_least, field, one_of
-from apt_jax.methods.base import COOP_BY_DATA_SET, Method, coop_recipe, unit
+from apt_jax.methods.base import (
+    COOP_BY_DATA_SET,
+    FEW_EPOCHS,
+    STORED,
+    Method,
+    coop_recipe,
+    unit,
+)
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.prompted_text import (
     BEFORE,
@@ -46,6 +53,7 @@ class CoOp(Method):
 
     inputs: ClassVar[str] = "embedding"
     by_data_set: ClassVar = COOP_BY_DATA_SET
+    differs: ClassVar = (STORED, FEW_EPOCHS)
 
     @property
     def names_new_classes(self):

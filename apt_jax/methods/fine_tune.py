@@ -5,7 +5,8 @@ text tower and the logit scale stay frozen. Optimiser and weight decay, from whi
 are exempt, are those with which VPT's authors tune in full (Jia et al. 2022,
 arXiv:2203.12119). They search the learning rate on validation; here it is one of their
 grid, chosen on validation images of the drawn aircraft. Their rates are for batches of 256
-and scale with the batch.
+and scale with the batch. They warm up for 5 epochs instead of 10, in batches of 384 instead
+of 64.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from apt_jax.methods.base import Recipe
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
     VPT_CROPS,
+    VPT_DIFFERS,
     WithHead,
     embedding,
     head_logits,
@@ -29,6 +31,11 @@ from apt_jax.methods.visual_prompts import (
 @dataclasses.dataclass(frozen=True)
 class FineTune(WithHead):
     views: ClassVar[Views] = VPT_CROPS
+    differs: ClassVar = (
+        *VPT_DIFFERS,
+        "batches of 64 and 10 epochs of warm-up; the authors have 384 and 5",
+        "on a CLIP the class texts are the head",
+    )
     selected_by: ClassVar[str] = FROM_GRID
 
     def init(self, key, task):

@@ -9,7 +9,7 @@ views of the shots, mu_c the mean of class c and S the scatter about the means:
 
 alpha is chosen among the decades from 1e-4 to 1e2: by cross-validation inside the shots,
 and 0.1 (the authors' start) with one shot. As published: on the whole validation split, by
-accuracy, the first of equals.
+accuracy, the first of equals. The paper's form for new classes is not here.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from apt_jax.data.templates import IMAGENET_7
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
-from apt_jax.methods.base import Method, require_every_class, unit
+from apt_jax.methods.base import OTHER_LISTS, Method, require_every_class, unit
 from apt_jax.methods.published import Published
 from apt_jax.methods.selection import CHOSEN, chosen, chosen_by, errors_and_nll
 
@@ -40,6 +40,10 @@ class GDA(Method):
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(10, 0.5)
     by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_7)}
+    differs: ClassVar = (
+        OTHER_LISTS,
+        "its closed form for classes without images is not here",
+    )
     constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
 
     @property

@@ -26,7 +26,7 @@ import jax.numpy as jnp
 import optax
 
 from apt_jax.fields import above, field
-from apt_jax.methods.base import Method, unit
+from apt_jax.methods.base import OTHER_LISTS, Method, unit
 from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
@@ -44,6 +44,11 @@ class LinearProbe(Method):
 
     inputs: ClassVar[str] = "embedding"
     needs_text: ClassVar[bool] = False
+    differs: ClassVar = (
+        "embeddings are standardised over the shots; the authors' are raw",
+        "as published C is searched up to 1e3, not to 1e6, and is the smallest of equals",
+        OTHER_LISTS,
+    )
 
     @property
     def selected_by(self):

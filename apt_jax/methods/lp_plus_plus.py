@@ -45,6 +45,10 @@ class LPPlusPlus(Method):
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(1, 0.5)
     by_data_set: ClassVar = {"imagenet": Published(templates=IMAGENET_7)}
+    differs: ClassVar = (
+        "w starts at sums and alpha's gradients add up: the authors' code, and not the "
+        "paper's formulas",
+    )
 
     @property
     def selected_by(self):

@@ -10,7 +10,8 @@ stand behind the start token, and n of the image tower at the end of its tokens:
 
 P_0 starts at the first n words of "a photo of a", the others of which stay as they are;
 the rest at N(0, 0.02^2), and all deeper F_i at one and the same random layer. Extra tokens
-always take attention, so no setting of MaPLe is zero-shot CLIP.
+always take attention, so no setting of MaPLe is zero-shot CLIP. The recipe is that
+of base-to-new.
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.fields import at_least, field
-from apt_jax.methods.base import Method, Recipe, torch_linear, unit
+from apt_jax.methods.base import STORED, Method, Recipe, torch_linear, unit
 from apt_jax.methods.prompted_text import (
     IN_WORDS,
     SPREAD,
@@ -43,6 +44,11 @@ class MaPLe(Method):
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
     names_new_classes: ClassVar[bool] = True
+    differs: ClassVar = (
+        STORED,
+        "the recipe is that of base-to-new at every number of shots; that of the few-shot "
+        "figures could not be found",
+    )
 
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from apt_jax.data.templates import IMAGENET_60, prompts
 from apt_jax.errors import UserError
 from apt_jax.fields import SHARE, at_least, field, one_of
-from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.base import STORED, Method, Recipe, unit
 from apt_jax.methods.prompted_text import (
     IN_WORDS,
     SPREAD,
@@ -67,6 +67,12 @@ class PromptSRC(Method):
     usual: ClassVar = {"average_at": 0.6, "average_spread": 0.6}
     by_data_set: ClassVar = dict.fromkeys(
         ("dtd", "eurosat", "fgvc_aircraft", "oxford_flowers", "stanford_cars"), LATE
+    )
+    differs: ClassVar = (
+        STORED,
+        "base-to-new has the recipe of few shots too; the paper has 20 epochs there",
+        "what is averaged are the prompts; the authors average all weights, in half "
+        "precision",
     )
     constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
 

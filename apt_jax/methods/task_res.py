@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from apt_jax.data.templates import IMAGENET_8
 from apt_jax.fields import at_least, field
-from apt_jax.methods.base import Method, Recipe, unit
+from apt_jax.methods.base import PLAIN_NAMES, STORED, Method, Recipe, unit
 from apt_jax.methods.published import Published
 
 
@@ -28,6 +28,7 @@ class TaskRes(Method):
 
     inputs: ClassVar[str] = "embedding"
     usual: ClassVar = {"alpha": 0.5}
+    differs: ClassVar = (STORED, PLAIN_NAMES, "its enhanced base is not here")
     by_data_set: ClassVar = {
         "imagenet": Published(templates=IMAGENET_8, train={"learning_rate": 2e-4}),
         "oxford_flowers": Published(method={"alpha": 1.0}),

@@ -32,6 +32,7 @@ from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
     VPT_CROPS,
+    VPT_DIFFERS,
     WithHead,
     embedding,
     head_logits,
@@ -52,6 +53,10 @@ class VAPT(WithHead):
     drop_hidden: float = field(0.1, "dropout of units between W1 and W2", RATE)
 
     views: ClassVar[Views] = VPT_CROPS
+    differs: ClassVar = (
+        *VPT_DIFFERS,
+        "prompts are the authors' code's; the paper's formula has no G + and no norm",
+    )
     selected_by: ClassVar[str] = (
         f"{FROM_GRID}, on validation images of another data set"
     )

@@ -23,12 +23,13 @@ import jax
 
 from apt_jax.data.templates import DEFAULT
 from apt_jax.fields import RATE, at_least, field, one_of
-from apt_jax.methods.base import CROPS, Recipe
+from apt_jax.methods.base import CROPS, STORED, Recipe
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.published import EVERY, NOTHING, Published
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
     VPT_CROPS,
+    VPT_DIFFERS,
     WithHead,
     embedding,
     head_logits,
@@ -68,6 +69,15 @@ class VPT(WithHead):
     @property
     def views(self):
         return CROPS if self.form == "clip" else VPT_CROPS
+
+    @property
+    def differs(self):
+        if self.form == "clip":
+            return (STORED,)
+        return (
+            *VPT_DIFFERS,
+            "prompts have no dropout; the authors' on VTAB-1k have 0.1",
+        )
 
     @property
     def by_data_set(self):

@@ -5,7 +5,8 @@ text feature of class c (several prompts averaged):
 
     logit_c = s cos(t_c, f)
 
-Nothing is trained; every other method equals this at its neutral setting.
+The templates are CoOp's, mostly one; the paper averages up to 80. Nothing is trained;
+every other method equals this at its neutral setting.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ class ZeroShot(Method):
     inputs: ClassVar[str] = "embedding"
     views: ClassVar[Views] = Views(0)  # nothing is trained
     names_new_classes: ClassVar[bool] = True
+    differs: ClassVar = ("templates are CoOp's; the paper averages up to 80",)
 
     def fit(self, key, task):
         del key, task  # nothing is trained

@@ -184,9 +184,10 @@ def _shared(room, wanted) -> list[int]:
     return widths
 
 
-def markdown(columns, rows) -> str:
-    """A table in Markdown, the first column to the left and figures to the right."""
-    rule = [Marked("---"), *[Marked("--:")] * (len(columns) - 1)]
+def markdown(columns, rows, *, texts: int = 1) -> str:
+    """A table in Markdown: the first `texts` columns to the left, figures to the right."""
+    figures = len(columns) - texts
+    rule = [*[Marked("---")] * texts, *[Marked("--:")] * figures]
     lines = (map(as_markdown, row) for row in (columns, rule, *rows))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
