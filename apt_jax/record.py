@@ -43,7 +43,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.data.templates = prepared.dataset.templates
         if prepared.dataset.descriptions:
             config.data.descriptions = prepared.dataset.descriptions
-        config.method.update(settled(prepared.method))
+        config.method.update(values_of(prepared.method))
         config.augment.views = prepared.views.count
         config.augment.area = prepared.views.area
         config.clip.dtype = prepared.clip.dtype
@@ -56,7 +56,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
     return config
 
 
-def settled(method: Method) -> dict:
+def values_of(method: Method) -> dict:
     """The fields of a method by name."""
     return {one.name: getattr(method, one.name) for one in dataclasses.fields(method)}
 

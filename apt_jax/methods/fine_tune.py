@@ -19,6 +19,7 @@ from apt_jax.features.views import Views
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    ON_ANOTHER,
     VPT_CROPS,
     VPT_DIFFERS,
     WithHead,
@@ -36,7 +37,7 @@ class FineTune(WithHead):
         "batches of 64 and 10 epochs of warm-up; the authors have 384 and 5",
         "on a CLIP the class texts are the head",
     )
-    selected_by: ClassVar[str] = FROM_GRID
+    selected_by: ClassVar[str] = f"{FROM_GRID}, {ON_ANOTHER}"
 
     def init(self, key, task):
         image = jax.tree.map(lambda x: x.astype(jnp.float32), task.clip["image"])

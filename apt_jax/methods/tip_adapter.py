@@ -39,8 +39,8 @@ ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
 PAIRS = [(alpha, beta) for beta in BETAS for alpha in ALPHAS]
 START = (1.17, 1.0)
-# Training inside the shots: at least so many steps, in epochs from .. to. The authors' 100
-# epochs on EuroSAT are 100 steps of 16 shots, their 20 elsewhere 80 steps and more.
+# Training inside the shots: at least so many steps, in epochs from .. to. With 16 shots the
+# authors' 100 epochs on EuroSAT are 100 steps, their 20 on other sets 60 and more.
 STEPS, EPOCHS = 100, (20, 100)
 
 

@@ -31,6 +31,7 @@ from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    ON_ANOTHER,
     VPT_CROPS,
     VPT_DIFFERS,
     WithHead,
@@ -57,9 +58,7 @@ class VAPT(WithHead):
         *VPT_DIFFERS,
         "prompts are the authors' code's; the paper's formula has no G + and no norm",
     )
-    selected_by: ClassVar[str] = (
-        f"{FROM_GRID}, on validation images of another data set"
-    )
+    selected_by: ClassVar[str] = f"{FROM_GRID}, {ON_ANOTHER}"
 
     @property
     def stochastic(self):

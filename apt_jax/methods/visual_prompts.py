@@ -36,6 +36,7 @@ VPT_DIFFERS = (
 )
 # `selected_by` of recipes whose learning rate the papers search.
 FROM_GRID = "published recipe; learning rate: one of its grid"
+ON_ANOTHER = "on validation images of another data set"
 
 
 @dataclasses.dataclass(frozen=True)
