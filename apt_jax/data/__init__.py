@@ -28,6 +28,7 @@ __all__ = [
     "check",
     "fields",
     "load",
+    "name_of",
 ]
 
 SOURCES = {
@@ -49,6 +50,15 @@ SOURCES = {
 
 # Anybody's own photographs, which are looked at before the seed divides them.
 OWN = tuple(own.KINDS)
+
+# What data is called that is given no name; of the other sources the source itself.
+NAMES = {
+    **dict.fromkeys(OWN, own.name_of),
+    "aircraft": lambda config: config.name or fgvc_aircraft.NAME,
+    "coop": coop.name_of,
+    "flowers102": lambda config: config.name or oxford_flowers102.NAME,
+    "tfds": tfds.name_of,
+}
 
 # Sources that draw their pictures from the seed: a path is another picture at each.
 DRAWN = ("synthetic",)
@@ -101,6 +111,17 @@ def fields(source: str) -> dict[str, Field]:
     require_known("data.source", source, SOURCES)
     chosen = dataclasses.replace(FIELDS["source"], default=source)
     return FIELDS | OWN_FIELDS.get(source, {}) | {"source": chosen}
+
+
+def name_of(config) -> str:
+    """What the data set of `config` is called, before it is read.
+
+    Raises:
+        UserError: where its files should tell, and are not there.
+    """
+    if config.source in NAMES:
+        return NAMES[config.source](config)
+    return config.name or config.source
 
 
 def load(config, *, seed: int, look_at=None, validation: bool = True) -> Dataset:

@@ -43,8 +43,7 @@ def load(config, seed: int) -> Dataset:
     By default that is the only split_*.json in the root.
     """
     del seed  # the split is given
-    folder = require_folder(config.root, "the images that data.split_file lists")
-    split_file = config.split_file or _only_split_file(folder)
+    folder, split_file = _places(config)
     rows = read_split(split_file)
     root = _images(folder, rows)
     classes = class_names(rows)
@@ -54,7 +53,7 @@ def load(config, seed: int) -> Dataset:
     }
     paths = [item.path for items in splits.values() for item in items]
     require_images(root, paths, config.on_error)
-    name = config.name or _name_of(split_file)
+    name = config.name or _listed_in(split_file)
     return Dataset(
         name=name,
         classes=classes,
@@ -62,6 +61,21 @@ def load(config, seed: int) -> Dataset:
         templates=templates_of(name, config.templates),
         read=reader(root),
     )
+
+
+def name_of(config) -> str:
+    """What the data set is called, by its split file.
+
+    Raises:
+        UserError: if no folder is there, or not one split file.
+    """
+    return config.name or _listed_in(_places(config)[1])
+
+
+def _places(config):
+    """The folder of the images, and the split file."""
+    folder = require_folder(config.root, "the images that data.split_file lists")
+    return folder, config.split_file or _only_split_file(folder)
 
 
 def read_split(path) -> dict[str, list]:
@@ -161,7 +175,7 @@ def _is_triple(row):
     )
 
 
-def _name_of(split_file):
+def _listed_in(split_file):
     """The data set in a file name such as split_zhou_EuroSAT_subset.json."""
     stem = re.sub(r"^split_[a-z0-9]+_|_subset$", "", Path(split_file).stem)
     return known_name(stem)

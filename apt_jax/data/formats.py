@@ -7,6 +7,7 @@ themselves. What else is met under the names of pictures is told apart by its fi
 """
 
 import io
+from pathlib import Path
 
 from PIL import Image
 
@@ -40,11 +41,19 @@ STARTS = (  # with what a file begins, what it is, what to do
     (b"Rar!", "a RAR archive", "unpack it"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive", "unpack it"),
 )
+HEIC_ENDINGS = (".heic", ".heif")  # pictures, though not read
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
 CANON = b"CR"  # at byte 8 of a TIFF
 DNG_VERSION, KIND_OF_SUBFILE, SUB_IMAGES = 50706, 254, 330  # tags of TIFF
 REDUCED = 1  # a bit of the kind: a smaller copy of another picture in the file
+
+
+def is_named_as_picture(name: str) -> bool:
+    """Whether a file is named as pictures are; what is in it may be otherwise."""
+    endings = Image.registered_extensions()
+    ending = Path(name).suffix.lower()
+    return endings.get(ending) in READ or ending in HEIC_ENDINGS
 
 
 def open_picture(data: bytes) -> Image.Image:

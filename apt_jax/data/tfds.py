@@ -35,6 +35,11 @@ INFO = "dataset_info.json"  # marks the folder of a prepared version
 AT_ONCE = 256  # records read together
 
 
+def name_of(config) -> str:
+    """The name of the builder in `config.name`."""
+    return re.split("[/:]", config.name)[0]
+
+
 def load(config, seed: int) -> Dataset:
     """The data set `config.name`, such as "eurosat/rgb:2.0.0", below `config.root`."""
     del seed  # the splits are given
@@ -47,7 +52,7 @@ def load(config, seed: int) -> Dataset:
         for stored in {stored for stored, _ in records} - labels.keys():
             labels[stored] = _labels(sources[stored], config.label, stored)
         splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
-    name = re.split("[/:]", config.name)[0] or info.name
+    name = name_of(config) or info.name
     return Dataset(
         name=name,
         classes=classes,

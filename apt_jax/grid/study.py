@@ -6,6 +6,7 @@ there are
 | field | meaning |
 |---|---|
 | `sets.NAME` | `data.*` fields of the data set NAME; relative paths are below `data.root` |
+| `data.*` | of all sets; or the one data set, as in a run (grid/sets.py says when) |
 | `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
 | `groups.TITLE` | names in `methods`; the report compares them with the first |
 | `search.FIELD` | values of a `train.*` or `method.*` field to choose among |
@@ -29,12 +30,13 @@ On the command line tuples have commas, and every field of a set or a variant is
     --config.methods=apt,coop --config.shots=1,4 --config.train.epochs=20
     --config.variants.apt.method.heads=8 --config.sets.synthetic.variance=0.2
     --config.search.train.learning_rate=0.25,0.05 --config.search.train.weight_decay=
+
+What is set of all data sets reaches each, and what is set of one of them holds for it.
 """
 
 import dataclasses
 import functools
 import itertools
-from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -43,6 +45,7 @@ from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.errors import UserError, did_you_mean, require_known
 from apt_jax.fields import Field, Rule, defaults, faults, one_of
+from apt_jax.grid import sets
 from apt_jax.words import counted
 
 
@@ -56,7 +59,6 @@ LISTS = {"methods": str, "datasets": str, "shots": count_or_share, "seeds": int}
 TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
-PATHS = ("root", "split_file")
 SEARCHABLE = ("train", "method")  # parts of a run's configuration
 REFITS = ("train", "train+val")
 NAMES = Rule(lambda given: all(isinstance(one, str) for one in given), "names")
@@ -120,15 +122,25 @@ OF_ALL = {
 }
 
 
-def default() -> ConfigDict:
-    """The fields of a study; `methods`, `datasets` and `sets` are for it to fill."""
+def default(source: str = "") -> ConfigDict:
+    """The fields of a study; `methods`, `datasets` and `sets` are for it to fill.
+
+    With a `source` the study is of one data set, `data.*`, and has all fields of it.
+    """
     tables = {name: {} for name in (*TABLES, "search")}
-    return ConfigDict(configuration.nested(defaults(OF_ALL | FIELDS)) | tables)
+    study = ConfigDict(configuration.nested(defaults(OF_ALL | FIELDS)) | tables)
+    if source:
+        study.data = ConfigDict(defaults(configuration.data_fields(source)))
+    return study
 
 
 def fields_of(study) -> dict[str, Field]:
     """What can be set in a study whose fields are all spelt, by dotted name."""
     known = FIELDS | OF_ALL
+    if sets.is_one_set(study):
+        del known["datasets"]
+        fields = configuration.data_fields(study.data.source)
+        known |= {f"data.{field}": fields[field] for field in fields}
     for name, of_set in study.sets.items():
         fields = configuration.data_fields(of_set.source)
         known |= {f"sets.{name}.{field}": fields[field] for field in fields}
@@ -155,7 +167,9 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str]:
         if option not in given.named:
             raise UserError(f"no --{option}; name one, such as --{option} {example}")
     study = load(given.named["config"], given.fields)
-    for field, text in given.fields:
+    sets.give_to_each(study)
+    of_one = lambda given: given[0].startswith("sets.")  # noqa: E731
+    for field, text in sorted(given.fields, key=of_one):
         if field not in LISTS:
             set_field(study, field, text)
     return study, given.named["workdir"]
@@ -170,12 +184,16 @@ def load(path: str, fields=()) -> ConfigDict:
             "apt_jax.grid.study.default(), or run it with train.py"
         )
     _require_tables(path, study)
+    sets.settle(study, dict(fields))
     for field, text in fields:
         if field in LISTS:
             study[field] = _listed(field, text)
     if found := faults(FIELDS, configuration.flat(study), "--config."):
         raise UserError("; ".join(found))
-    if empty := [name for name in LISTS if not study[name]]:
+    needed = [
+        name for name in LISTS if name != "datasets" or not sets.is_one_set(study)
+    ]
+    if empty := [name for name in needed if not study[name]]:
         raise UserError(
             f"nothing to run: {', '.join(empty)} is empty; name at least one"
         )
@@ -310,14 +328,37 @@ def set_field(study, field: str, text: str):
         set_candidates(study, rest, text)
         return
     if table != "variants" or name not in study.variants:
-        _require_fields([field], configuration.flat(study), "--config")
-        configuration.set_field(study, field, text, fields_of(study))
+        _set_of_study(study, field, text)
         return
     try:
         configuration.set_field(study.variants[name], inner, text)
     except UserError as error:
         of_run, of_variant = "--config.", f"--config.variants.{name}."
         raise UserError(str(error).replace(of_run, of_variant)) from None
+
+
+def _set_of_study(study, field, text):
+    """Sets what is no variant's; of `data.*` in every set, but for their base."""
+    _require_of_study(study, field)
+    of_sets = field.startswith("data.") and not sets.is_one_set(study)
+    if not of_sets or field == "data.root":
+        configuration.set_field(study, field, text, fields_of(study))
+        return
+    value = configuration.parse(field, text, fields_of(study)[field])
+    for of_set in study.sets.values():
+        configuration.put(of_set, field.removeprefix("data."), value)
+
+
+def _require_of_study(study, field):
+    """Refuses a field that the study has not; one that a set has is named."""
+    present, name = configuration.flat(study), field.removeprefix("data.")
+    having = [f"sets.{one}.{name}" for one, of in study.sets.items() if name in of]
+    if field not in present and field.startswith("data.") and having:
+        raise UserError(
+            f"--config.{field}: each set has its own; give --config.{having[0]}, or "
+            "compare on one data set, which --config.data.source names"
+        )
+    _require_fields([field], present, "--config")
 
 
 def cells(study) -> list[Cell]:
@@ -339,7 +380,7 @@ def cells(study) -> list[Cell]:
             study.search_refit,
         )
         for names in itertools.product(
-            study.datasets, study.methods, study.shots, study.seeds
+            sets.names_of(study), study.methods, study.shots, study.seeds
         )
     ]
     for cell in found:
@@ -389,7 +430,7 @@ def with_values(config, values: dict) -> ConfigDict:
 
 def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDict:
     """The configuration of one cell, as train.py would read it."""
-    variant, fields = study.variants[method].to_dict(), study.sets[dataset].to_dict()
+    variant, fields = study.variants[method].to_dict(), _data_of(study, dataset)
     config = configuration.default(variant["method"]["name"], fields["source"])
     with config.ignore_type():
         for name in configuration.common().keys() - set(OF_A_RUN):
@@ -401,18 +442,19 @@ def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDic
             said = {field: own[field] for field in own if own[field] is not None}
             config[name].update(value.to_dict() | said)
         config.method.update(variant["method"])
-        config.data.update(_data_of(study, fields))
+        config.data.update(fields)
         config.shots, config.seed = shots, seed
     return config
 
 
-def _data_of(study, fields):
+def _data_of(study, dataset):
     """`data.*` of a cell: the set's, what the study says of all, paths below the root."""
     of_all = study.data.to_dict()
+    if sets.is_one_set(study):
+        return of_all
     root = of_all.pop("root")
     said = {name: v for name, v in of_all.items() if v != data.FIELDS[name].default}
-    below = {name: str(Path(root) / fields[name]) for name in PATHS if fields[name]}
-    return fields | said | (below if root else {})
+    return sets.below(root, study.sets[dataset].to_dict() | said)
 
 
 def _require_fields(given, fields, where):

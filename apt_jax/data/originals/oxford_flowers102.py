@@ -16,6 +16,7 @@ from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 
+NAME = "oxford_flowers"
 SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 DOWNLOADS = {
     "images": Download(f"{SITE}/102flowers.tgz", marker="image_*.jpg", top="jpg"),
@@ -36,7 +37,7 @@ def load(config, seed: int) -> Dataset:
         [item.path for items in splits.values() for item in items],
         config.on_error,
     )
-    name = config.name or "oxford_flowers"
+    name = config.name or NAME
     dataset = Dataset(
         name=name,
         classes=NAMES,

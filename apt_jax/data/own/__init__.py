@@ -24,6 +24,7 @@ from apt_jax.data.templates import templates_of
 from apt_jax.words import counted
 
 KINDS = {"folder": folder.find, "table": table.find, "hub": hub.find}
+NAMES = {"folder": folder.name_of, "table": table.name_of, "hub": hub.name_of}
 
 
 def find(config) -> Found:
@@ -32,12 +33,30 @@ def find(config) -> Found:
     Raises:
         UserError: if it is not laid out as it should be.
     """
+    return KINDS[_kind(config)](config)
+
+
+def name_of(config) -> str:
+    """What the photographs at `config.root` are called, before anything is read."""
+    return config.name or NAMES[_kind(config)](config.root)
+
+
+def holds_photographs(root: str) -> bool:
+    """Whether a root is a table, a set of the hub, or a folder of pictures, by names.
+
+    Raises:
+        UserError: if nothing is there.
+    """
+    return table.is_table(root) or hub.is_hub(root) or folder.holds_pictures(root)
+
+
+def _kind(config):
     kind = config.source
     if kind == "folder" and table.is_table(config.root):
-        kind = "table"
-    elif kind == "folder" and hub.is_hub(config.root):
-        kind = "hub"
-    return KINDS[kind](config)
+        return "table"
+    if kind == "folder" and hub.is_hub(config.root):
+        return "hub"
+    return kind
 
 
 def load(config, seed: int, look_at=look_at, validation: bool = True) -> Dataset:

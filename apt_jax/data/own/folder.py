@@ -16,6 +16,7 @@ from pathlib import Path
 
 from apt_jax.data import walk as walking
 from apt_jax.data.dataset import Item
+from apt_jax.data.formats import is_named_as_picture
 from apt_jax.data.given_splits import doubled, spelled, usual
 from apt_jax.data.listing import listed
 from apt_jax.data.naming import FILE as NAMES
@@ -28,6 +29,7 @@ from apt_jax.errors import UserError
 from apt_jax.words import counted, form
 
 LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
+DEEPEST = 2  # folders between the root and a picture: split and class
 
 
 def find(config) -> Found:
@@ -48,7 +50,7 @@ def find(config) -> Found:
     classes = tuple(sorted(set(class_of.values())))
     whole = _merged(root, places, walks)
     return Found(
-        name=root.resolve().name,
+        name=name_of(config.root),
         layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
         classes=classes,
         splits={
@@ -64,6 +66,28 @@ def find(config) -> Found:
         unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
         faults=whole.faults,
     )
+
+
+def name_of(root: str) -> str:
+    """The folder's own name, however the path to it is written."""
+    return Path(root).expanduser().resolve().name
+
+
+def holds_pictures(root: str) -> bool:
+    """Whether files named as pictures are in the root, or where a layout has them.
+
+    Raises:
+        UserError: if there is no such folder.
+    """
+    return _pictures_in(require_folder(root, f"your photographs as {LAYOUTS}"), DEEPEST)
+
+
+def _pictures_in(place: Path, deeper: int) -> bool:
+    names = entries(place)
+    if any(is_named_as_picture(name) for name in names):
+        return True
+    folders = [place / name for name in names if os.path.isdir(place / name)]
+    return deeper > 0 and any(_pictures_in(folder, deeper - 1) for folder in folders)
 
 
 def _places(root: Path) -> dict[str, str]:

@@ -63,7 +63,7 @@ def find(config) -> Found:
     if config.group not in GROUPS:
         groups = _groups(sets, config.group)
     return Found(
-        name=_name(config.root),
+        name=name_of(config.root),
         layout="a set of the hub",
         classes=classes,
         splits=splits,
@@ -234,6 +234,7 @@ def _splits(labels: dict[str, list[int]]) -> dict[str, list[Item]]:
     return {"": items}
 
 
-def _name(root):
+def name_of(root: str) -> str:
+    """The set's name without its owner, or the folder's."""
     name = root.removeprefix(PREFIX).partition(":")[0]
     return os.path.basename(name.rstrip("/"))

@@ -55,7 +55,7 @@ def find(config) -> Found:
     if config.group not in GROUPS:
         groups = dict(zip(paths, columns["group"], strict=True))
     return Found(
-        name=file.stem,
+        name=name_of(config.root),
         layout="a table",
         classes=classes,
         splits=_given(items, columns["split"], file)
@@ -65,6 +65,11 @@ def find(config) -> Found:
         keys=lambda paths: content_keys(root, paths),
         groups=groups,
     )
+
+
+def name_of(root: str) -> str:
+    """The file's name without its ending."""
+    return Path(root).stem
 
 
 def is_table(root: str) -> bool:

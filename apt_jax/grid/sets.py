@@ -1,0 +1,164 @@
+"""What a study compares on: the data sets that it lists, or `data.*` alone, as a run does.
+
+Of the sets that are compared, some may lie below `data.root`: those whose root, or split
+file, is relative.
+
+| given | none lies below it | some do |
+|---|---|---|
+| `data.source` | `data.*` is the one data set | refused |
+| `data.root` with photographs | the same, of source `folder` | their base |
+| `data.root` without | refused | their base |
+
+A study of one data set has `data.source` and all fields of that source, and no `sets`.
+Nothing that is given is ignored: what belongs to a set that is not compared is refused.
+"""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from apt_jax import config as configuration
+from apt_jax import data
+from apt_jax.data import own
+from apt_jax.data.listing import listed
+from apt_jax.data.own.hub import PREFIX as HUB
+from apt_jax.data.roots import note
+from apt_jax.errors import UserError, require_known
+from apt_jax.fields import defaults
+
+PATHS = ("root", "split_file")
+OWN_STUDY = "configs/studies/own.py"
+
+
+def is_one_set(study) -> bool:
+    """Whether `data.*` is the one data set of a study."""
+    return bool(study.data.get("source"))
+
+
+def names_of(study) -> tuple[str, ...]:
+    """The data sets that are compared, as the report calls them.
+
+    Raises:
+        UserError: where the files of the one data set should tell, and are not there.
+    """
+    if study.datasets or not is_one_set(study):
+        return tuple(study.datasets)
+    return (data.name_of(study.data),)
+
+
+def settle(study, given: dict[str, str]):
+    """Makes `data.*` the one data set, where the study or a command line asks for it.
+
+    `given` are the texts of a command line by field, which are yet to be set.
+
+    Raises:
+        UserError: for an unknown source, and where something given would be ignored.
+    """
+    source = given.get("data.source", study.data.get("source", ""))
+    root = given.get("data.root", study.data.root)
+    if not source and not root:
+        return
+    compared = _compared(study, given)
+    if below := [name for name, fields in compared.items() if lies_below(fields)]:
+        if source:
+            raise UserError(
+                f"data.source={source}, but {listed(below)} of this study lie below "
+                "data.root; leave data.source out, or compare on one data set with "
+                f"--config {OWN_STUDY}"
+            )
+        return
+    if not source and not own.holds_photographs(root):
+        raise UserError(_nothing_for(root, compared))
+    _require_alone(source, root, given)
+    if compared:
+        note(f"compared on {_named(source, root)} alone, not on {listed(compared)}")
+    _make_one(study, source or "folder")
+
+
+def lies_below(fields) -> bool:
+    """Whether a set's files are looked for below `data.root`."""
+    return any(is_relative(fields.get(name, "")) for name in PATHS)
+
+
+def is_relative(path: str) -> bool:
+    """Whether a path is neither whole nor a name on the hub."""
+    whole = path.startswith(HUB) or Path(path).expanduser().is_absolute()
+    return bool(path) and not whole
+
+
+def below(root: str, fields: dict) -> dict:
+    """The fields of a set with relative paths below `root`, if there is one."""
+    return fields | {
+        name: str(Path(root) / fields[name])
+        for name in PATHS
+        if root and is_relative(fields[name])
+    }
+
+
+def give_to_each(study):
+    """Gives what a study says of all its sets to each; what is set later holds."""
+    for name, value in study.data.items():
+        if name != "root" and value != data.FIELDS[name].default:
+            for of_set in study.sets.values():
+                of_set[name] = value
+            study.data[name] = data.FIELDS[name].default
+
+
+def _compared(study, given) -> dict[str, dict]:
+    """The fields of the sets that are compared, places as given."""
+    asked = given.get("datasets")
+    names = study.datasets if asked is None else asked.split(",")
+    names = list(filter(None, map(str.strip, names)))
+    for name in names if study.sets else ():
+        require_known("data set", name, list(study.sets))
+    return {
+        name: study.sets[name].to_dict()
+        | {
+            path: given[f"sets.{name}.{path}"]
+            for path in PATHS
+            if f"sets.{name}.{path}" in given
+        }
+        for name in names
+        if name in study.sets
+    }
+
+
+def _require_alone(source, root, given):
+    """Refuses what is given of sets that are not compared."""
+    if others := [name for name in given if name.startswith(("sets.", "datasets"))]:
+        options = " ".join(f"--config.{name}" for name in others)
+        raise UserError(
+            f"{_named(source, root)} makes data.* the one data set, and "
+            f"{options} would be ignored; leave one of them out"
+        )
+    if given.get("data.split_file") and source != "coop":
+        raise UserError(
+            "--config.data.split_file is read by source coop alone; add "
+            "--config.data.source=coop"
+        )
+
+
+def _make_one(study, source):
+    """`data.*` with all fields of the source; of another source what both have."""
+    fields, said = configuration.data_fields(source), study.data.to_dict()
+    if said.get("source") not in (None, "", source):
+        said = {name: value for name, value in said.items() if name in fields}
+    with study.unlocked():
+        study.data = ConfigDict(defaults(fields) | said | {"source": source})
+        study.sets, study.datasets = ConfigDict(), ()
+
+
+def _named(source, root):
+    return f"data.source={source}" if source else f"data.root={root}"
+
+
+def _nothing_for(root, compared):
+    """Why a root is of no use, and what to do."""
+    none = (
+        f"none of {listed(compared)} lies below it" if compared else "no set is named"
+    )
+    return (
+        f"data.root={root} holds no pictures in folders of classes, and {none}; name "
+        "photographs laid out as ROOT/CLASS/*, or say with --config.data.source what "
+        "is there"
+    )
