@@ -32,10 +32,13 @@ def help_text(argv):
     named = config.take_apart(given, ("config", "workdir"))
     if "config" not in named.named:
         return __doc__.strip()
-    from apt_jax.grid import study
+    from apt_jax.grid import sets, study
 
     settings = study.load(named.named["config"], named.fields)
-    fields = usage.listed(study.fields_of(settings), config.flat(settings))
+    values = config.flat(settings)
+    if sets.is_one_set(settings):
+        del values["datasets"]  # nobody chooses among one
+    fields = usage.listed(study.fields_of(settings), values)
     return f"{__doc__.strip()}\n\n{fields}"
 
 

@@ -22,7 +22,6 @@ from apt_jax import data
 from apt_jax.data import own
 from apt_jax.data.listing import listed
 from apt_jax.data.own.hub import PREFIX as HUB
-from apt_jax.data.roots import note
 from apt_jax.errors import UserError, require_known
 from apt_jax.fields import defaults
 
@@ -46,10 +45,26 @@ def names_of(study) -> tuple[str, ...]:
     return (data.name_of(study.data),)
 
 
-def settle(study, given: dict[str, str]):
+def as_before(study, before: dict | None):
+    """The study with its one data set called as in a cell that was finished before.
+
+    A folder may have been moved, and is called otherwise then.
+    """
+    if before is None or not is_one_set(study) or study.data.name:
+        return study
+    of_cell = before["asked"]["data"]
+    if of_cell["name"] or of_cell["source"] != study.data.source:
+        return study
+    study = study.copy_and_resolve_references()
+    study.datasets = (before["dataset"],)
+    return study
+
+
+def settle(study, given: dict[str, str]) -> str:
     """Makes `data.*` the one data set, where the study or a command line asks for it.
 
-    `given` are the texts of a command line by field, which are yet to be set.
+    `given` are the texts of a command line by field, which are yet to be set. Returns
+    what to say of sets that are not compared then; mostly nothing.
 
     Raises:
         UserError: for an unknown source, and where something given would be ignored.
@@ -57,7 +72,7 @@ def settle(study, given: dict[str, str]):
     source = given.get("data.source", study.data.get("source", ""))
     root = given.get("data.root", study.data.root)
     if not source and not root:
-        return
+        return ""
     compared = _compared(study, given)
     if below := [name for name, fields in compared.items() if lies_below(fields)]:
         if source:
@@ -66,13 +81,13 @@ def settle(study, given: dict[str, str]):
                 "data.root; leave data.source out, or compare on one data set with "
                 f"--config {OWN_STUDY}"
             )
-        return
+        return ""
     if not source and not own.holds_photographs(root):
         raise UserError(_nothing_for(root, compared))
     _require_alone(source, root, given)
-    if compared:
-        note(f"compared on {_named(source, root)} alone, not on {listed(compared)}")
     _make_one(study, source or "folder")
+    instead = f"compared on {_named(source, root)} alone, not on {listed(compared)}"
+    return instead if compared else ""
 
 
 def lies_below(fields) -> bool:
@@ -97,6 +112,8 @@ def below(root: str, fields: dict) -> dict:
 
 def give_to_each(study):
     """Gives what a study says of all its sets to each; what is set later holds."""
+    if is_one_set(study):
+        return
     for name, value in study.data.items():
         if name != "root" and value != data.FIELDS[name].default:
             for of_set in study.sets.values():
@@ -130,6 +147,11 @@ def _require_alone(source, root, given):
         raise UserError(
             f"{_named(source, root)} makes data.* the one data set, and "
             f"{options} would be ignored; leave one of them out"
+        )
+    if source in data.DRAWN and given.get("data.root"):
+        raise UserError(
+            f"data.source={source} draws its pictures and reads none; leave "
+            "--config.data.root out, or name another source"
         )
     if given.get("data.split_file") and source != "coop":
         raise UserError(

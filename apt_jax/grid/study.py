@@ -43,6 +43,7 @@ from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
 from apt_jax import data
+from apt_jax.data.roots import note
 from apt_jax.errors import UserError, did_you_mean, require_known
 from apt_jax.fields import Field, Rule, defaults, faults, one_of
 from apt_jax.grid import sets
@@ -138,7 +139,6 @@ def fields_of(study) -> dict[str, Field]:
     """What can be set in a study whose fields are all spelt, by dotted name."""
     known = FIELDS | OF_ALL
     if sets.is_one_set(study):
-        del known["datasets"]
         fields = configuration.data_fields(study.data.source)
         known |= {f"data.{field}": fields[field] for field in fields}
     for name, of_set in study.sets.items():
@@ -166,17 +166,24 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str]:
     ):
         if option not in given.named:
             raise UserError(f"no --{option}; name one, such as --{option} {example}")
-    study = load(given.named["config"], given.fields)
+    study, instead = _loaded(given.named["config"], given.fields)
     sets.give_to_each(study)
     of_one = lambda given: given[0].startswith("sets.")  # noqa: E731
     for field, text in sorted(given.fields, key=of_one):
         if field not in LISTS:
             set_field(study, field, text)
+    if instead:
+        note(instead)
     return study, given.named["workdir"]
 
 
 def load(path: str, fields=()) -> ConfigDict:
     """The study of a file, narrowed by those of `fields` that do, all its fields spelt."""
+    return _loaded(path, fields)[0]
+
+
+def _loaded(path, fields):
+    """The study, and what `sets.settle` has to say of it."""
     study = configuration.load(path)
     if missing := [name for name in (*LISTS, *TABLES) if name not in study]:
         raise UserError(
@@ -184,7 +191,7 @@ def load(path: str, fields=()) -> ConfigDict:
             "apt_jax.grid.study.default(), or run it with train.py"
         )
     _require_tables(path, study)
-    sets.settle(study, dict(fields))
+    instead = sets.settle(study, dict(fields))
     for field, text in fields:
         if field in LISTS:
             study[field] = _listed(field, text)
@@ -204,7 +211,7 @@ def load(path: str, fields=()) -> ConfigDict:
         study.variants = {name: variant_of(study, name) for name in study.methods}
         study.search = search_of(study)
     _require_fields(configuration.flat(study), fields_of(study), "--config")
-    return study
+    return study, instead
 
 
 def _require_tables(path, study):

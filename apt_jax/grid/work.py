@@ -20,8 +20,10 @@ import jax
 from apt_jax.errors import UserError, one_line, with_type
 from apt_jax.evaluation import batches, class_sides, predict_batch
 from apt_jax.experiment import judge, labels_of, shifted_parts
+from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
+from apt_jax.grid.sets import as_before
 from apt_jax.grid.shared import Shared
 from apt_jax.grid.study import Cell, cells, with_values
 from apt_jax.lock import working_in
@@ -90,7 +92,8 @@ def run(study, folder, arguments=()):
         UserError: for what is wrong with study or data, before any work; and in the
             end, if cells failed: what each said is in grid.md.
     """
-    planned, store = cells(study), Cells(folder)
+    store = Cells(folder)
+    planned = cells(as_before(study, store.any_finished()))
     with working_in(folder):
         store.claim(planned)
         require_own(store.moved(planned), planned, store)
@@ -122,23 +125,41 @@ def require_own(moved, planned, store):
     once = {(cell.dataset, cell.seed): cell for cell in reversed(moved)}
     for cell in once.values():
         clip = load_clip(begun(planned, cell, store))
-        prepared = Shared(clip, [cell]).prepared(cell)
-        images = split_sha256(prepared.dataset, split_of(prepared))
-        card = store.read(cell)["protocol"]
-        differing = [
-            f"another {what}: SHA-256 {now[:12]}..., not {then[:12]}..."
-            for what, now, then in (
-                ("backbone", clip.sha256, card["backbone"]["sha256"]),
-                ("set of images", images, card["data"]["split_sha256"]),
-            )
-            if now != then
-        ]
-        if differing:
-            raise UserError(
-                f"finished cells of {store.folder} were made of other files, the first "
-                f"({cell}): {'; '.join(differing)}; name the original's places, or "
-                "choose another --workdir"
-            )
+        of_set = [other for other in planned if other.dataset == cell.dataset]
+        require_same(cell, Shared(clip, of_set).prepared(cell), store)
+
+
+def require_same(cell, prepared, store):
+    """Refuses to go on from a finished cell with other files.
+
+    Raises:
+        UserError: naming what is another.
+    """
+    card, dataset = store.read(cell)["protocol"], prepared.dataset
+    of_data, images = card["data"], split_sha256(dataset, split_of(prepared))
+    described = digest(dataset.descriptions) if dataset.descriptions else None
+    found = {
+        "backbone": (prepared.clip.sha256, card["backbone"]["sha256"]),
+        "set of images": (images, of_data["split_sha256"]),
+    }
+    for what, now in (
+        ("list of classes", digest(list(dataset.classes))),
+        ("list of templates", digest(list(dataset.templates))),
+        ("list of descriptions", described),
+    ):
+        name = f"{what.removeprefix('list of ')}_sha256"
+        found[what] = (now, of_data.get(name, now))  # cards of before have fewer
+    differing = [
+        f"another {what}: SHA-256 {str(now)[:12]}..., not {str(then)[:12]}..."
+        for what, (now, then) in found.items()
+        if now != then
+    ]
+    if differing:
+        raise UserError(
+            f"finished cells of {store.folder} were made of other files, the first "
+            f"({cell}): {'; '.join(differing)}; name the original's places, or "
+            "choose another --workdir"
+        )
 
 
 def work(planned, left, store) -> dict[Cell, Exception]:
@@ -150,6 +171,8 @@ def work(planned, left, store) -> dict[Cell, Exception]:
     }
     for cell in left:
         shared[cell.dataset].prepared(cell)
+    for cell in witnesses(planned, left, store):
+        require_same(cell, shared[cell.dataset].prepared(cell), store)
     failures = {}
     with progress(len(left), "grid", "cells") as advance:
         for dataset, of_dataset in itertools.groupby(left, lambda cell: cell.dataset):
@@ -160,6 +183,20 @@ def work(planned, left, store) -> dict[Cell, Exception]:
                 advance(len(group), failed=len(failures))
             del shared[dataset]  # its frozen outputs may be large
     return failures
+
+
+def witnesses(planned, left, store) -> list[Cell]:
+    """A finished cell of each data set that has cells left, of their seeds if any is.
+
+    Photographs that came or went since show in it, whatever its seed.
+    """
+    of_seeds = {(cell.dataset, cell.seed) for cell in left}
+    finished = [cell for cell in planned if store.finished(cell)]
+    finished.sort(key=lambda cell: (cell.dataset, cell.seed) not in of_seeds)
+    first = {cell.dataset: cell for cell in reversed(finished)}
+    return [
+        first[name] for name in {cell.dataset: None for cell in left} if name in first
+    ]
 
 
 def begun(planned, cell, store):

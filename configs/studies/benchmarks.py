@@ -32,7 +32,15 @@ FILES = (
 
 def get_config(arg=None):
     c = study.default()
-    c.methods = ("zero_shot", "coop", "tip_adapter", "gda", "linear_probe", "apt")
+    c.methods = (
+        "zero_shot",
+        "coop",
+        "vpt",
+        "tip_adapter",
+        "gda",
+        "linear_probe",
+        "apt",
+    )
     folder = Path(__file__).parents[1]
     files = {name: config.load(str(folder / f"{name}.py")) for name in FILES}
     c.sets = {name: file.data.to_dict() for name, file in files.items()}
