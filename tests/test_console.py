@@ -21,6 +21,7 @@ MODULES = (
     "apt_jax.clip.check",
     "apt_jax.studies.variance",
     "apt_jax.studies.controlled",
+    "apt_jax.studies.follow",
 )
 # What can be run, as the arguments of python.
 ALL = [

@@ -516,4 +516,5 @@ def test_an_own_data_set_with_a_name_of_its_own_keeps_it(tmp_path, undivided, ca
     start(tmp_path / "grid", undivided, cache, "data.name=mine", methods="zero_shot")
     (name,) = contents(tmp_path / "grid")
     assert name == "mine/zero_shot/0shot-seed1.json"
-    assert Cells(tmp_path / "grid").any_finished()["dataset"] == "mine"
+    (found,) = Cells(tmp_path / "grid").contents()
+    assert found["dataset"] == "mine"

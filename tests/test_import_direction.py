@@ -41,9 +41,9 @@ ROOMS = [
     "restore",
     "experiment",
     "classifier",
-    "studies",
     "predict",
     "grid",
+    "studies",
     "commands",
 ]
 # Commands that stand beside what they are about, in a room that knows less than they do.
@@ -72,6 +72,7 @@ LIGHT = [
     "predict",
     "report.recipes",
     "studies.controlled",
+    "studies.follow",
     "studies.variance",
     "workdir",
 ]

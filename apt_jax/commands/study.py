@@ -9,6 +9,9 @@ STUDIES = {
     "controlled": Command(
         "apt_jax.studies.controlled", "what adaptive prompts gain as classes spread"
     ),
+    "follow": Command(
+        "apt_jax.studies.follow", "how gains in a grid follow the variance of its sets"
+    ),
 }
 
 

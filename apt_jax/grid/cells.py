@@ -56,10 +56,10 @@ class Cells:
         """The content of a finished cell; raises `UserError` if it is damaged."""
         return read_json(self.path(cell), LAYOUT, REMEDY)
 
-    def any_finished(self) -> dict | None:
-        """The content of one of the finished cells, whichever grid asked for it."""
-        found = sorted(self.folder.glob("cells/*/*/*.json"))
-        return read_json(found[0], LAYOUT, REMEDY) if found else None
+    def contents(self):
+        """The contents of all finished cells, whoever asked for them, one by one."""
+        for path in sorted(self.folder.glob("cells/*/*/*.json")):
+            yield read_json(path, LAYOUT, REMEDY)
 
     def write(self, cell: Cell, protocol, evaluations, cost, search=None):
         """Finishes a cell; `search` is what `grid.search.record_of` says of it."""

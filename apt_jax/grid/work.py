@@ -93,7 +93,7 @@ def run(study, folder, arguments=()):
             end, if cells failed: what each said is in grid.md.
     """
     store = Cells(folder)
-    planned = cells(as_before(study, store.any_finished()))
+    planned = cells(as_before(study, next(store.contents(), None)))
     with working_in(folder):
         store.claim(planned)
         require_own(store.moved(planned), planned, store)

@@ -69,9 +69,6 @@ def write(found, workdir):
 def measure(settings, workdir) -> dict:
     """The analysis of one split's embeddings, with what it is of."""
     from apt_jax.data.few_shot import draw
-    from apt_jax.features.encode import encode
-    from apt_jax.features.store import Store
-    from apt_jax.features.stored import EMBEDDING
     from apt_jax.preparation import prepare
     from apt_jax.report.protocol import commit, device
 
@@ -81,17 +78,8 @@ def measure(settings, workdir) -> dict:
     if study.per_class:
         items = draw(items, study.per_class, random.Random(settings.seed))
     workdir.settle(settings)
-    features = encode(
-        prepared.dataset,
-        items,
-        prepared.hashes,
-        prepared.clip,
-        reads=EMBEDDING,
-        store=Store(settings.features.cache_dir),
-        what=f"{study.split} images",
-    )
+    embedding = embeddings(prepared, items, settings, f"{study.split} images")
     labels = [item.label for item in items]
-    embedding = features.stored["embedding"][:, 0]
     of = {
         "data": prepared.dataset.name,
         "split": study.split,
@@ -103,6 +91,24 @@ def measure(settings, workdir) -> dict:
         "classes": [prepared.dataset.classes[label] for label in sorted(set(labels))],
     }
     return of | analyse(embedding, labels, study.permutations, settings.seed)
+
+
+def embeddings(prepared, items, settings, what):
+    """[N, D] of the items' centre crops, by the frozen tower."""
+    from apt_jax.features.encode import encode
+    from apt_jax.features.store import Store
+    from apt_jax.features.stored import EMBEDDING
+
+    features = encode(
+        prepared.dataset,
+        items,
+        prepared.hashes,
+        prepared.clip,
+        reads=EMBEDDING,
+        store=Store(settings.features.cache_dir),
+        what=what,
+    )
+    return features.stored["embedding"][:, 0]
 
 
 def analyse(embedding, labels, permutations, seed) -> dict:

@@ -1,4 +1,4 @@
-r"""VPT against VAPT under their own protocol: rate and decay chosen on validation.
+r"""VPT, VAPT and full fine-tuning, hyper-parameters chosen on validation as they were.
 
     python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR
 
@@ -8,6 +8,11 @@ each of its 40 pairs is trained on the training images and judged on the validat
 by its last epoch; then the best one trains on both and is judged on the test split, once.
 Their figure is the row "one pass". Rates are given for batches of 256 and scale with the
 batch, here 64; another one is the argument: configs/studies/visual_prompts.py:128.
+
+Full fine-tuning, their baseline, has a grid of its own, four rates of AdamW and nothing
+else, so it is a study of its own: configs/studies/visual_prompts.py:full, or :full,128, in
+another --workdir; all that is said below holds for it too. (VPT's code takes batches of
+384 and warms up for 5 epochs; here they are as for the prompts.)
 
 Without other fields it is the drawn aircraft and the small CLIP, whose head here is a
 linear one all the same. On a CPU the whole search takes days; this much of it takes under
@@ -30,7 +35,10 @@ train no further on it, and crop at random, at least 0.77 of the area as their r
         --config.search_refit=train --config.augment.views=10
 """
 
+import re
+
 from apt_jax.data.vtab.tasks import TASKS
+from apt_jax.errors import UserError
 from apt_jax.grid import study
 
 BATCH = 64
@@ -39,21 +47,34 @@ FINE_GRAINED = ("cub", "nabirds", "flowers102", "stanford_dogs", "stanford_cars"
 DECAYS = (0.01, 0.001, 0.0001, 0.0)
 
 
+# Of full fine-tuning in VPT's code, for batches of 256 too.
+RATES_OF_ALL = (5e-3, 1e-3, 5e-4, 1e-4)
+
+
+def asked(arg):
+    """Whether the whole tower is tuned, and the batch: "full", "128" or "full,128"."""
+    found = re.fullmatch(r"(full)?,?([1-9]\d*)?", arg or "")
+    if found is None:
+        raise UserError(
+            f"no study {arg!r} of visual prompts; write visual_prompts.py:full, "
+            "visual_prompts.py:128 for another batch, or visual_prompts.py:full,128"
+        )
+    return bool(found[1]), int(found[2] or BATCH)
+
+
 def get_config(arg=None):
-    batch = int(arg or BATCH)
+    full, batch = asked(arg)
     c = study.default()
-    c.methods = ("vpt", "vapt")
+    c.methods = ("fine_tune",) if full else ("vpt", "vapt")
     of_vpt = {"form": "original", "head": "linear", "prompts": 10, "drop_prompt": 0.1}
     c.variants = {
         "vpt": {"method": {"name": "vpt"} | of_vpt},
         "vapt": {"method": {"name": "vapt", "head": "linear", "prompts": 10}},
+        "fine_tune": {"method": {"name": "fine_tune", "head": "linear"}},
     }
-    c.search = {
-        "train": {
-            "learning_rate": tuple(rate * batch / 256 for rate in RATES),
-            "weight_decay": DECAYS,
-        }
-    }
+    rates = RATES_OF_ALL if full else RATES
+    scaled = {"learning_rate": tuple(rate * batch / 256 for rate in rates)}
+    c.search = {"train": scaled if full else scaled | {"weight_decay": DECAYS}}
     c.search_refit = "train+val"
     c.train.batch_size = batch
     c.datasets = ("synthetic",)

@@ -1,0 +1,77 @@
+"""What methods gain beside the variance of the data sets, as tables."""
+
+from apt_jax.metrics.rank import LEAST
+from apt_jax.report.tables import markdown
+from apt_jax.report.variance import number
+from apt_jax.words import counted
+
+NONE = "–"
+FIGURES = {"accuracy": (100, 1), "nll": (1, 3)}  # what it is shown in, and digits
+
+
+def follow_markdown(found: dict) -> str:
+    """A table for each number of shots of follow.json, the sets that spread least first."""
+    sets = found["sets"]
+    per_class = counted(found["per_class"], "test image")
+    heading = (
+        f"Gains over zero-shot CLIP beside the spread of {counted(len(sets), 'data set')}, "
+        f"{per_class} a class: accuracy in points / NLL in nats, above 0 the method is "
+        "better. The last line is Spearman's rank correlation of gain and intra / inter, "
+        f"with the number of sets behind it; of fewer than {LEAST} none is told."
+    )
+    parts = [heading]
+    for shots, ranks in found["ranks"].items():
+        parts += [f"**{named(shots)}**", table(found, shots, ranks)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(found, shots, ranks) -> str:
+    """Sets in rows, statistics and methods in columns, correlations below."""
+    sets, gains = found["sets"], found["gains"]
+    ordered = sorted(
+        (name for name in sets if shots in gains[name]),
+        key=lambda name: spread_of(sets[name]),
+    )
+    rows = [
+        (
+            name,
+            str(sets[name]["groups"]),
+            number(sets[name]["intra_over_inter"]),
+            number(sets[name]["r2_adjusted"]),
+            number(sets[name]["pseudo_f"]),
+            *(gain(gains[name][shots].get(method)) for method in ranks),
+        )
+        for name in ordered
+    ]
+    last = ("rank correlation", "", "", "", "", *map(correlation, ranks.values()))
+    heads = ("", "classes", "intra / inter", "R², adjusted", "pseudo-F", *ranks)
+    return markdown(heads, [*rows, last])
+
+
+def spread_of(of_set) -> float:
+    """Intra over inter, infinite where the means of the classes are one."""
+    value = of_set["intra_over_inter"]
+    return float("inf") if value is None else value
+
+
+def gain(of_method) -> str:
+    if of_method is None:
+        return NONE
+    return " / ".join(
+        f"{scale * of_method[name]:+.{digits}f}"
+        for name, (scale, digits) in FIGURES.items()
+    )
+
+
+def correlation(of_method) -> str:
+    told = [of_method[name] for name in FIGURES]
+    figures = " / ".join(NONE if one is None else f"{one:+.2f}" for one in told)
+    return f"{figures} ({counted(of_method['sets'], 'set')})"
+
+
+def named(shots: str) -> str:
+    return "all images" if shots == "0" else counted_shots(float(shots))
+
+
+def counted_shots(shots: float) -> str:
+    return f"{shots:.0%} of the images" if shots < 1 else counted(int(shots), "shot")

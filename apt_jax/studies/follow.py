@@ -1,0 +1,218 @@
+"""How what methods gain follows the variance of the data sets, of a finished grid.
+
+    python -m apt_jax.studies.follow --grid DIR [--per-class=N] [--permutations=999]
+
+For each data set of the grid: the analysis of variance of its test images' embeddings
+(`metrics.variance`), as many images of each class in every set, beside the gain of each
+method over zero-shot CLIP, the mean over seeds of paired differences. Then, of each method,
+the rank correlation of gain and spread (intra / inter) over the sets. Where test images are
+drawn by the seed, those of the grid's first seed are analysed.
+
+Nothing is trained; what the grid encoded is read from the feature cache. Start it where
+the grid was started, for the same places. Writes follow.json and follow.md into DIR.
+"""
+
+import random
+import sys
+
+from apt_jax import command
+
+RESULT, TABLE = "follow.json", "follow.md"
+SPREAD = "intra_over_inter"  # what gains are compared with
+PERMUTATIONS = 999
+LEAST = 2  # images of a class that have a variance
+
+
+def main(argv):
+    options = read_options(argv)
+    run(options.grid, options.per_class, options.permutations)
+
+
+def read_options(argv):
+    parser = command.Arguments("python -m apt_jax.studies.follow", __doc__)
+    parser.add_argument("--grid", metavar="DIR", required=True)
+    parser.add_argument("--per-class", metavar="N", type=at_least(LEAST))
+    parser.add_argument(
+        "--permutations", metavar="P", type=at_least(1), default=PERMUTATIONS
+    )
+    return parser.parse_args(argv)
+
+
+def at_least(least):
+    """Reads a whole number that is no smaller."""
+
+    def whole_number(text):
+        if int(text) < least:
+            raise ValueError(text)
+        return int(text)
+
+    return whole_number
+
+
+def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
+    """Analyses the sets of the grid in `folder`; returns what follow.json holds.
+
+    Raises:
+        UserError: if it holds no finished cells, if its images are not those of the
+            cells, or if its backbone has no zero-shot row to gain over.
+    """
+    from apt_jax.files import write_json, write_text
+    from apt_jax.grid.cells import Cells
+    from apt_jax.lock import working_in
+    from apt_jax.report import follow as report
+
+    cells = require_cells(folder, list(Cells(folder).contents()))
+    with working_in(folder):
+        sets = by_set(cells)
+        gained = {name: gains_of(of_set) for name, of_set in sets.items()}
+        prepared = {name: as_then(first_of(of_set)) for name, of_set in sets.items()}
+        count = per_class or fewest(prepared)
+        spread = {
+            name: analysed(*prepared[name], count, permutations) for name in prepared
+        }
+        found = {
+            "per_class": count,
+            "sets": spread,
+            "gains": gained,
+            "ranks": correlations(spread, gained),
+        }
+        write_json(Cells(folder).folder / RESULT, found)
+        text = report.follow_markdown(found)
+        write_text(Cells(folder).folder / TABLE, text)
+    print(f"{text}\ntable: {Cells(folder).folder / TABLE}")
+    return found
+
+
+def require_cells(folder, cells) -> list[dict]:
+    """The cells; raises `UserError` if there are none."""
+    from apt_jax.errors import UserError
+
+    if not cells:
+        raise UserError(
+            f"{folder} holds no finished cell of a grid; name the --workdir of one"
+        )
+    return cells
+
+
+def by_set(cells) -> dict[str, list[dict]]:
+    """Cells by their data set, in the order of the files."""
+    found = {}
+    for cell in cells:
+        found.setdefault(cell["dataset"], []).append(cell)
+    return found
+
+
+def first_of(cells) -> dict:
+    """The cell of the first seed."""
+    return min(cells, key=lambda cell: cell["seed"])
+
+
+def gains_of(cells) -> dict:
+    """By shots and method, what it gains over zero-shot CLIP: means over its seeds.
+
+    Accuracy and the NLL that it is lower by: above 0 the method is better.
+    """
+    from apt_jax.errors import UserError
+    from apt_jax.report.grid import BASE, Table
+
+    table, found = Table(cells), {}
+    if BASE not in table.rows:
+        raise UserError(
+            f"the cells of {cells[0]['dataset']} have no row of zero-shot CLIP to gain "
+            "over: their backbone reads no text; take a grid of a CLIP"
+        )
+    for shots in table.shots:
+        of_shots = found.setdefault(f"{shots:g}", {})
+        for method in table.methods:
+            gains = {
+                figure: paired(table, method, shots, figure, sign)
+                for figure, sign in (("accuracy", 1), ("nll", -1))
+            }
+            if method != BASE and gains["accuracy"] is not None:
+                of_shots[method] = gains
+    return found
+
+
+def paired(table, method, shots, figure, sign) -> float | None:
+    """The mean of the method's figure less zero-shot CLIP's, over seeds that have both."""
+    from apt_jax.report.grid import BASE
+
+    ours, theirs = (table.values(name, shots, figure) for name in (method, BASE))
+    both = [sign * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
+    return sum(both) / len(both) if both else None
+
+
+def as_then(cell):
+    """The settings of a cell, and its images, which are those of then.
+
+    Raises:
+        UserError: if they are others.
+    """
+    import json
+
+    from apt_jax import config as configuration
+    from apt_jax.errors import UserError
+    from apt_jax.preparation import prepare
+    from apt_jax.record import split_of, split_sha256
+
+    asked = configuration.from_json(json.dumps(cell["asked"]))
+    settings, card = configuration.completed(asked), cell["protocol"]
+    settings.clip.dtype = card["backbone"]["dtype"]
+    # Whether the grid kept images for validation hangs on all its methods.
+    for validation in (None, True):
+        prepared = prepare(settings, validation=validation)
+        if (
+            split_sha256(prepared.dataset, split_of(prepared))
+            == (card["data"]["split_sha256"])
+        ):
+            return settings, prepared
+    raise UserError(
+        f"the images of {cell['dataset']} are not those of its finished cells; put back "
+        "what was there, or run the grid anew in another --workdir"
+    )
+
+
+def fewest(prepared) -> int:
+    """The fewest test images of a class in any of the sets, at least two."""
+    from apt_jax.data.few_shot import by_label
+
+    least = [min(map(len, by_label(one.dataset.test))) for _, one in prepared.values()]
+    return max(LEAST, min(least))
+
+
+def analysed(settings, prepared, per_class, permutations) -> dict:
+    """The analysis of variance of so many test images of each class of a set."""
+    from apt_jax.data.few_shot import draw
+    from apt_jax.studies.variance import analyse, embeddings, require_images
+
+    items = require_images(prepared.dataset, "test")
+    items = draw(items, per_class, random.Random(settings.seed))
+    what = f"test images of {prepared.dataset.name}"
+    x = embeddings(prepared, items, settings, what)
+    labels = [item.label for item in items]
+    return analyse(x, labels, permutations, settings.seed)
+
+
+def correlations(spread, gained) -> dict:
+    """By shots and method: rank correlation of gain and spread, and over how many sets."""
+    from apt_jax.metrics.rank import rank_correlation
+
+    found = {}
+    for shots in dict.fromkeys(shots for of_set in gained.values() for shots in of_set):
+        having = {name: of[shots] for name, of in gained.items() if shots in of}
+        of_shots = found.setdefault(shots, {})
+        for method in dict.fromkeys(name for of in having.values() for name in of):
+            sets = [name for name in having if method in having[name]]
+            sets = [name for name in sets if spread[name][SPREAD] is not None]
+            wide = [spread[name][SPREAD] for name in sets]
+            of_shots[method] = {"sets": len(sets)} | {
+                figure: rank_correlation(
+                    wide, [having[name][method][figure] for name in sets]
+                )
+                for figure in ("accuracy", "nll")
+            }
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(command.run(main))
