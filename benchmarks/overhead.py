@@ -56,7 +56,7 @@ class Program:
     bytes: int
 
 
-def main():
+def parser():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--backbone", default="tiny", choices=("tiny", "b16"))
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 100])
@@ -65,7 +65,11 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--shots", type=int, default=4, help="of those who fit at once")
     parser.add_argument("--runs", type=int, default=21)
-    options = parser.parse_args()
+    return parser
+
+
+def main():
+    options = parser().parse_args()
     print(heading(options))
     clip = load("tiny") if options.backbone == "tiny" else random_b16()
     for classes in options.classes:

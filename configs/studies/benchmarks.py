@@ -1,4 +1,4 @@
-r"""APT beside its rivals on the eleven data sets of CoOp, and on the birds.
+r"""APT beside CoOp, VPT and others on the eleven data sets of CoOp, and on the birds.
 
     python -m apt_jax.grid --config configs/studies/benchmarks.py --workdir DIR \
         --config.data.root=DATA
@@ -6,7 +6,8 @@ r"""APT beside its rivals on the eleven data sets of CoOp, and on the birds.
 DATA holds the folders of CoOp's layout (caltech-101, oxford_pets, ..., imagenet) and cub;
 each set is as its own file in configs/ says. Narrow it with --config.datasets=dtd,eurosat
 --config.methods=apt,coop --config.shots=16. All other methods may be named too; those
-that read pixels want a GPU.
+that read pixels, VPT among them, and CoOp with many classes want a GPU. APT's paper has
+four of the sets (docs/questions.md).
 """
 
 from pathlib import Path
