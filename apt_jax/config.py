@@ -95,7 +95,7 @@ COMMON = {
         "20,000 in all at most, unless their number is given",
         at_least(0),
         int | None,
-        "the method's recipe; of many images fewer",
+        RECIPE,
     ),
     "augment.area": Field(
         None,
