@@ -174,10 +174,10 @@ def test_a_run_is_named_after_what_it_is():
 
 
 def test_a_number_is_not_left_open_because_another_method_leaves_it_open():
-    task_res, gda = (config.default(name) for name in ("task_res", "gda"))
+    clip_lora, gda = (config.default(name) for name in ("clip_lora", "gda"))
     config.set_field(gda, "method.alpha", "None")
     assert gda.method.alpha is None
     config.set_field(gda, "method.alpha", "2")
     assert gda.method.alpha == 2.0
     with pytest.raises(UserError, match="expected float"):
-        config.set_field(task_res, "method.alpha", "None")
+        config.set_field(clip_lora, "method.alpha", "None")

@@ -21,7 +21,7 @@ import apt_jax
 from apt_jax import config, experiment, record
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
-from apt_jax.methods import APT
+from apt_jax.methods import APT, make
 from apt_jax.methods.base import Recipe
 from apt_jax.predict import main as predict_main
 from apt_jax.preparation import prepare
@@ -144,6 +144,7 @@ def test_a_run_is_saved_ten_times_if_nobody_says_how_often(epochs, every):
         clip=SimpleNamespace(dtype="float32", revision=None),
         dataset=SimpleNamespace(name="x", templates=(), descriptions=()),
         views=Views(10),
+        method=make("apt"),
     )
     asked = config.default(method="apt", source="folder")
     recipe = Recipe(learning_rate=0.1, epochs=epochs)
