@@ -8,6 +8,7 @@ from small import D, K, small_images, small_shots
 
 from apt_jax.methods import TipAdapter
 from apt_jax.methods.base import Recipe, batch_logits
+from apt_jax.methods.published import EVERY
 from apt_jax.methods.tip_adapter import PAIRS, START, _judge, keys_of
 from apt_jax.training import loop
 
@@ -78,7 +79,8 @@ def test_training_does_not_make_the_keys_unit_again():
 
 
 def test_the_trained_forms_recipe_is_the_published_one():
-    recipe = TipAdapter(trained=True).recipe(small_shots())
+    task = small_shots().replace(dataset=EVERY)
+    recipe = TipAdapter(trained=True).recipe_there(task)
     assert (recipe.optimizer, recipe.learning_rate) == ("adamw", 1e-3)
     assert (recipe.epsilon, recipe.weight_decay) == (1e-4, 0.01)
     assert (recipe.epochs, recipe.batch_size, recipe.drop_last) == (20, 256, False)
