@@ -23,6 +23,8 @@ from apt_jax.data.own import KINDS
 from apt_jax.data.roots import note
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import seconds_per_image
+from apt_jax.features.store import Store
+from apt_jax.features.views import CENTRE
 from apt_jax.lock import working_in
 from apt_jax.methods import make, require_fit
 from apt_jax.methods.restricted import restricted
@@ -102,10 +104,11 @@ def _run(given, workdir):
     workdir.settle(given)
     print(usage_line(asked, prepared))
 
-    shots = encode_shots(prepared, asked)
-    selection = encode_selection(prepared, asked)
-    test = encode_test(prepared, asked)
-    new_test = encode_new(prepared, asked)
+    store = Store(asked.features.cache_dir)
+    shots = encode_shots(prepared, store)
+    selection = encode_selection(prepared, store)
+    test = encode_test(prepared, store)
+    new_test = encode_new(prepared, store)
     with_shots = task.replace(**training_images(prepared, shots, selection))
     describe(workdir, config, prepared, set_by_hand(asked))
 
@@ -114,7 +117,7 @@ def _run(given, workdir):
     part = config.data.classes
     evaluations = judge(config, prepared.method, params, task, test, labels, part)
     of_new = judge_new(config, prepared, params, new_task, new_test)
-    shifted = judge_shifted(config, prepared, prepared.method, params, task)
+    shifted = judge_shifted(config, prepared, prepared.method, params, task, store)
     cost = {
         "trainable_parameters": count(prepared.method.parts(params)[0]),
         "encode_seconds": sum(
@@ -141,15 +144,13 @@ def tell_of_unused(asked):
 
 def training_images(prepared, shots, selection) -> dict:
     """The fields of a task that only training sees: shots, and what selects."""
-    fields = {
-        "shots": shots.views.stored,
-        "centre": shots.centre.stored,
-        "shot_labels": labels_of(prepared.shots),
-    }
+    fields = {"shots": shots.views.stored, "shot_labels": labels_of(prepared.shots)}
+    if prepared.views != CENTRE:  # else they are there already
+        fields |= {"centre": shots.centre.stored}
     if selection is not None:
         fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
     on_device = jax.tree.map(lambda array: jnp.asarray(np.asarray(array)), fields)
-    return on_device | {"dataset": prepared.known_as}
+    return {"centre": on_device["shots"], **on_device, "dataset": prepared.known_as}
 
 
 def labels_of(items):
@@ -184,13 +185,14 @@ def _judge_again(workdir, overrides, places):
     prepared = prepare(config, clip=restored.clip)
     judged = [name for name in whole_splits(prepared) if name not in ("train", "val")]
     require_own(workdir, prepared, split_of(prepared), judged)
-    test = encode_test(prepared, config)
-    new_test = encode_new(prepared, config)
+    store = Store(config.features.cache_dir)
+    test = encode_test(prepared, store)
+    new_test = encode_new(prepared, store)
     labels = [item.label for item in prepared.dataset.test]
     method, params, part = restored.method, restored.params, config.data.classes
     evaluations = judge(config, method, params, restored.task, test, labels, part)
     of_new = judge_new(config, prepared, params, task_of_new(prepared), new_test)
-    shifted = judge_shifted(config, prepared, method, params, restored.task)
+    shifted = judge_shifted(config, prepared, method, params, restored.task, store)
     cost |= cost_of_testing(restored.clip, method, evaluations[-1])
     publish(workdir, prepared, evaluations, of_new, shifted, cost)
 
@@ -317,11 +319,11 @@ def shifted_parts(prepared) -> list:
     return found
 
 
-def judge_shifted(config, prepared, method, params, task) -> list:
+def judge_shifted(config, prepared, method, params, task, store) -> list:
     """(part, rows) of each shifted split, one after the other to bound memory."""
     judged = []
     for split, among, part in shifted_parts(prepared):
-        test = encode_test(part, config)
+        test = encode_test(part, store)
         labels, classes = labels_of(part.dataset.test), config.data.classes
         of_part = (config, method, params, task, test, labels, classes)
         judged.append((part, judge(*of_part, split=split, among=among)))

@@ -56,11 +56,15 @@ def telling(what: str, path, remedy: str = ""):
         raise UserError(f"cannot {what} {path} ({why}); {todo}") from None
 
 
-def write_bytes(path, data: bytes):
-    """Replaces the file `path` by `data` in one step, making its folder if needed."""
+def write_bytes(path, data: bytes, remedy: str = ""):
+    """Replaces the file `path` by `data` in one step, making its folder if needed.
+
+    Raises:
+        UserError: if the disk refuses; `remedy` is what to do, if the usual is not.
+    """
     path = Path(path)
     beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    with telling("write", path):
+    with telling("write", path, remedy):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(beside, "wb") as file:

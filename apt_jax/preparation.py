@@ -17,7 +17,15 @@ from apt_jax.data.scan import scan
 from apt_jax.data.templates import known_name, prompts
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
-from apt_jax.features.encode import Features, ShotFeatures, fill, kept
+from apt_jax.features.encode import (
+    Features,
+    Picture,
+    ShotFeatures,
+    Wanted,
+    fill,
+    kept,
+    pictures_of,
+)
 from apt_jax.features.store import Store
 from apt_jax.features.stored import EMBEDDING, Reads
 from apt_jax.features.views import CENTRE, Views
@@ -41,7 +49,7 @@ class Prepared:
     whole: Dataset  # of all classes, from which shots are drawn; as it was loaded
     views: Views  # of each training image
     new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
-    known_as: str = ""  # see the function of that name
+    known_as: str = ""  # the name under which papers set things; "" inside the shots
 
 
 MOST_VIEWS = 20_000  # of own photographs in all, so that thousands take no hours
@@ -246,26 +254,18 @@ def require_distinct_prompts(tokenizer, dataset):
         )
 
 
-def encode_shots(prepared: Prepared, config) -> ShotFeatures:
+def encode_shots(prepared: Prepared, store: Store) -> ShotFeatures:
     """Frozen outputs of the shots, in their random views and as they are."""
-    store = Store(config.features.cache_dir)
-    seconds = fill_shots(store, [prepared])
+    wanted = wanted_shots(prepared)
+    seconds = fill(wanted, prepared.clip, store=store, what="training images")
     return dataclasses.replace(kept_shots(store, prepared), seconds=seconds)
 
 
-def fill_shots(store: Store, several: list[Prepared]) -> float:
-    """Encodes the shots of several methods on one data set, each picture decoded once.
-
-    Returns the seconds that it took.
-    """
-    wanted = [
-        (item, {one.method.reads: one.views.each + CENTRE.each})
-        for one in several
-        for item in one.shots
-    ]
-    of_all = (several[0].hashes, several[0].clip)
-    dataset = several[0].dataset
-    return fill(dataset, wanted, *of_all, store=store, what="training images")
+def wanted_shots(prepared: Prepared) -> list[tuple[Picture, Wanted]]:
+    """What training reads of the shots: their views, and their centre crops."""
+    wanted = {prepared.method.reads: prepared.views.each + CENTRE.each}
+    pictures = pictures_of(prepared.dataset, prepared.shots, prepared.hashes)
+    return [(picture, wanted) for picture in pictures]
 
 
 def kept_shots(store: Store, prepared: Prepared) -> ShotFeatures:
@@ -278,16 +278,14 @@ def kept_shots(store: Store, prepared: Prepared) -> ShotFeatures:
     )
 
 
-def encode_test(prepared: Prepared, config) -> Features:
+def encode_test(prepared: Prepared, store: Store) -> Features:
     """Frozen outputs of the test images' centre crops, with CLIP's embeddings.
 
     Zero-shot CLIP reads those; a tower without text has no zero-shot row.
     """
-    store, items = Store(config.features.cache_dir), prepared.dataset.test
     reads = test_reads(prepared.method, prepared.clip)
-    seconds = fill_crops(store, prepared, items, reads, "test images")
-    return dataclasses.replace(
-        kept_crops(store, prepared, items, reads), seconds=seconds
+    return _encode_crops(
+        prepared, prepared.dataset.test, reads, store, what="test images"
     )
 
 
@@ -297,11 +295,38 @@ def test_reads(method: Method, clip: Clip) -> tuple[Reads, ...]:
     return tuple(dict.fromkeys((method.reads, *zero_shot)))
 
 
-def fill_crops(store: Store, prepared: Prepared, items, reads, what: str) -> float:
-    """Encodes centre crops for all of `reads`; returns the seconds that it took."""
-    wanted = [(item, dict.fromkeys(reads, CENTRE.each)) for item in items]
-    of_all = (prepared.hashes, prepared.clip)
-    return fill(prepared.dataset, wanted, *of_all, store=store, what=what)
+def encode_new(prepared: Prepared, store: Store) -> Features | None:
+    """Frozen outputs of the new classes' test images, if there are new classes."""
+    return None if prepared.new is None else encode_test(on_new(prepared), store)
+
+
+def on_new(prepared: Prepared) -> Prepared:
+    """`prepared` with the classes that are met only after training."""
+    return dataclasses.replace(prepared, dataset=prepared.new)
+
+
+def encode_selection(prepared: Prepared, store: Store) -> Features | None:
+    """Frozen outputs of the images that the protocol selects on, if there are any."""
+    if not prepared.selection:
+        return None
+    reads = (prepared.method.reads,)
+    return _encode_crops(
+        prepared, prepared.selection, reads, store, what="validation images"
+    )
+
+
+def _encode_crops(prepared, items, reads, store, what):
+    wanted = wanted_crops(prepared, items, reads)
+    seconds = fill(wanted, prepared.clip, store=store, what=what)
+    found = kept_crops(store, prepared, items, reads)
+    return dataclasses.replace(found, seconds=seconds)
+
+
+def wanted_crops(prepared: Prepared, items, reads) -> list[tuple[Picture, Wanted]]:
+    """The centre crops of items, for all of `reads`."""
+    wanted = dict.fromkeys(reads, CENTRE.each)
+    pictures = pictures_of(prepared.dataset, items, prepared.hashes)
+    return [(picture, wanted) for picture in pictures]
 
 
 def kept_crops(store: Store, prepared: Prepared, items, reads) -> Features:
@@ -310,22 +335,3 @@ def kept_crops(store: Store, prepared: Prepared, items, reads) -> Features:
     found = [kept(store, *of_all, reads=one, views=CENTRE) for one in reads]
     stored = {name: array for of in found for name, array in of.stored.items()}
     return dataclasses.replace(found[0], stored=stored)
-
-
-def encode_new(prepared: Prepared, config) -> Features | None:
-    """Frozen outputs of the new classes' test images, if there are new classes."""
-    if prepared.new is None:
-        return None
-    return encode_test(dataclasses.replace(prepared, dataset=prepared.new), config)
-
-
-def encode_selection(prepared: Prepared, config) -> Features | None:
-    """Frozen outputs of the images that the protocol selects on, if there are any."""
-    if not prepared.selection:
-        return None
-    store, items = Store(config.features.cache_dir), prepared.selection
-    reads = (prepared.method.reads,)
-    seconds = fill_crops(store, prepared, items, reads, "validation images")
-    return dataclasses.replace(
-        kept_crops(store, prepared, items, reads), seconds=seconds
-    )

@@ -26,6 +26,7 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax.evaluation import evaluate
 from apt_jax.experiment import training_images
+from apt_jax.features.store import Store
 from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import Scores
@@ -93,8 +94,8 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
         prepared = on_validation(prepared)
     labels = np.array([item.label for item in prepared.shots])
     test_labels = np.array([item.label for item in prepared.dataset.test])
-    shot_features = encode_shots(prepared, config)
-    test = encode_test(prepared, config)
+    store = Store(config.features.cache_dir)
+    shot_features, test = encode_shots(prepared, store), encode_test(prepared, store)
     dataset = prepared.dataset
     task = make_task(prepared.clip, dataset.classes, dataset.templates)
     with_shots = task.replace(

@@ -13,6 +13,7 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax.data.synthetic.captions import HELD_OUT
 from apt_jax.evaluation import evaluate
+from apt_jax.features.store import Store
 from apt_jax.methods.task import make_task
 from apt_jax.preparation import encode_test, prepare
 from benchmarks.few_shot import on_validation
@@ -40,7 +41,7 @@ def main():
 def known(config):
     """Zero-shot accuracy over all variants, those seen, and those held out, in %."""
     prepared = on_validation(prepare(config, validation=True))
-    dataset, features = prepared.dataset, encode_test(prepared, config)
+    dataset, features = prepared.dataset, encode_test(prepared, Store())
     task = make_task(prepared.clip, *dataset.texts)
     labels = np.array([item.label for item in dataset.test])
     evaluation = evaluate("", prepared.method, {}, task, features, labels)

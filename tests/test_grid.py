@@ -3,6 +3,7 @@
 import collections
 import csv
 import json
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from toy import photo_folder, toy_folder
 from apt_jax import experiment, preparation
 from apt_jax.errors import UserError
 from apt_jax.features import encode as encoding
+from apt_jax.features.store import Store
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.__main__ import main
 from apt_jax.grid.cells import Cells
@@ -152,10 +154,10 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
             cell.method: of_all.with_shots(cell, of_all.prepared(cell))
             for cell in cells
         }
-    assert len(worked["decode"]) == 6
+    assert len(worked["decode"]) == 6 + 9  # shots and test images
     assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
     # 20 crops of 8 % of the area, 10 of half of it, and the centre.
-    assert len(worked["put"]) == 6 * (20 + 10 + 1)
+    assert len(worked["put"]) == 6 * (20 + 10 + 1) + 9
     counts = {name: len(task.shots["embedding"][0]) for name, task in tasks.items()}
     assert counts == {
         "small_apt": 10,
@@ -167,7 +169,7 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     }
     for cell in cells:
         prepared = of_all.prepared(cell)
-        alone = preparation.encode_shots(prepared, cell.config)
+        alone = preparation.encode_shots(prepared, Store())
         for ours, theirs in (
             (tasks[cell.method].shots, alone.views),
             (tasks[cell.method].centre, alone.centre),
@@ -177,13 +179,35 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
                 np.testing.assert_allclose(array, theirs.stored[name], atol=1e-6)
 
 
+def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_decoded_once(
+    config_file, tmp_path
+):
+    photo_folder(tmp_path / "all", train=6, test=0)
+    (tmp_path / "all/train").rename(tmp_path / "photos")
+    text = config_file.read_text().replace("c.data.root =", "c.data.root, _ =")
+    text = re.sub(r"(c.data.root, _ = )'.*'", rf"\1{str(tmp_path)!r}, None", text)
+    (tmp_path / "undivided.py").write_text(text)
+    cells, worked = planned(tmp_path / "undivided.py", "--config.methods=task_res"), {}
+    worked |= {"decode": collections.Counter(), "put": collections.Counter()}
+    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    prepared = [of_all.prepared(cell) for cell in cells]
+    first, second = ({item.path for item in one.dataset.test} for one in prepared)
+    assert first != second
+    with pytest.MonkeyPatch.context() as patch:
+        counting_work(patch, worked)
+        for cell, one in zip(cells, prepared, strict=True):
+            of_all.with_shots(cell, one)
+            of_all.test(one)
+    assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
+
+
 def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
     cells = planned(config_file, "--config.shots=1,2", "--config.seeds=1")
     of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
     for cell in cells:
         prepared = of_all.prepared(cell)
         task = of_all.with_shots(cell, prepared)
-        alone = preparation.encode_shots(prepared, cell.config)
+        alone = preparation.encode_shots(prepared, Store())
         for name, array in task.shots.items():
             np.testing.assert_allclose(array, alone.views.stored[name], atol=1e-6)
         assert task.shot_labels.tolist() == [item.label for item in prepared.shots]

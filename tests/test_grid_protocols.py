@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from toy import draw, toy_folder
 
-from apt_jax import experiment, preparation
+from apt_jax import experiment
 from apt_jax.errors import UserError
+from apt_jax.features import encode as encoding
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.methods.tip_adapter import TipAdapter
@@ -64,17 +65,18 @@ def assert_equal_to_runs(asked, folder, seeds=(2,)):
 def test_cells_as_published_select_on_what_their_runs_select_on(
     photos, tmp_path, monkeypatch
 ):
-    encoded = []
+    filled = []
 
-    def counted(store, prepared, items, reads, what):
-        if what == "validation images":
-            encoded.append(len(items))
-        return preparation.fill_crops(store, prepared, items, reads, what)
+    def counted(wanted, *arguments, **options):
+        wanted = list(wanted)
+        filled.append({picture.path for picture, _ in wanted})
+        return encoding.fill(wanted, *arguments, **options)
 
-    monkeypatch.setattr(shared, "fill_crops", counted)
+    monkeypatch.setattr(shared, "fill", counted)
     asked = settings(photos, "gda", "tip", protocol="as_published")
     work.run(asked, tmp_path / "grid")
-    assert encoded == [10], "the split is one for all cells"
+    (paths,) = filled  # once for all cells
+    assert sum(path.startswith("val/") for path in paths) == 10
     for found in assert_equal_to_runs(asked, tmp_path / "grid"):
         assert found["protocol"]["protocol"]["name"] == "as_published"
         assert found["protocol"]["protocol"]["validation_images"] == 10

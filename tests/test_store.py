@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import pytest
 from test_features import EMBEDDING, PIXELS, TOKENS, hashes_of
 from toy import Drawn, drawn_dataset, toy_clip
 
+from apt_jax import files
 from apt_jax.data.dataset import Item
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
 from apt_jax.features import encode as encoding
 from apt_jax.features import store as storing
-from apt_jax.features.encode import encode, fill
+from apt_jax.features.encode import encode, fill, pictures_of
 from apt_jax.features.store import Store, bytes_of, shapes_of
 from apt_jax.features.views import CENTRE, Views
 
@@ -99,13 +101,8 @@ def test_a_picture_is_decoded_once_for_all_that_is_wanted_of_it(worked):
     twice = [*dataset.train, *dataset.train]
     views = Views(2, 0.5).each + Views(1, 0.1).each + CENTRE.each
     wanted = {EMBEDDING: views, TOKENS: CENTRE.each, PIXELS: views[:1]}
-    fill(
-        dataset,
-        [(item, wanted) for item in twice],
-        hashes_of(dataset),
-        toy_clip(),
-        store=Store(),
-    )
+    pictures = pictures_of(dataset, twice, hashes_of(dataset))
+    fill([(picture, wanted) for picture in pictures], toy_clip(), store=Store())
     assert worked == {"decoded": 6, "embedding": 18, "tokens": 6, "pixels": 6}
 
 
@@ -301,13 +298,101 @@ def test_without_a_cache_what_does_not_fit_into_memory_is_refused(monkeypatch):
     assert storing.available_memory() > 10**6
 
 
-def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch):
-    def refused(*arguments):
-        raise PermissionError(errno.EACCES, "Permission denied")
+@pytest.mark.parametrize("what", ["fsync", "mkdir"])
+def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch, what):
+    def refused(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(blocks, "write", refused)
-    with pytest.raises(UserError, match=r"cannot write the feature cache .*denied"):
-        encoded(drawn_dataset(), tmp_path)
+    dataset, of = drawn_dataset(), files.os if what == "fsync" else Path
+    monkeypatch.setattr(of, what, refused)
+    with pytest.raises(
+        UserError, match=r"cannot write .*No space .*--config\.features\.cache_dir=DIR"
+    ):
+        encoded(dataset, tmp_path)
+
+
+def test_a_block_costs_one_open_file_and_what_cannot_be_read_is_not_called_damaged(
+    tmp_path, monkeypatch
+):
+    encoded(drawn_dataset(), tmp_path)
+    (path,) = tmp_path.rglob("*.safetensors")
+    blocks.read.cache_clear()
+    before = len(os.listdir("/proc/self/fd"))
+    arrays = blocks.read(path)
+    assert len(arrays) == 4
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    blocks.read.cache_clear()
+
+    def refused(*arguments):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(blocks.np, "memmap", refused)
+    with pytest.raises(UserError, match=r"cannot read .*Too many open files"):
+        blocks.read(path)
+
+
+OTHER = """
+import sys
+sys.path.insert(0, "tests")
+from apt_jax.features.store import Store
+print(Store(sys.argv[1]).claim(sys.argv[2]))
+"""
+
+
+def claimed_by_another(cache_dir, sha256):
+    command = [sys.executable, "-c", OTHER, str(cache_dir), sha256]
+    root = Path(__file__).parents[1]
+    found = subprocess.run(
+        command, cwd=root, capture_output=True, text=True, check=True
+    )
+    return found.stdout.strip() == "True"
+
+
+@pytest.mark.slow
+def test_a_claim_lasts_until_it_is_released_whatever_other_stores_do(tmp_path):
+    store = Store(str(tmp_path))
+    assert store.claim("a" * 64)
+    other = Store(str(tmp_path))
+    other.claim("b" * 64)
+    del other
+    assert not claimed_by_another(tmp_path, "a" * 64)
+    store.release("a" * 64)
+    assert claimed_by_another(tmp_path, "a" * 64)
+
+
+def test_what_was_claimed_is_released_when_something_fails(tmp_path, monkeypatch):
+    store, held = Store(str(tmp_path)), set()
+
+    def claim(sha256):
+        held.add(sha256)
+        return True
+
+    def broken():
+        raise UserError("a block is damaged")
+
+    store.claim, store.release, store.refresh = claim, held.discard, broken
+    with pytest.raises(UserError, match="a block is damaged"):
+        encoded(drawn_dataset(), store=store)
+    assert held == set()
+
+
+def test_a_disk_without_locks_is_used_without(tmp_path, monkeypatch):
+    def refused(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(storing.fcntl, "lockf", refused)
+    equal(encoded(drawn_dataset(), tmp_path), encoded(drawn_dataset()))
+
+
+def test_what_a_killed_process_left_half_written_goes_after_a_day(tmp_path):
+    encoded(drawn_dataset(), tmp_path)
+    (block,) = tmp_path.rglob("*.safetensors")
+    old, new = (block.with_name(f"{name}.safetensors.tmp-1") for name in "ab")
+    for left in (old, new):
+        left.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    encoded(drawn_dataset(), tmp_path)
+    assert (old.exists(), new.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])

@@ -1,9 +1,9 @@
 """Rows of frozen outputs in blocks: a file of some hundred rows each, or memory.
 
 A row is what was kept of one view of one picture. Its key, 16 bytes, is a hash of all
-that it depends on, so a row is never stale and never there twice for long. A block is one
-safetensors file with the rows' `key`s beside their arrays, written whole under a name made
-of the keys; it is read memory-mapped, so there may be more than fits into memory.
+that it depends on, so a row is never stale. A block is one safetensors file with the rows'
+`key`s beside their arrays, written whole under a name made of the keys; it is read
+memory-mapped, so there may be more than fits into memory.
 """
 
 import functools
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from apt_jax.errors import UserError, one_line
-from apt_jax.files import write_bytes
+from apt_jax.files import telling, write_bytes
 
 ROWS = 256  # of a block: what is lost, at most, with a killed process
 BYTES = 2**26  # of a block, so that large rows wait for no others
@@ -26,6 +26,10 @@ DTYPES = {
     "U32": "<u4",
 }  # as safetensors has them
 OPEN = 64  # blocks whose files stay mapped
+REMEDY = (
+    "free some space, name another cache with --config.features.cache_dir=DIR, or none "
+    "with an empty one"
+)
 
 Arrays = dict[str, np.ndarray]  # each [rows, ...]
 
@@ -44,7 +48,7 @@ def write(folder: Path, keys: list[bytes], arrays: Arrays) -> Path:
     named = np.frombuffer(joined, np.uint8).reshape(len(keys), KEY)
     tensors = {"key": named} | {k: np.ascontiguousarray(v) for k, v in arrays.items()}
     path = folder / f"{hashlib.sha256(joined).hexdigest()[:32]}.safetensors"
-    write_bytes(path, save(tensors))
+    write_bytes(path, save(tensors), REMEDY)
     return path
 
 
@@ -53,11 +57,14 @@ def read(path: Path) -> Arrays:
     """The arrays of a block, memory-mapped.
 
     Raises:
-        UserError: if the file is not what `write` wrote.
+        UserError: if the file cannot be read, or is not what `write` wrote.
     """
     try:
-        return _mapped(path)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with telling("read", path, REMEDY):
+            return _mapped(path)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(
             f"frozen outputs in {path} are damaged ({one_line(error)}); remove that "
             "file, and they are encoded again"
@@ -65,17 +72,17 @@ def read(path: Path) -> Arrays:
 
 
 def _mapped(path):
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > path.stat().st_size:
-            raise ValueError("its beginning is garbled")
-        header = json.loads(file.read(size))
+    whole = np.memmap(path, "u1", "r")  # one for all arrays: each holds its file open
+    size = int.from_bytes(whole[:8].tobytes(), "little")
+    if size > len(whole):
+        raise ValueError("its beginning is garbled")
+    header, data = json.loads(whole[8 : 8 + size].tobytes()), whole[8 + size :]
     header.pop("__metadata__", None)
     arrays = {}
     for name, tensor in header.items():
-        begin, _ = tensor["data_offsets"]
-        dtype, shape = DTYPES[tensor["dtype"]], tuple(tensor["shape"])
-        arrays[name] = np.memmap(path, dtype, "r", 8 + size + begin, shape)
+        begin, end = tensor["data_offsets"]
+        array = data[begin:end].view(DTYPES[tensor["dtype"]])
+        arrays[name] = array.reshape(tensor["shape"])
     if arrays["key"].shape[1:] != (KEY,):
         raise ValueError("it has no keys")
     return arrays

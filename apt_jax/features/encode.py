@@ -13,12 +13,12 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from apt_jax.data.dataset import Item
 from apt_jax.data.images import ImageError, decode
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
@@ -31,6 +31,14 @@ BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faul
 BATCH_ELSEWHERE = 256
 
 Wanted = dict[Reads, tuple[View, ...]]  # of a picture: which views, and what of them
+
+
+class Picture(NamedTuple):
+    """A picture, known by its bytes, wherever they are."""
+
+    sha256: str
+    path: str  # how messages call it
+    read: Callable[[], bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +85,19 @@ def encode(
         UserError: as `fill` does.
     """
     store = store or Store()
-    wanted = [(item, {reads: views.each}) for item in items]
-    seconds = fill(dataset, wanted, hashes, clip, store=store, what=what)
+    pictures = pictures_of(dataset, items, hashes)
+    wanted = [(picture, {reads: views.each}) for picture in pictures]
+    seconds = fill(wanted, clip, store=store, what=what)
     found = kept(store, items, hashes, clip, reads=reads, views=views)
     return dataclasses.replace(found, seconds=seconds)
+
+
+def pictures_of(dataset, items, hashes: dict[str, str]) -> list[Picture]:
+    """The pictures of items; `hashes` as in `encode`."""
+    return [
+        Picture(hashes[item.path], item.path, functools.partial(dataset.read, item))
+        for item in items
+    ]
 
 
 def kept(store: Store, items, hashes, clip, *, reads: Reads, views: Views) -> Features:
@@ -100,9 +117,7 @@ def kept(store: Store, items, hashes, clip, *, reads: Reads, views: Views) -> Fe
 
 
 def fill(
-    dataset,
-    wanted: list[tuple[Item, Wanted]],
-    hashes: dict[str, str],
+    wanted: Iterable[tuple[Picture, Wanted]],
     clip,
     *,
     store: Store,
@@ -110,11 +125,13 @@ def fill(
 ) -> float:
     """Encodes what the store lacks of all that is wanted; returns the seconds it took.
 
+    What is wanted of one picture in several places is wanted once.
+
     Raises:
         UserError: if memory or disk are too small, the cache cannot be written, or an
             image that was checked cannot be read any more.
     """
-    pictures = _pictures(wanted, hashes)
+    pictures = _merged(wanted)
     missing = {
         sha256: lacks
         for sha256, (_, of_picture) in pictures.items()
@@ -128,7 +145,7 @@ def fill(
     count = _total(missing, lambda _, views: len(views))
     with progress(count, f"encoding {what}") as advance:
         while missing:
-            left = _round(dataset, pictures, missing, clip, store, advance)
+            left = _round(pictures, missing, clip, store, advance)
             for sha256 in left:  # another process has them
                 store.wait(sha256)
             store.refresh()
@@ -140,12 +157,12 @@ def fill(
     return time.monotonic() - start
 
 
-def _pictures(wanted, hashes) -> dict[str, tuple[Item, Wanted]]:
-    """By hash, an item of each picture and all that is wanted of it."""
+def _merged(wanted) -> dict[str, tuple[Picture, Wanted]]:
+    """By hash, each picture and all that is wanted of it."""
     pictures = {}
-    for item, of_item in wanted:
-        _, of_picture = pictures.setdefault(hashes[item.path], (item, {}))
-        for reads, views in of_item.items():
+    for picture, also in wanted:
+        _, of_picture = pictures.setdefault(picture.sha256, (picture, {}))
+        for reads, views in also.items():
             of_picture[reads] = tuple(dict.fromkeys(of_picture.get(reads, ()) + views))
     return pictures
 
@@ -175,10 +192,10 @@ def _total(missing, size) -> int:
     return sum(size(reads, views) for items in of_all for reads, views in items)
 
 
-def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
+def _round(pictures, missing, clip, store, advance) -> list[str]:
     """Encodes the missing pictures that nobody else is at; returns the others."""
     others = []
-    kinds = {reads: _Kind(clip, reads, store, advance) for reads in _kinds(missing)}
+    ways = {reads: _Way(clip, reads, store, advance) for reads in _kinds(missing)}
     owed = collections.Counter()  # rows of each claimed picture that are not kept yet
 
     def claimed():
@@ -186,13 +203,15 @@ def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
             if not store.claim(sha256):
                 others.append(sha256)
                 continue
+            owed[sha256] = 1  # claimed, whatever happens
             store.refresh()  # perhaps it was written since
-            lacks = _lacking(store, clip, sha256, pictures[sha256][1])
-            if not lacks:
+            picture, of_picture = pictures[sha256]
+            if lacks := _lacking(store, clip, sha256, of_picture):
+                owed[sha256] = sum(map(len, lacks.values()))
+                yield picture, lacks
+            else:
+                del owed[sha256]
                 store.release(sha256)
-                continue
-            owed[sha256] = sum(map(len, lacks.values()))
-            yield sha256, pictures[sha256][0], lacks
 
     def done(rows):
         for sha256, _ in rows:
@@ -201,20 +220,20 @@ def _round(dataset, pictures, missing, clip, store, advance) -> list[str]:
                 store.release(sha256)
 
     try:
-        for sha256, lacks, crops in _decoded(dataset, claimed(), clip.pixels):
+        for sha256, lacks, crops in _decoded(claimed(), clip.pixels):
             for reads, views in lacks.items():
                 for view in views:
-                    done(kinds[reads].put((sha256, view), crops[view]))
-        for kind in kinds.values():
-            done(kind.rest())
+                    done(ways[reads].put((sha256, view), crops[view]))
+        for way in ways.values():
+            done(way.rest())
     finally:
         for sha256 in +owed:
             store.release(sha256)
     return others
 
 
-class _Kind:
-    """Rows of one kind on their way: through the tower, into blocks, into the store."""
+class _Way:
+    """The way of crops through the tower, into blocks, into the store."""
 
     def __init__(self, clip, reads, store, advance):
         self._clip, self._reads, self._store = clip, reads, store
@@ -341,19 +360,20 @@ def _forward(module, reads, params, pixels, crops):
     return {"embedding": embedding, "patches": tokens[:, 1:].astype(np.float16)}
 
 
-def _decoded(dataset, pictures, pixels):
+def _decoded(pictures, pixels):
     """Yields (hash, what it lacks, crops by view) of each picture, ahead in threads."""
 
-    def load(sha256, item, lacks):
+    def load(picture, lacks):
         try:
-            image = decode(dataset.read(item))
+            image = decode(picture.read())
         except (OSError, ImageError) as error:
             reason = getattr(error, "strerror", None) or error
             raise UserError(
-                f"{item.path} was an image when it was checked and cannot be read now "
+                f"{picture.path} was an image when it was checked and cannot be read now "
                 f"({reason}); mend it and start the same command again"
             ) from None
         views = {view for of_kind in lacks.values() for view in of_kind}
+        sha256 = picture.sha256
         crops = {view: make_view(image, sha256, view, pixels) for view in views}
         return sha256, lacks, crops
 

@@ -12,7 +12,6 @@ drops locks with their process (POSIX record locks): what a killed one has not w
 anybody's again.
 """
 
-import contextlib
 import dataclasses
 import fcntl
 import functools
@@ -29,9 +28,11 @@ from apt_jax.errors import UserError
 from apt_jax.features import blocks, cache
 from apt_jax.features.stored import KINDS, Reads
 from apt_jax.features.views import View
-from apt_jax.files import digest, of_disk
+from apt_jax.files import digest, telling
+from apt_jax.lock import NO_LOCKS
 
 WORTH_SAYING = 10**8  # bytes
+ABANDONED = 86_400  # seconds after which a half-written file is nobody's
 SETTLED = 10**8  # nanoseconds, coarser than any clock of a file system
 ROW_BITS = 32  # of a place: block << ROW_BITS | row
 
@@ -47,7 +48,6 @@ class Store:
         self._blocks: list[Path | blocks.Arrays] = []
         self._places: dict[bytes, int] = {}
         self._seen: dict[str, tuple[int, set[str]]] = {}  # of a kind: age, blocks
-        self._claims: int | None = None
 
     def place(self, clip, reads: Reads, sha256: str, view: View) -> int | None:
         """Where a row is; None if it is not there."""
@@ -76,8 +76,7 @@ class Store:
         if self._folder is None:
             self._enter(keys, arrays)
             return
-        with self._telling():
-            path = blocks.write(self._folder / kind, keys, arrays)
+        path = blocks.write(self._folder / kind, keys, arrays)
         self._seen[kind][1].add(path.name)
         self._enter(keys, path)
 
@@ -89,8 +88,6 @@ class Store:
 
     def claim(self, sha256: str) -> bool:
         """Whether the picture is ours to encode: no other process is at it."""
-        if self._folder is None:
-            return True
         try:
             self._lock(sha256, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except (BlockingIOError, PermissionError):
@@ -98,9 +95,8 @@ class Store:
         return True
 
     def release(self, sha256: str):
-        """Gives a claimed picture up; all its rows are kept, or it was in vain."""
-        if self._folder is not None:
-            self._lock(sha256, fcntl.LOCK_UN)
+        """Lets other processes encode a picture that was claimed."""
+        self._lock(sha256, fcntl.LOCK_UN)
 
     def wait(self, sha256: str):
         """Returns when no other process is at the picture any more."""
@@ -114,8 +110,7 @@ class Store:
         if self._folder is None:
             require_memory(needed)
             return
-        with self._telling():
-            self._folder.mkdir(parents=True, exist_ok=True)
+        _make(self._folder)
         free = shutil.disk_usage(self._folder).free
         if needed > free:
             raise UserError(
@@ -140,6 +135,9 @@ class Store:
             if now == age:
                 return
             found = sorted(path.name for path in folder.glob("*.safetensors"))
+            for left in folder.glob("*.tmp-*"):  # by a process that was killed
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
         except FileNotFoundError:
             return
         for name in found:
@@ -156,29 +154,13 @@ class Store:
             self._places.setdefault(key, first | row)
 
     def _lock(self, sha256, how):
-        if self._claims is None:
-            with self._telling():
-                self._folder.mkdir(parents=True, exist_ok=True)
-                path = self._folder / "claims"
-                self._claims = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.lockf(self._claims, how, 1, int(sha256[-15:], 16))
-
-    @contextlib.contextmanager
-    def _telling(self):
-        """Makes what a disk refuses a `UserError`."""
+        if self._folder is None:
+            return
         try:
-            yield
+            fcntl.lockf(_claims(self._folder), how, 1, int(sha256[-15:], 16))
         except OSError as error:
-            if not of_disk(error):
+            if error.errno not in NO_LOCKS:
                 raise
-            raise UserError(
-                f"cannot write the feature cache {self._folder}: {error.strerror}; name "
-                "another with --config.features.cache_dir=DIR, or none with an empty one"
-            ) from None
-
-    def __del__(self):
-        if self._claims is not None:
-            os.close(self._claims)
 
 
 class Kept:
@@ -207,7 +189,7 @@ class Kept:
 
         A single view of all images stays unread.
         """
-        if isinstance(key, tuple) and key[:1] == (slice(None),):
+        if isinstance(key, tuple) and isinstance(key[0], slice):
             return Kept(self._store, self._places[key], self._name)
         return self._read(self._places[key])
 
@@ -224,6 +206,19 @@ class Kept:
             rows = places[here] & (1 << ROW_BITS) - 1
             found[here] = arrays[self._name][rows]
         return found
+
+
+@functools.cache
+def _claims(folder: Path) -> int:
+    """The file of the claims, open until the process ends: closing it drops its locks."""
+    _make(folder)
+    with telling("write", folder / "claims", blocks.REMEDY):
+        return os.open(folder / "claims", os.O_RDWR | os.O_CREAT, 0o666)
+
+
+def _make(folder):
+    with telling("write", folder, blocks.REMEDY):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def kind_of(clip, reads: Reads) -> str:
@@ -295,4 +290,5 @@ def gigabytes(count: int) -> str:
 
 
 def _key(kind, sha256, view):
-    return blocks.key_of(kind, sha256, view.area, view.number)
+    area = None if view.area is None else float(view.area)
+    return blocks.key_of(kind, sha256, area, view.number)

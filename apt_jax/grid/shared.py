@@ -15,8 +15,8 @@ from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
-from apt_jax.experiment import training_images
-from apt_jax.features.encode import Features, seconds_per_image
+from apt_jax.experiment import shifted_parts, training_images
+from apt_jax.features.encode import Features, fill, seconds_per_image
 from apt_jax.features.store import Store
 from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
@@ -25,16 +25,17 @@ from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import (
     Prepared,
     drawn,
-    fill_crops,
-    fill_shots,
     hyper_parameters,
     kept_crops,
     kept_shots,
+    on_new,
     prepare,
     require_prompts,
     require_validation,
     selects_on,
     test_reads,
+    wanted_crops,
+    wanted_shots,
     worded,
 )
 
@@ -77,10 +78,11 @@ class Shared:
 
     def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
         """The task with all that training sees: the cell's shots, and what selects."""
-        self._once(("shots", cell.seed), lambda: self._fill_shots(cell.seed))
-        selection = None
+        self._fill()
+        reads, selection = (prepared.method.reads,), None
         if prepared.selection:
-            selection = self._crops(prepared, prepared.selection, "validation images")
+            images = prepared.selection
+            selection = kept_crops(self._store, prepared, images, reads)
         seen = training_images(prepared, kept_shots(self._store, prepared), selection)
         return self.task(prepared).replace(**seen)
 
@@ -90,7 +92,7 @@ class Shared:
         named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
         return Material(
             task,
-            self._crops(prepared, items, "validation images"),
+            kept_crops(self._store, prepared, items, (prepared.method.reads,)),
             np.array([item.label for item in items]),
             {
                 "backbone": [clip.sha256, clip.dtype],
@@ -102,17 +104,9 @@ class Shared:
 
     def test(self, prepared: Prepared) -> Features:
         """Frozen outputs of the test images: what the method reads, and embeddings."""
-        return self._crops(prepared, prepared.dataset.test, "test images")
-
-    def _crops(self, prepared, items, what):
-        """Frozen outputs of the centre crops of `items`, for all methods encoded once."""
-        images = tuple(prepared.hashes[item.path] for item in items)
-        methods = map(method_of, self._cells)
-        of_all = {read for one in methods for read in test_reads(one, self._clip)}
-        fill = lambda: fill_crops(self._store, prepared, items, of_all, what)  # noqa: E731
-        self._once(("crops", images), fill)
-        own = test_reads(prepared.method, self._clip)
-        return kept_crops(self._store, prepared, items, own)
+        self._fill()
+        reads = test_reads(prepared.method, self._clip)
+        return kept_crops(self._store, prepared, prepared.dataset.test, reads)
 
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
         """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
@@ -151,11 +145,37 @@ class Shared:
         }
         return dataset.with_splits(sound), hashes
 
-    def _fill_shots(self, seed):
-        """Encodes the training images of all cells of a seed."""
-        of_seed = [cell for cell in self._cells if cell.seed == seed]
-        several = [self.refitted(cell, self.prepared(cell)) for cell in of_seed]
-        fill_shots(self._store, several)
+    def _fill(self):
+        """Encodes all that the cells read, each picture decoded once."""
+        self._once(
+            "filled", lambda: fill(self._wanted(), self._clip, store=self._store)
+        )
+
+    def _wanted(self):
+        """What is encoded for the cells: for many the same."""
+        seen = set()
+        for cell in self._cells:
+            prepared = self.prepared(cell)
+            reads, kind = (
+                prepared.method.reads,
+                selects_on(cell.config, prepared.method),
+            )
+            wants = (cell.seed, cell.shots, reads, prepared.views, kind)
+            if wants not in seen:
+                seen.add(wants)
+                yield from self._wanted_of(cell, prepared)
+
+    def _wanted_of(self, cell, prepared):
+        yield from wanted_shots(self.refitted(cell, prepared))
+        chosen_on = [*prepared.selection]
+        if cell.needs_validation:
+            chosen_on += prepared.dataset.val
+        yield from wanted_crops(prepared, chosen_on, (prepared.method.reads,))
+        shifted = [part for _, _, part in shifted_parts(prepared)]
+        new = [] if prepared.new is None else [on_new(prepared)]
+        reads = test_reads(prepared.method, self._clip)
+        for part in (prepared, *new, *shifted):
+            yield from wanted_crops(part, part.dataset.test, reads)
 
     def _once(self, key, make):
         if key not in self._kept:

@@ -30,7 +30,7 @@ from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
-from apt_jax.preparation import Prepared, load_clip
+from apt_jax.preparation import Prepared, load_clip, on_new
 from apt_jax.progress import progress
 from apt_jax.record import (
     card,
@@ -279,7 +279,7 @@ def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
     """What a trained run is judged on: its classes, then those it meets afterwards."""
     parts = [(prepared, cell.config.data.classes)]
     if prepared.new is not None:
-        parts.append((dataclasses.replace(prepared, dataset=prepared.new), "new"))
+        parts.append((on_new(prepared), "new"))
     return parts
 
 

@@ -156,14 +156,15 @@ def run_cell(settings) -> dict:
 
 def encode_once(prepared, settings, methods) -> dict:
     """(Features of the shots, of the test images) by the name of a method."""
+    from apt_jax.features.encode import fill
     from apt_jax.features.store import Store
     from apt_jax.preparation import (
-        fill_crops,
-        fill_shots,
         kept_crops,
         kept_shots,
         test_reads,
         views_of,
+        wanted_crops,
+        wanted_shots,
     )
 
     store, count = Store(settings.features.cache_dir), len(prepared.shots)
@@ -173,11 +174,14 @@ def encode_once(prepared, settings, methods) -> dict:
         )
         for name, method in methods.items()
     }
-    fill_shots(store, list(each.values()))
     test = prepared.dataset.test
     reads = {name: test_reads(one.method, one.clip) for name, one in each.items()}
-    of_all = {read for of_method in reads.values() for read in of_method}
-    fill_crops(store, prepared, test, of_all, "test images")
+    wanted = [
+        of_picture
+        for name, one in each.items()
+        for of_picture in (*wanted_shots(one), *wanted_crops(one, test, reads[name]))
+    ]
+    fill(wanted, prepared.clip, store=store)
     return {
         name: (kept_shots(store, one), kept_crops(store, one, test, reads[name]))
         for name, one in each.items()
