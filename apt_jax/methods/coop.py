@@ -53,7 +53,12 @@ class CoOp(Method):
 
     inputs: ClassVar[str] = "embedding"
     by_data_set: ClassVar = COOP_BY_DATA_SET
-    differs: ClassVar = (STORED, FEW_EPOCHS)
+    differs: ClassVar = (
+        STORED,
+        FEW_EPOCHS,
+        "from base to new classes as elsewhere; the authors take 4 vectors there, from "
+        '"a photo of a"',
+    )
 
     @property
     def names_new_classes(self):

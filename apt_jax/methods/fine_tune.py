@@ -34,6 +34,8 @@ class FineTune(WithHead):
     views: ClassVar[Views] = VPT_CROPS
     differs: ClassVar = (
         *VPT_DIFFERS,
+        "the learning rate is the same on every data set; the authors search it "
+        "(configs/studies/visual_prompts.py:full)",
         "batches of 64 and 10 epochs of warm-up; the authors have 384 and 5",
         "on a CLIP the class texts are the head",
     )

@@ -48,6 +48,8 @@ class LPPlusPlus(Method):
     differs: ClassVar = (
         "w starts at sums and alpha's gradients add up: the authors' code, and not the "
         "paper's formulas",
+        "on ImageNet few-shot lists are CoOp's; the authors draw training and validation "
+        "images in one",
     )
 
     @property

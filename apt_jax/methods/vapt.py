@@ -31,6 +31,7 @@ from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    NOT_SEARCHED,
     ON_ANOTHER,
     VPT_CROPS,
     VPT_DIFFERS,
@@ -56,7 +57,8 @@ class VAPT(WithHead):
     views: ClassVar[Views] = VPT_CROPS
     differs: ClassVar = (
         *VPT_DIFFERS,
-        "prompts are the authors' code's; the paper's formula has no G + and no norm",
+        NOT_SEARCHED,
+        "prompts follow the authors' code; the paper's formula has no G + and no norm",
     )
     selected_by: ClassVar[str] = f"{FROM_GRID}, {ON_ANOTHER}"
 

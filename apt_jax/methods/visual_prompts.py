@@ -28,11 +28,13 @@ VPT_CROPS = Views(10, 0.77)
 VPT_DIFFERS = (
     "crops are stored, of at least 0.77 of the area and of any shape from 3:4 to 4:3; the "
     "authors cut 224 of the 256 pixels of the shorter side anew in every epoch",
-    "learning rate and weight decay are the same on every data set; the authors search "
-    "both (configs/studies/visual_prompts.py)",
     "a plain ViT sees whole pictures made square, resized with antialiasing; the authors "
     "resize VTAB's without, and cut the middle out of the others",
     "the CLS token of an MAE is read; the authors average the other tokens",
+)
+NOT_SEARCHED = (
+    "learning rate and weight decay are the same on every data set; the authors search "
+    "both (configs/studies/visual_prompts.py)"
 )
 # `selected_by` of recipes whose learning rate the papers search.
 FROM_GRID = "published recipe; learning rate: one of its grid"

@@ -28,6 +28,7 @@ from apt_jax.methods.dropout import dropout
 from apt_jax.methods.published import EVERY, NOTHING, Published
 from apt_jax.methods.visual_prompts import (
     FROM_GRID,
+    NOT_SEARCHED,
     VPT_CROPS,
     VPT_DIFFERS,
     WithHead,
@@ -76,6 +77,7 @@ class VPT(WithHead):
             return (STORED,)
         return (
             *VPT_DIFFERS,
+            NOT_SEARCHED,
             "prompts have no dropout; the authors' on VTAB-1k have 0.1",
         )
 
