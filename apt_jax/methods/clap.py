@@ -12,8 +12,8 @@ default of the authors' code; `constraint` names its other modes: "none" (the pa
 ZS-LP), "balanced" (1) and "constant" (the mean of lambda). No validation data is used.
 
 Where we differ: the original draws, in each epoch, floor(n/256) batches from all views of
-the n shots; ours are batches of the shots, each in one of its views. It
-leaves the underscores in class names, which we clean.
+the n shots; ours are batches of the shots, each in one of its views. The original leaves
+the underscores in class names, which we clean.
 """
 
 import dataclasses
