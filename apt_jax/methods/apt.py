@@ -34,6 +34,7 @@ import jax.numpy as jnp
 
 from apt_jax.clip.model import TOKEN_SOURCES
 from apt_jax.errors import UserError
+from apt_jax.features.views import Views
 from apt_jax.fields import RATE, above, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, unit, with_steps
 from apt_jax.methods.dropout import dropout
@@ -96,6 +97,7 @@ class APT(Method):
     temperature: str = field("frozen", "the logit scale s", one_of("frozen", "trained"))
 
     inputs: ClassVar[str] = "tokens"
+    views: ClassVar[Views] = Views(10, 0.5)  # the area: docs/results.md
     names_new_classes: ClassVar[bool] = True
     differs: ClassVar = (
         "the paper leaves residual, normalisation, start, dropout, heads and all of "
