@@ -37,6 +37,9 @@ from apt_jax.fields import (
 WRITTEN = {"data.descriptions"}
 # Say where a run's own files are now; what they are is known by content.
 PLACES = ("clip.checkpoint", "data.root", "data.split_file", "data.class_names")
+# Counts what equal settings mean: raise it where the same ones train, or select, otherwise
+# than before. 1 is of runs that do not say.
+RECIPES = 2
 
 SCHEDULES = (  # those of training.schedules, which imports jax
     "constant",
@@ -477,6 +480,16 @@ def completed(config) -> ConfigDict:
                     inside = inside[folder]
                 inside[name] = line.once(config.data.source)
     return config
+
+
+def require_recipes(made: int, what: str):
+    """Refuses to go on with what other recipes began; `made` is its RECIPES."""
+    if made != RECIPES:
+        version = "an older" if made < RECIPES else "a newer"
+        raise UserError(
+            f"{what} was made by the recipes of {version} version; choose another "
+            "--workdir, or finish it with that version"
+        )
 
 
 def placed(config, places: dict) -> ConfigDict:

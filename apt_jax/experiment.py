@@ -67,6 +67,8 @@ from apt_jax.workdir import Workdir
 def run(config, folder) -> dict:
     """Runs, or finishes, the run of `config` in `folder`; returns its results."""
     workdir = Workdir(folder)
+    if not workdir.finished:
+        workdir.require_recipes()
     workdir.claim(config)
     if not workdir.finished:
         with working_in(workdir.folder):

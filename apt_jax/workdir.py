@@ -14,7 +14,7 @@ from pathlib import Path
 
 from apt_jax import config as configuration
 from apt_jax import lock
-from apt_jax.config import PLACES
+from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
 from apt_jax.files import parse_json, read_text, telling, write_json, write_text
 from apt_jax.names import storable
@@ -48,7 +48,7 @@ ROW = {
 }
 IMAGES = [list]  # [path, label, hash]
 LAYOUTS = {
-    "asked.json": SETTINGS,
+    "asked.json": SETTINGS | {"recipes?": int},
     "config.json": SETTINGS,
     "protocol.json": CARD,
     "classes.json": [str],
@@ -122,12 +122,20 @@ class Workdir:
         Raises:
             UserError: as `read`, and for values that no run could have.
         """
-        config = configuration.from_json(json.dumps(self.read(name)))
+        settings = self.read(name)
+        settings.pop("recipes", None)
+        config = configuration.from_json(json.dumps(settings))
         configuration.require_sound(configuration.completed(config))
         return config
 
     def write(self, name: str, value):
         write_json(self.folder / name, value)
+
+    def require_recipes(self):
+        """Raises `UserError` if a run of other recipes was begun here."""
+        if (self.folder / "asked.json").exists():
+            made = self.read("asked.json").get("recipes", 1)
+            configuration.require_recipes(made, f"the run in {self.folder}")
 
     def claim(self, config):
         """Takes the directory for a run of `config`; finds it taken by the same or new.
@@ -162,7 +170,8 @@ class Workdir:
 
     def settle(self, config):
         """Writes down which configuration was asked for: from here on it is taken."""
-        write_text(self.folder / "asked.json", configuration.to_json(config))
+        asked = json.loads(configuration.to_json(config))
+        self.write("asked.json", asked | {"recipes": RECIPES})
 
     def as_begun(self, config):
         """`config` with what a run that has begun here has settled.

@@ -4,6 +4,7 @@ import collections
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from toy import photo_folder, toy_folder
 
+from apt_jax import config as configuration
 from apt_jax import experiment, preparation
 from apt_jax.errors import UserError
 from apt_jax.features import encode as encoding
@@ -312,6 +314,27 @@ def test_a_cell_of_other_settings_is_refused_by_name(finished, config_file):
             "--config.train.epochs=3",
             "--config.methods=task_res,zero_shot",
         )
+
+
+def test_a_grid_of_older_recipes_is_printed_and_not_gone_on_with(
+    finished, config_file, tmp_path, capsys
+):
+    folder = shutil.copytree(finished, tmp_path / "grid")
+    for path in contents(folder):
+        cell = json.loads(path.read_text())
+        assert cell.pop("recipes") == configuration.RECIPES
+        path.write_text(json.dumps(cell))
+    before = contents(folder)
+    start(config_file, folder)
+    assert "6 cells, 6 of them done already" in capsys.readouterr().out
+    said = "the grid in .* was made by the recipes of an older version; choose another"
+    for widened in ("seeds=1,2,3", "methods=gda"):
+        with pytest.raises(UserError, match=said):
+            start(config_file, folder, f"--config.{widened}")
+    assert contents(folder) == before
+    next(iter(before)).unlink()
+    with pytest.raises(UserError, match=said):
+        start(config_file, folder)
 
 
 def test_a_directory_that_holds_something_else_is_refused(config_file, tmp_path):

@@ -182,6 +182,17 @@ def test_a_search_that_goes_on_trains_no_finished_trial_again(
     assert len(list((tmp_path / "grid/search").rglob("*.json"))) == 12
 
 
+def test_a_trial_of_other_recipes_is_another_trial(
+    finished, photos, tmp_path, monkeypatch
+):
+    folder = shutil.copytree(finished[0], tmp_path / "grid")
+    shutil.rmtree(folder / "cells")
+    monkeypatch.setattr(search, "RECIPES", search.RECIPES + 1)
+    monkeypatch.setattr(search, "validation_accuracy", lambda *_: 0.5)
+    work.run(settings(photos), folder)
+    assert len(list((folder / "search").rglob("*.json"))) == 12
+
+
 def test_the_chosen_is_trained_on_validation_images_too_if_asked_for(
     photos, tmp_path, monkeypatch
 ):

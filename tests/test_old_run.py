@@ -90,3 +90,24 @@ def test_an_old_checkpoint_of_another_epoch_is_refused(place, monkeypatch):
     monkeypatch.setattr(Checkpoints, "restore", older)
     with pytest.raises(UserError, match="epoch 2, and the run was finished at epoch 3"):
         apt_jax.load(place / "run")
+
+
+def test_an_unfinished_run_of_older_recipes_is_not_gone_on_with(place):
+    asked = config.from_json((place / "run/asked.json").read_text())
+    (place / "run/results.json").unlink()
+    with pytest.raises(
+        UserError,
+        match="made by the recipes of an older version; choose another --workdir, or "
+        "finish it with that version",
+    ):
+        experiment.run(asked, place / "run")
+
+
+def test_a_run_says_by_which_recipes_it_is_made(place, tmp_path):
+    asked = config.from_json((place / "run/asked.json").read_text())
+    layout = Workdir(tmp_path / "new")
+    layout.settle(asked)
+    layout.require_recipes()
+    layout.claim(asked)
+    assert layout.read("asked.json")["recipes"] == config.RECIPES > 1
+    assert layout.read_config("asked.json") == config.completed(asked)

@@ -10,6 +10,7 @@ from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.metrics.variance import analysis
 from apt_jax.studies import controlled, variance
+from apt_jax.workdir import Workdir
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +160,18 @@ def test_the_controlled_study_resumes_at_the_cell_where_it_died(
     assert (folder / "controlled.md").read_text() in capsys.readouterr().out
     rows = json.loads((folder / "cells/variance-0-seed-1.json").read_text())["rows"]
     assert [row["name"] for row in rows["apt"]] == ["deterministic", "mc_dropout"]
+
+
+def test_a_controlled_study_of_older_recipes_is_not_gone_on_with(tmp_path, monkeypatch):
+    monkeypatch.setattr(controlled, "run_cell", None)
+    asked = small("controlled_variance")
+    Workdir(tmp_path / "study").settle(asked)
+    path = tmp_path / "study/asked.json"
+    written = json.loads(path.read_text())
+    del written["recipes"]
+    path.write_text(json.dumps(written))
+    with pytest.raises(UserError, match="by the recipes of an older version"):
+        controlled.run(asked, tmp_path / "study")
 
 
 def test_a_study_without_its_knob_or_of_a_method_and_itself_is_refused(tmp_path):

@@ -2,9 +2,10 @@
 
     DIR/cells/<data set>/<method>/<shots>shot-seed<seed>.json
 
-holds the cell's names, the settings that it was asked for, its protocol card, its
-evaluations and its cost, and what was searched for it. A cell whose file is there is
-finished. The trials of its search are files in DIR/search/, in folders of the same names.
+holds the cell's names, the settings that it was asked for, the version of the recipes
+behind them, its protocol card, its evaluations and its cost, and what was searched for it.
+A cell whose file is there is finished. The trials of its search are files in DIR/search/,
+in folders of the same names.
 """
 
 import json
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from apt_jax import config as configuration
 from apt_jax import lock
-from apt_jax.config import PLACES
+from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
 from apt_jax.files import read_json, write_json
 from apt_jax.grid.study import Cell
@@ -29,6 +30,7 @@ LAYOUT = {
     "protocol": CARD | {"backbone": BACKBONE, "data": {"split_sha256": str}},
     "evaluations": [ROW],
     "cost": dict,
+    "recipes?": int,
 }
 
 
@@ -72,6 +74,7 @@ class Cells:
             "protocol": protocol,
             "evaluations": evaluations,
             "cost": cost,
+            "recipes": RECIPES,
         }
         if search is not None:
             content["search"] = search
@@ -82,7 +85,8 @@ class Cells:
 
         Raises:
             UserError: if finished ones have other settings (cells and fields are named),
-                or if the directory holds what is no grid.
+                if some are left and others were made by other recipes, or if the
+                directory holds what is no grid.
         """
         folder = self.folder
         if (
@@ -94,6 +98,10 @@ class Cells:
             raise UserError(
                 f"{folder} is not empty and holds no grid; choose another --workdir"
             )
+        if not all(map(self.finished, cells)):
+            for content in self.contents():
+                made = content.get("recipes", 1)
+                configuration.require_recipes(made, f"the grid in {folder}")
         changed = {cell: lines for cell in cells if (lines := self._differing(cell))}
         if changed:
             cell, lines = next(iter(changed.items()))

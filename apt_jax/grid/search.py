@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from apt_jax.config import RECIPES
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import Features
@@ -102,7 +103,7 @@ def finished_trial(config, values, material, folder) -> Trial:
     """The trial of a combination: read if it is done, else done and written."""
     asked = with_values(config, values).to_dict()
     trained = {name: asked[name] for name in asked if name not in NOT_TRAINED}
-    name = digest(json.loads(json.dumps([trained, material.identity])))
+    name = digest(json.loads(json.dumps([RECIPES, trained, material.identity])))
     path = folder / f"{name[:16]}.json"
     if not path.exists():
         began = time.monotonic()

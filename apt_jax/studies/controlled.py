@@ -64,25 +64,26 @@ def run_cells(settings, workdir) -> dict:
     from apt_jax.report import variance as report
     from apt_jax.report.protocol import commit, device
 
-    workdir.claim(settings)
-    workdir.settle(settings)
     cells = [
         (level / (settings.study.levels - 1), seed)
         for level in range(settings.study.levels)
         for seed in range(1, settings.study.seeds + 1)
     ]
+    left = {cell for cell in cells if not (workdir.folder / file_of(*cell)).exists()}
+    if left:
+        workdir.require_recipes()
+    workdir.claim(settings)
+    if left:
+        workdir.settle(settings)
     origin = {"device": device(), "commit": commit()}  # of the code now in memory
     with progress(len(cells), "study", "cells") as advance:
         for level, seed in cells:
-            name = f"cells/variance-{level:g}-seed-{seed}.json"
-            if not (workdir.folder / name).exists():
+            if (level, seed) in left:
                 found = run_cell(cell_settings(settings, level, seed))
-                workdir.write(name, found | origin | {"level": level, "seed": seed})
+                named = found | origin | {"level": level, "seed": seed}
+                workdir.write(file_of(level, seed), named)
             advance()
-    found = [
-        workdir.read(f"cells/variance-{level:g}-seed-{seed}.json", LAYOUT)
-        for level, seed in cells
-    ]
+    found = [workdir.read(file_of(*cell), LAYOUT) for cell in cells]
     summary = summarise(found, settings)
     workdir.write("controlled.json", summary)
     text = report.controlled_markdown(summary)
@@ -91,6 +92,10 @@ def run_cells(settings, workdir) -> dict:
     report.write_figure(figure, report.controlled_figure(summary))
     print(f"{text}\ntables and figure: {workdir.folder}")
     return summary
+
+
+def file_of(level, seed) -> str:
+    return f"cells/variance-{level:g}-seed-{seed}.json"
 
 
 def require_knob(settings):
