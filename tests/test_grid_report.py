@@ -11,6 +11,7 @@ from scipy import stats
 
 from apt_jax.metrics.paired import paired_difference
 from apt_jax.report import figures, grid
+from apt_jax.studies import follow
 
 FIGURES = dict.fromkeys(grid.FIGURES, 0.1) | {"samples": None}
 
@@ -307,3 +308,72 @@ def test_shares_stand_before_shots_in_tables(tmp_path):
     grid.write_report(tmp_path, several, {}, "a command")
     heading = row_of((tmp_path / "grid.md").read_text(), "", "### Accuracy")
     assert heading[1:] == ["1 % of images", "30 % of images", "4 shots", "all shots"]
+
+
+# -- lists of prompts ----------------------------------------------------------------------
+
+ONE, SEVEN = ("a photo of a {}.",), tuple(f"{n} photos of a {{}}." for n in range(7))
+
+
+def with_prompts(one, prompts):
+    """The cell, made with a list of prompts."""
+    data = {"templates": list(prompts), "templates_sha256": str(hash(prompts))}
+    return one | {"protocol": one["protocol"] | {"data": {"classes": "all"} | data}}
+
+
+def of_two_lists(reverse, second=SEVEN):
+    """A method on each of two lists of prompts, and zero-shot CLIP on the first."""
+    found = []
+    for seed in (1, 2):
+        one = ("zero_shot", 0.5, 1.0)
+        seven = ("zero_shot", 0.6, 0.8)
+        adapted = ("deterministic", 0.7 + seed / 100, 0.6)
+        shifted = {"toys_v2": [("zero_shot", 0.3, 1.0), adapted]}
+        found += [
+            with_prompts(cell("zero_shot", seed, one), ONE),
+            with_prompts(cell("plain", seed, one, adapted, shifted=shifted), ONE),
+            with_prompts(cell("worded", seed, seven, adapted), second),
+        ]
+    return sorted(found, key=lambda c: c["method"], reverse=reverse)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_method_gains_over_zero_shot_with_its_own_prompts(tmp_path, reverse):
+    found = of_two_lists(reverse)
+    grid.write_report(tmp_path, found, {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "zero_shot, 1 prompt", "### Accuracy")[1] == "50.0 ± 0.0"
+    assert row_of(text, "zero_shot, 7 prompts", "### Accuracy")[1] == "60.0 ± 0.0"
+    for label, gain in (("plain", "+21.5"), ("worded", "+11.5")):
+        compared = row_of(text, label, "### Compared")
+        assert compared[2].startswith(f"**{gain} ± "), label
+    for label in ("zero_shot, 1 prompt", "zero_shot, 7 prompts"):
+        assert row_of(text, label, "### Compared")[2] == ""
+    assert "| zero_shot | 50" not in text
+    shifted = row_of(text, "zero_shot, 1 prompt", "### Shifted")
+    assert shifted[2:] == ["50.0 ± 0.0", "30.0 ± 0.0"]
+    assert row_of(text, "zero_shot, 7 prompts", "### Shifted")[2] == "60.0 ± 0.0"
+    gains = follow.gains_of(found)["4"]
+    assert gains["plain"]["accuracy"] == pytest.approx(0.215)
+    assert gains["worded"]["accuracy"] == pytest.approx(0.115)
+    assert gains["worded"]["nll"] == pytest.approx(0.2)
+    assert "zero_shot" not in gains
+
+
+def test_a_group_whose_first_is_zero_shot_takes_that_of_each_methods_own_prompts(
+    tmp_path,
+):
+    groups = {"What is gained?": ("zero_shot", "plain", "worded")}
+    grid.write_report(tmp_path, of_two_lists(False), {}, "a command", groups)
+    text = (tmp_path / "grid.md").read_text()
+    assert row_of(text, "worded", "### What is gained")[2].startswith("**+11.5 ± ")
+    assert row_of(text, "zero_shot", "### What is gained")[1] == "50.0 ± 0.0"
+
+
+def test_lists_of_as_many_prompts_are_told_by_one_that_is_theirs_alone(tmp_path):
+    other = ("a photo of a {}, a toy.",)
+    grid.write_report(tmp_path, of_two_lists(False, other), {}, "a command")
+    text = (tmp_path / "grid.md").read_text()
+    for prompt, mean in ((*ONE, "50.0"), (*other, "60.0")):
+        label = f"zero_shot, 1 prompt ({prompt})"
+        assert row_of(text, label, "### Accuracy")[1] == f"{mean} ± 0.0"

@@ -81,7 +81,7 @@ def reliability_diagram(evaluations):
     return figure
 
 
-def over_shots(curves, title, label, *, unit=1.0, reference=None):
+def over_shots(curves, title, label, *, unit=1.0, references=()):
     """A line a method over the shots a class, its name at the line's end.
 
     Where there are many, what lies far from all others leaves the picture, and its name
@@ -92,16 +92,16 @@ def over_shots(curves, title, label, *, unit=1.0, reference=None):
             share of them.
         label: of the vertical axis.
         unit: figures are shown times this.
-        reference: the name that is drawn as a grey, broken line.
+        references: the names that are drawn as grey, broken lines.
     """
     figure, axis = new_figure(1, 1, (7.2, max(4.0, 0.24 * len(curves) + 0.6)))
     counts = sorted(
         {shots for found, *_ in curves.values() for shots in found}, key=_many
     )
-    others = [name for name in curves if name != reference]
+    others = [name for name in curves if name not in references]
     ends = []
     for name, (shots, means, deviations) in curves.items():
-        if name == reference:
+        if name in references:
             colour, style = "#777777", {"linestyle": "--"}
         else:
             number, turn = others.index(name), len(COLOURS)

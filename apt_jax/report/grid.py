@@ -6,6 +6,7 @@ are there too, under "NAME, one pass".
 """
 
 import datetime
+import itertools
 import statistics
 from pathlib import Path
 from urllib.parse import quote
@@ -93,7 +94,7 @@ def write_report(
     for name, table in sets.items():
         for figure, (title, unit, *_) in SHOWN.items():
             drawn = over_shots(
-                table.curves(figure), name, title, unit=unit, reference=BASE
+                table.curves(figure), name, title, unit=unit, references=table.bases
             )
             write_figure(folder / "figures" / picture_of(name, figure), drawn)
     terminal = [terminal_table(name, table) for name, table in sets.items()]
@@ -103,6 +104,9 @@ def write_report(
 class Table:
     """The rows of one data set: by label and shots, the evaluation of each seed.
 
+    Zero-shot CLIP has a label for each list of prompts that the cells have, and each
+    method is compared with the one beside it, in its own cell (`beside`).
+
     Of classes that were met only after training there are no rows of their own: `new`
     and `harmonic` stand beside the accuracy on the base classes, None where a method
     names no new ones.
@@ -111,30 +115,42 @@ class Table:
     def __init__(self, cells):
         self.cells = cells
         self.shots = sorted({cell["shots"] for cell in cells}, key=many)
-        self.rows, self.methods = {}, []
+        self.rows, self._beside, self.methods, self.bases = {}, {}, [], []
+        self._prompts = labels_of_prompts(cells)
         for cell in cells:
             self._add(cell)
 
     def _add(self, cell):
-        method = cell["method"]
+        method, seed = cell["method"], cell["seed"]
         *others, last = own_rows(cell)
         if method not in self.methods:
             self.methods.append(method)
-        self._row(method, cell)[cell["seed"]] = last
-        for row in others:
-            label = BASE if row["name"] == BASE else f"{method}, one pass"
-            found = self._row(label, cell).setdefault(cell["seed"], row)
+        self._row(self.rows, method, cell)[seed] = last
+        for row in [last] if last["name"] == BASE else others:
+            base = row["name"] == BASE
+            label = self.base_of(cell) if base else f"{method}, one pass"
+            if base and label not in self.bases:
+                self.bases.append(label)
+            found = self._row(self.rows, label, cell).setdefault(seed, row)
             if found["new"] is None:  # of a method that names none; another may
-                self._row(label, cell)[cell["seed"]] = row
+                self._row(self.rows, label, cell)[seed] = row
+            if base:
+                self._row(self._beside, method, cell)[seed] = row
 
-    def _row(self, label, cell):
-        return self.rows.setdefault(label, {}).setdefault(cell["shots"], {})
+    def _row(self, rows, label, cell):
+        return rows.setdefault(label, {}).setdefault(cell["shots"], {})
+
+    def base_of(self, cell) -> str:
+        """The label of zero-shot CLIP with the cell's prompts."""
+        return self._prompts[prompts_of(cell)]
 
     def values(self, label, shots, figure) -> dict[int, float]:
         """The figure of each seed that has one."""
-        of_seeds = self.rows.get(label, {}).get(shots, {})
-        found = {seed: of_seeds[seed][figure] for seed in sorted(of_seeds)}
-        return {seed: value for seed, value in found.items() if value is not None}
+        return figures_of(self.rows.get(label, {}).get(shots, {}), figure)
+
+    def beside(self, label, shots, figure) -> dict[int, float]:
+        """The figure of zero-shot CLIP in the cells of a method, by seed."""
+        return figures_of(self._beside.get(label, {}).get(shots, {}), figure)
 
     def best(self, shots, figure) -> str:
         """The method with the best mean, among those that have all seeds of the cell."""
@@ -153,9 +169,9 @@ class Table:
 
     @property
     def candidates(self):
-        """The methods, and zero-shot CLIP if it is not one of them."""
-        base = [BASE] if BASE in self.rows and BASE not in self.methods else []
-        return [*base, *self.methods]
+        """Zero-shot CLIP, with each list of prompts, and the other methods."""
+        of_base = {BASE, *self.bases} if self.bases else set()
+        return [*self.bases, *(name for name in self.methods if name not in of_base)]
 
     def ordered(self, figure="accuracy"):
         """Labels, the best at the most shots first, one-pass rows below their method."""
@@ -179,6 +195,40 @@ class Table:
             means = [statistics.fmean(values) for values in found.values()]
             curves[label] = (list(found), means, list(map(spread, found.values())))
         return curves
+
+
+def prompts_of(cell) -> str | None:
+    """What names a cell's list of prompts; None of a card that does not say."""
+    return cell["protocol"]["data"].get("templates_sha256")
+
+
+def labels_of_prompts(cells) -> dict:
+    """What zero-shot CLIP is called, by `prompts_of`: of several lists, by what they are.
+
+    A list is told by the number of its prompts, then by one that no other list has.
+    """
+    lists = {
+        prompts_of(cell): cell["protocol"]["data"].get("templates", ())
+        for cell in cells
+    }
+    if len(lists) == 1:
+        return dict.fromkeys(lists, BASE)
+    labels = {}
+    for name, prompts in lists.items():
+        label = f"{BASE}, {counted(len(prompts), 'prompt')}"
+        alike = [p for n, p in lists.items() if n != name and len(p) == len(prompts)]
+        if alike:
+            others = set(itertools.chain(*alike))
+            own = next((one for one in prompts if one not in others), (name or "")[:8])
+            label += f" ({own})"
+        labels[name] = label
+    return labels
+
+
+def figures_of(of_seeds, figure) -> dict[int, float]:
+    """The figure of each seed that has one, of evaluations by seed."""
+    found = {seed: of_seeds[seed][figure] for seed in sorted(of_seeds)}
+    return {seed: value for seed, value in found.items() if value is not None}
 
 
 def own_rows(cell) -> list[dict]:
@@ -251,7 +301,7 @@ def section_of(name, table, groups) -> str:
     if any(card["data"]["classes"] == "base" for card in table.cards):
         parts += ["### Base to new", "", *base_to_new_tables(table)]
     if shifts := shifted_splits(table.cells):
-        parts += ["### Shifted test images", "", shifted_table(table.cells, shifts), ""]
+        parts += ["### Shifted test images", "", shifted_table(table, shifts), ""]
     parts += [
         "### Compared over seeds",
         "",
@@ -296,12 +346,12 @@ def shifted_splits(cells) -> list[str]:
     return [split for split in splits if split != "test"]
 
 
-def shifted_table(cells, splits) -> str:
+def shifted_table(table, splits) -> str:
     """Accuracy of what counts of each method on each shifted split, % over seeds."""
     found = {}
-    for cell in cells:
+    for cell in table.cells:
         for row in cell["evaluations"]:  # the last of a split is the best-informed
-            label = BASE if row["name"] == BASE else cell["method"]
+            label = table.base_of(cell) if row["name"] == BASE else cell["method"]
             of_row = found.setdefault((label, cell["shots"]), {})
             of_row.setdefault(row["split"], {})[cell["seed"]] = row["accuracy"]
     rows = [
@@ -315,8 +365,9 @@ def shifted_table(cells, splits) -> str:
 DIFFERENCES = (
     f"Mean paired difference over the seeds ± half of its {100 * LEVEL:.0f} % interval "
     "(Student's t, not corrected for the number of comparisons); a tie is a "
-    "difference whose interval holds 0, bold is one whose does not. Accuracy and ECE in "
-    "points, NLL in nats."
+    "difference whose interval holds 0, bold is one whose does not. Zero-shot CLIP has the "
+    "prompts of the method that is compared with it. Accuracy and ECE in points, NLL in "
+    "nats."
 )
 
 COSTS_MEAN = (
@@ -470,19 +521,23 @@ def comparison(table, shots) -> str:
             values = table.values(label, shots, figure)
             row.append(mean_of(values.values(), unit, digits))
             for other in (BASE, best[figure]):
-                row.append(
-                    ""
-                    if label == other
-                    else against(table, shots, figure, label, other)
-                )
+                none = label == other or (other == BASE and label in table.bases)
+                row.append("" if none else against(table, shots, figure, label, other))
         rows.append(row)
     return markdown(columns, rows)
 
 
 def against(table, shots, figure, label, other) -> str:
-    """The paired difference of two methods in words; nothing without common seeds."""
+    """The paired difference of two methods in words; nothing without common seeds.
+
+    From BASE, a method differs by what its own cells have beside it.
+    """
     _, unit, digits, _ = SHOWN[figure]
-    ours, theirs = (table.values(name, shots, figure) for name in (label, other))
+    ours = table.values(label, shots, figure)
+    if other == BASE:
+        theirs = table.beside(label, shots, figure)
+    else:
+        theirs = table.values(other, shots, figure)
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         return ""

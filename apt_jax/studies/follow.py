@@ -4,7 +4,7 @@
 
 For each data set of the grid: the analysis of variance of its test images' embeddings
 (`metrics.variance`), as many images of each class in every set, beside the gain of each
-method over zero-shot CLIP, the mean over seeds of paired differences. Then, of each method,
+method over zero-shot CLIP with its prompts, the mean over seeds of paired differences. Then, of each method,
 the rank correlation of gain and spread (intra / inter) over the sets. Where test images are
 drawn by the seed, those of the grid's first seed are analysed.
 
@@ -116,7 +116,7 @@ def gains_of(cells) -> dict:
     from apt_jax.report.grid import BASE, Table
 
     table, found = Table(cells), {}
-    if BASE not in table.rows:
+    if not table.bases:
         raise UserError(
             f"the cells of {cells[0]['dataset']} have no row of zero-shot CLIP to gain "
             "over: their backbone reads no text; take a grid of a CLIP"
@@ -134,10 +134,9 @@ def gains_of(cells) -> dict:
 
 
 def paired(table, method, shots, figure, sign) -> float | None:
-    """The mean of the method's figure less zero-shot CLIP's, over seeds that have both."""
-    from apt_jax.report.grid import BASE
-
-    ours, theirs = (table.values(name, shots, figure) for name in (method, BASE))
+    """The mean of the method's figure less zero-shot CLIP's in its own cells, by seed."""
+    ours = table.values(method, shots, figure)
+    theirs = table.beside(method, shots, figure)
     both = [sign * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
     return sum(both) / len(both) if both else None
 
