@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from toy import CLASSES, draw, toy_folder, toy_vit_folder
 
 from apt_jax import command, config
+from apt_jax.data.dataset import Dataset, Item
 from apt_jax.errors import UserError
 from apt_jax.grid import study, work
 from apt_jax.metrics.rank import rank_correlation, ranks
@@ -82,11 +83,11 @@ def test_gains_stand_beside_the_variance_of_the_same_test_images(grid, capsys):
 
 
 def test_the_analysis_is_that_of_the_study_of_variance(grid, root, tmp_path):
-    ours = follow.run(grid, per_class=3, permutations=9)["sets"]["loud"]
+    ours = follow.run(grid, per_class=2, permutations=9)["sets"]["loud"]
     c = config.default(method="zero_shot", source="folder")
     c.data.root, c.features.cache_dir = str(root / "loud"), ""
     c.clip.checkpoint, c.clip.dtype = str(toy_folder()), "float32"
-    c.study = {"split": "test", "per_class": 3, "permutations": 9}
+    c.study = {"split": "test", "per_class": 2, "permutations": 9}
     theirs = variance.run(c, tmp_path / "variance")
     assert ours == {name: theirs[name] for name in ours}
 
@@ -97,6 +98,26 @@ def test_other_images_than_those_of_the_cells_are_refused(grid, root):
     with pytest.raises(UserError, match="images of calm are not those of its"):
         follow.run(grid, permutations=9)
     extra.unlink()
+
+
+def test_a_class_with_fewer_images_than_are_asked_for_is_named(grid, root):
+    with pytest.raises(
+        UserError,
+        match=r"calm, class '\w+': 2 test images, and 3 are taken of each class; ask for "
+        "fewer: --per-class=2",
+    ):
+        follow.run(grid, per_class=3, permutations=9)
+
+
+def test_a_class_with_a_single_test_image_has_no_variance():
+    one = Item("a.png", 1)
+    two = (Item("b.png", 0), Item("c.png", 0))
+    classes, nothing = ("wren", "owl"), {"train": (), "val": (), "templates": ()}
+    pairs = Dataset("pairs", classes, test=two, read=None, **nothing)
+    lonely = Dataset("lonely", classes, test=(*two, one), read=None, **nothing)
+    follow.require_enough([pairs], 2)
+    with pytest.raises(UserError, match="lonely, class 'owl': 1 test image, and 2 are"):
+        follow.require_enough([pairs, lonely], 2)
 
 
 def test_images_kept_for_validation_change_nothing(root, tmp_path):

@@ -4,9 +4,9 @@
 
 For each data set of the grid: the analysis of variance of its test images' embeddings
 (`metrics.variance`), as many images of each class in every set, beside the gain of each
-method over zero-shot CLIP with its prompts, the mean over seeds of paired differences. Then, of each method,
-the rank correlation of gain and spread (intra / inter) over the sets. Where test images are
-drawn by the seed, those of the grid's first seed are analysed.
+method over zero-shot CLIP with its prompts, the mean over seeds of paired differences.
+Then, of each method, the rank correlation of gain and spread (intra / inter) over the sets.
+Where test images are drawn by the seed, those of the grid's first seed are analysed.
 
 Nothing is trained; what the grid encoded is read from the feature cache. Start it where
 the grid was started, for the same places. Writes follow.json and follow.md into DIR.
@@ -54,7 +54,8 @@ def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
 
     Raises:
         UserError: if it holds no finished cells, if its images are not those of the
-            cells, or if its backbone has no zero-shot row to gain over.
+            cells, if a class has too few of them, or if its backbone has no zero-shot
+            row to gain over.
     """
     from apt_jax.files import write_json, write_text
     from apt_jax.grid.cells import Cells
@@ -67,6 +68,7 @@ def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
         gained = {name: gains_of(of_set) for name, of_set in sets.items()}
         prepared = {name: as_then(first_of(of_set)) for name, of_set in sets.items()}
         count = per_class or fewest(prepared)
+        require_enough([one.dataset for _, one in prepared.values()], count)
         spread = {
             name: analysed(*prepared[name], count, permutations) for name in prepared
         }
@@ -177,6 +179,27 @@ def fewest(prepared) -> int:
 
     least = [min(map(len, by_label(one.dataset.test))) for _, one in prepared.values()]
     return max(LEAST, min(least))
+
+
+def require_enough(datasets, count):
+    """Refuses sets with a class of fewer test images than are taken of each."""
+    from apt_jax.data.few_shot import by_label
+    from apt_jax.errors import UserError
+    from apt_jax.words import counted
+
+    groups = [(of_class, one) for one in datasets for of_class in by_label(one.test)]
+    few, dataset = min(groups, key=lambda group: len(group[0]))
+    if len(few) < count:
+        remedy = (
+            f"ask for fewer: --per-class={len(few)}"
+            if len(few) >= LEAST
+            else "run a grid without the set, or add images to the class"
+        )
+        raise UserError(
+            f"{dataset.name}, class {dataset.classes[few[0].label]!r}: "
+            f"{counted(len(few), 'test image')}, and {count} are taken of each class; "
+            f"{remedy}"
+        )
 
 
 def analysed(settings, prepared, per_class, permutations) -> dict:
