@@ -10,6 +10,9 @@ import pytest
 from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.grid import study
+from apt_jax.methods import make
+from apt_jax.methods.visual_prompts import VPT_CROPS
+from apt_jax.preparation import hyper_parameters, views_of
 from apt_jax.studies import controlled, follow
 from benchmarks import overhead
 
@@ -107,6 +110,19 @@ def test_prompts_and_fine_tuning_are_each_searched_on_their_own_grid(
         assert cell.config.train.batch_size == batch
         assert cell.config.method.head == "linear"
         assert cell.refit == "train+val"
+
+
+@pytest.mark.parametrize("module", ["docs/questions.md", "configs/fgvc.py"])
+def test_the_crops_of_the_fine_grained_sets_are_the_recipes(module):
+    text = (ROOT / module).read_text()
+    lines = [line for line in commands(text) if "search_refit=train " in line]
+    assert lines
+    for line in lines:
+        assert "augment.area" not in line
+        for cell in grid(shlex.split(line)[3:]):
+            method = make(cell.config.method.name, **hyper_parameters(cell.config))
+            assert views_of(cell.config, method, 1000) == VPT_CROPS
+            assert cell.config.augment.views == 10
 
 
 @pytest.mark.parametrize("argument", ["ful", "0", "full,x", "128,full"])
