@@ -15,10 +15,13 @@ from toy import CLASSES, draw, photo_folder, toy_folder
 
 from apt_jax import command, config, data, experiment
 from apt_jax.errors import UserError
+from apt_jax.features.views import CENTRE
 from apt_jax.fields import defaults
 from apt_jax.grid import study
 from apt_jax.grid.__main__ import help_text, main
 from apt_jax.grid.cells import Cells
+from apt_jax.methods import make
+from apt_jax.preparation import MOST_VIEWS, hyper_parameters, views_of
 
 SETS = """
 from apt_jax.grid import study
@@ -97,7 +100,20 @@ def test_a_root_with_photographs_takes_the_place_of_the_drawn_aircraft(photos, c
     of_data = {(c.config.data.source, c.config.data.root) for c in cells}
     assert of_data == {("folder", str(photos))}
     said = capsys.readouterr().err
-    assert said == f"note: compared on data.root={photos} alone, not on synthetic\n"
+    assert said == (
+        "note: the study's own sets are left out: synthetic; compared is "
+        f"data.root={photos} alone\n"
+    )
+
+
+def test_the_study_of_ones_own_photographs_says_how_many_passes_each_is(photos):
+    passes = set(CENTRE.each)
+    for cell in planned(OWN, f"data.root={photos}", "seeds=1"):
+        method = make(cell.config.method.name, **hyper_parameters(cell.config))
+        passes |= set(views_of(cell.config, method, 1).each)
+    text = OWN_PATH.read_text()
+    assert f"{len(passes)} for a photograph to train on" in text
+    assert f"Each method has {MOST_VIEWS:,} crops at most" in text
 
 
 def test_what_the_study_says_beside_its_sets_still_holds(photos):

@@ -86,8 +86,12 @@ def settle(study, given: dict[str, str]) -> str:
         raise UserError(_nothing_for(root, compared))
     _require_alone(source, root, given)
     _make_one(study, source or "folder")
-    instead = f"compared on {_named(source, root)} alone, not on {listed(compared)}"
-    return instead if compared else ""
+    if not compared:
+        return ""
+    return (
+        f"the study's own sets are left out: {listed(compared)}; compared is "
+        f"{_named(source, root)} alone"
+    )
 
 
 def lies_below(fields) -> bool:

@@ -3,9 +3,10 @@
     python -m apt_jax.grid --config configs/studies/ablation.py --workdir runs/ablation
 
 The drawn aircraft, four labelled images a class, three seeds. Every variant is APT (or
-CoOp) with its own recipe and one change; `groups` are the questions, and in grid.md
-each has a table of differences from its first name, over the same seeds. The figures are
-of test images, so choose nothing by them. Other data sets: `sets`, as in photos.py.
+CoOp) with its own recipe, but crops of at least half of a picture, and one change; `groups`
+are the questions, and in grid.md each has a table of differences from its first name, over
+the same seeds. The figures are of test images, so choose nothing by them. Other data sets:
+`sets`, as in photos.py.
 
 `coop_drop_30` loses 30 % of its context vectors in each sample: static prompts that keep
 Monte-Carlo dropout. `task_res` is static where APT adapts, on the text features. Rates are

@@ -7,12 +7,13 @@ Narrow it with --config.methods=apt,coop --config.shots=1,4; a name in `methods`
 is no method stands in `variants`: a method's own fields, its training, anything that a
 run's configuration has (apt_jax/grid/study.py).
 
-On your own photographs with --config.data.root=PHOTOS, and then with a CLIP that has seen
-some, --config.clip.checkpoint=openai/clip-vit-base-patch16; own.py has that as it stands.
+Recipes are the published ones, but that all methods have crops of at least half of a
+picture, as these are small, and that four methods with the image tower in the loop, which
+would take hours, have what `SHORTENED` says. The fewer steps of CLIP-LoRA take ten times
+its learning rate, chosen on validation images (4 shots, seed 1, 25 steps).
 
-Recipes are the published ones but for four methods with the image tower in the loop, which
-would take hours: `SHORTENED` says what they have instead. The fewer steps of CLIP-LoRA take
-ten times its learning rate, chosen on validation images (4 shots, seed 1, 25 steps).
+Your own photographs are compared with own.py. Given here, by --config.data.root, they get
+what is meant for the aircraft: those crops, the shortened recipes and the small CLIP.
 """
 
 from apt_jax.grid import study

@@ -8,9 +8,12 @@ hf:OWNER/NAME, and `data.*` are the fields of a run (configs/folder.py, docs/dat
 All labelled photographs train; --config.shots=4,16,0 compares fewer with all. Photographs
 that nobody has split are divided by each of the seeds.
 
-These methods read what the frozen tower says of a picture, so the time is the tower's: a
-photograph is some ten views to train on, or one to judge, at ten a second on two CPU
-cores. All others may be named too, --config.methods=apt,coop,vapt; those with a tower in
+These methods read what the frozen tower says of a picture, so the time is the tower's, at
+ten passes a second on two CPU cores: 31 for a photograph to train on (ten crops at each of
+two areas, ten more for CLAP, the centre crop; whoever wants the same shares it), one for
+a photograph to judge. Each method has 20,000 crops at most, so of more than 2,000
+photographs, or 1,000 for CLAP, fewer of each; --config.augment.views=N gives all methods N.
+All other methods may be named too, --config.methods=apt,coop,vapt; those with a tower in
 the loop want a GPU. Several data sets at once are `sets`, as in photos.py.
 """
 
