@@ -146,6 +146,18 @@ def left_out(config, prepared):
         )
 
 
+def trained_on(config, prepared) -> str:
+    """What a training image becomes, in words."""
+    if config.method.name == "zero_shot":
+        return "nothing"
+    if not config.augment.views:
+        return prepared.clip.pixels.view
+    return (
+        f"{counted(config.augment.views, *CROPS)} of each image, of at least "
+        f"{config.augment.area:g} of its area"
+    )
+
+
 def card(config, prepared, split, by_hand) -> dict:
     """The protocol card of a run; `by_hand` is from `set_by_hand`."""
     clip, dataset = prepared.clip, prepared.dataset
@@ -167,12 +179,7 @@ def card(config, prepared, split, by_hand) -> dict:
             ),
         },
         transforms={
-            "train": (
-                f"{counted(config.augment.views, *CROPS)} of at least "
-                f"{config.augment.area:g} of its area"
-                if config.augment.views
-                else clip.pixels.view
-            ),
+            "train": trained_on(config, prepared),
             "test": clip.pixels.view,
             "pixels": dataclasses.asdict(prepared.method.preprocessing(clip)),
         },

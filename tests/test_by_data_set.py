@@ -26,6 +26,7 @@ from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
 from apt_jax.preparation import prepare
 from apt_jax.record import card, chosen_recipe, resolved, set_by_hand, split_of
+from apt_jax.report.tables import protocol_line
 
 KEY = jax.random.key(0)
 
@@ -145,6 +146,24 @@ def test_a_run_as_published_has_what_the_paper_sets_there(photos):
     assert shown["data"]["templates"] == list(IMAGENET_8)
     assert "train.learning_rate" not in by_hand
     assert shown["method"]["alpha"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("method", "views", "said"),
+    [
+        ("zero_shot", None, "nothing"),
+        ("zero_shot", 3, "nothing"),
+        ("task_res", 0, "centre crop"),
+        ("gda", 1, "1 random crop and flip of each image, of at least 0.5 of its area"),
+    ],
+)
+def test_a_card_says_what_was_trained_on(photos, method, views, said):
+    asked = settings(photos, method, augment__views=views, protocol="inside_shots")
+    prepared = prepare(asked)
+    written = resolved(asked, prepared, None)
+    shown = card(written, prepared, split_of(prepared), {})
+    assert shown["transforms"]["train"] == said
+    assert protocol_line(shown).endswith(f"; trained on: {said}")
 
 
 def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):

@@ -171,6 +171,8 @@ def test_the_report_says_what_chose_the_hyper_parameters(tmp_path):
     chosen = row_of(text, "sure", "### Hyper-parameters")[1:]
     views = "10 random crops"
     assert chosen == ["inside shots", "published recipe", views, "train.epochs=3"]
+    titles = row_of(text, "", "### Hyper-parameters")[1:]
+    assert titles == ["protocol", "selected by", "trained on", "set by hand"]
     assert "- protocol: inside shots" in text
 
 

@@ -122,7 +122,7 @@ def test_the_protocol_card_says_what_was_done(finished):
     }
     assert card["backbone"]["sha256"]
     assert card["transforms"]["train"].startswith(
-        "2 random crops and flips of at least 0"
+        "2 random crops and flips of each image, of at least 0"
     )
     assert read(finished, "config.json")["augment"]["area"] == APT.views.area
     assert card["train"]["epochs"] == 6

@@ -417,7 +417,7 @@ def hyper_parameters(table) -> str:
         views = dict.fromkeys(card["transforms"]["train"] for card in cards)
         told = (protocols, chosen_by, views, by_hand)
         rows.append([method, *map("; ".join, told)])
-    titles = ["", "protocol", "selected by", "a training image", "set by hand"]
+    titles = ["", "protocol", "selected by", "trained on", "set by hand"]
     return markdown(titles, rows)
 
 

@@ -90,10 +90,7 @@ def protocol_line(card: dict) -> str:
         card["protocol"]["name"].replace("_", " "),
         card["transforms"]["train"],
     )
-    return (
-        f"protocol: {name}; hyper-parameters: {card['selected_by']}; a training image: "
-        f"{views}"
-    )
+    return f"protocol: {name}; hyper-parameters: {card['selected_by']}; trained on: {views}"
 
 
 def predictions_table(rows: list[dict]) -> str:
