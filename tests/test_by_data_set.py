@@ -181,7 +181,8 @@ def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):
 def _features():
     """What stands for encoded shots."""
 
-    return types.SimpleNamespace(stored={})
+    nothing = types.SimpleNamespace(stored={})
+    return types.SimpleNamespace(views=nothing, centre=nothing)
 
 
 def test_what_somebody_sets_himself_wins(photos):
