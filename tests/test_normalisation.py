@@ -17,6 +17,7 @@ from apt_jax import config, experiment
 from apt_jax.clip.pixels import HALF, IMAGENET_MEAN, IMAGENET_STD, MEAN
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import features_of_crops
+from apt_jax.features.stored import Reads
 from apt_jax.grid import work
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
@@ -84,7 +85,7 @@ def test_training_and_evaluation_read_them_so():
         recipe = dataclasses.replace(method.recipe(task), epochs=2, schedule="constant")
         start = loop.start(method, task, recipe, jax.random.clone(KEY))
         params = loop.train(method, task, recipe, start, jax.random.clone(KEY))
-        test = features_of_crops(toy_vit(), list(crops()[:, 0]), "pixels")
+        test = features_of_crops(toy_vit(), list(crops()[:, 0]), Reads("pixels"))
         row = evaluate("", method, params, task, test, [0, 1, 2, 0]).row
         found[name] = (row["nll"], np.asarray(params["prompts"]))
     assert found["auto"][0] == found["imagenet"][0] != found["checkpoint"][0]
