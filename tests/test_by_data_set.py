@@ -241,6 +241,7 @@ def test_the_papers_prompts_are_checked_as_all_others_are(photos):
     assert any("cuts the prompt" in told for told in foretold.refused)
 
 
+@pytest.mark.slow
 def test_a_run_predicts_with_what_was_set_there(photos, tmp_path):
     toy, folder = str(toy_clip_folder()), tmp_path / "run"
     asked = settings(photos, "clip_lora", "oxford_flowers", toy, method__steps=1)
@@ -266,6 +267,7 @@ def test_a_saved_run_has_the_alpha_that_it_was_trained_with(photos, tmp_path, al
     assert apt_jax.load(tmp_path / "run")._run.method.alpha == trained
 
 
+@pytest.mark.slow
 def test_zero_shot_reads_the_templates_of_the_method_beside_it(photos, tmp_path):
     toy = str(toy_clip_folder())
     other = ("photo {}.",)

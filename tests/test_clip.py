@@ -71,6 +71,7 @@ def test_every_output_equals_the_golden_of_torch(activation):
         assert relative_error(found[name], value) <= 2e-5, name
 
 
+@pytest.mark.slow
 def test_photo_tiny_says_its_golden_logits(shared):
     import io
     import json
@@ -323,6 +324,7 @@ def test_low_rank_updates_are_added_by_name(params, pixels):
 # -- precision --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_bfloat16_operands_keep_the_embedding_close(params, pixels):
     half = CLIP(config(), "bfloat16")
     found = half.apply(

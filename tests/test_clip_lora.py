@@ -35,6 +35,7 @@ def changed():
     }
 
 
+@pytest.mark.slow
 def test_a_b16_has_as_many_parameters_as_published():
     assert count(trained_on_b16(CLIPLoRA())) == 184_320
     assert count(trained_on_b16(CLIPLoRA(towers="image"))) == 110_592

@@ -126,6 +126,7 @@ def test_every_docstring_has_its_command_and_what_to_expect():
             assert "two CPU" in text, file
 
 
+@pytest.mark.slow
 def test_all_of_them_run_through_the_grid():
     given = study.load(str(CONFIGS / "studies/benchmarks.py"))
     given.data.root = "DATA"

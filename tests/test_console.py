@@ -149,6 +149,7 @@ def test_what_is_wrong_with_a_command_line_is_one_line(
     assert said in err
 
 
+@pytest.mark.slow
 def test_a_command_of_the_console_is_the_module_of_before(request):
     asked = ["tiny"]
     console = run(request, "-m", "apt_jax", "check", *asked)

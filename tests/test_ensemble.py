@@ -59,6 +59,7 @@ def test_an_ensemble_is_the_mean_of_its_members_trained_alone():
     assert (probs[0] != probs[1]).all()  # they are not the same run
 
 
+@pytest.mark.slow
 def test_samples_of_an_ensemble_are_those_of_every_member():
     ensemble, params, single, singles = ensemble_and_singles(
         "clip_adapter", drop_hidden=0.5

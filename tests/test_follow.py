@@ -120,6 +120,7 @@ def test_a_class_with_a_single_test_image_has_no_variance():
         follow.require_enough([pairs, lonely], 2)
 
 
+@pytest.mark.slow
 def test_images_kept_for_validation_change_nothing(root, tmp_path):
     asked = settings(
         root, ("zero_shot", "gda"), protocol="as_published", seeds=(1,), shots=(2,)

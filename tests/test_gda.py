@@ -56,6 +56,7 @@ def test_logits_are_zero_shots_plus_alpha_times_the_scores():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_alpha_is_chosen_inside_the_shots():
     task = small_shots(count=20)  # told apart by their embeddings, not by their texts
     judged = {alpha: np.zeros(2) for alpha in ALPHAS}

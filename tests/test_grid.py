@@ -138,7 +138,8 @@ def test_every_picture_is_decoded_and_every_view_encoded_once_for_all_cells(
     shots = {sha256 for sha256, view in worked["put"] if view.number == 1}
     assert 6 < len(shots) <= 12, "of two seeds, which may draw the same"
     assert len(worked["decode"]) == len(shots) + 9  # and the test images
-    assert len(worked["put"]) == 3 * len(shots) + 9
+    # Two crops of each of two areas, the methods' own, and the centre.
+    assert len(worked["put"]) == (2 + 2 + 1) * len(shots) + 9
 
 
 def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
@@ -460,6 +461,7 @@ def test_the_studies_of_the_repository_are_sound(request, name):
     assert trained == {True}
 
 
+@pytest.mark.slow
 def test_photographs_of_many_classes_have_fewer_epochs_that_still_train(request):
     path = request.config.rootpath / "configs/studies/photos.py"
     of = {

@@ -429,6 +429,7 @@ def cell_of(folder, name):
     return json.loads((folder / "cells" / name).read_text())
 
 
+@pytest.mark.slow
 def test_cells_of_a_divided_folder_are_those_of_runs_at_each_seed(
     tmp_path, undivided, cache
 ):

@@ -87,6 +87,7 @@ def test_cells_as_published_select_on_what_their_runs_select_on(
     assert "| gda | as published | validation split: all of it |" in report
 
 
+@pytest.mark.slow
 def test_seeds_that_select_on_draws_of_their_own_train_alone(
     photos, tmp_path, monkeypatch
 ):
@@ -114,6 +115,7 @@ def test_without_validation_images_a_grid_as_published_does_not_begin(
     assert not (tmp_path / "grid").exists()
 
 
+@pytest.mark.slow
 def test_cells_of_the_base_classes_are_judged_on_the_new_ones_too(photos, tmp_path):
     asked = settings(photos, "gda", "clip_adapter", seeds=(2,))
     asked.data.classes = "base"

@@ -54,6 +54,7 @@ def test_strengths_are_judged_on_the_centre_crops_of_shots_held_out():
     np.testing.assert_allclose(judged, expected, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_strength_is_chosen_inside_the_shots_and_noise_asks_for_less():
     task = small_shots(count=40)
     labels = jax.random.permutation(jax.random.key(1), task.shot_labels)

@@ -96,6 +96,7 @@ def stored_images(count=3):
     return stored, contents
 
 
+@pytest.mark.slow
 def test_a_class_counts_its_own_prompts_however_many_others_have():
     texts = [(), ("with a hat", "one {}."), ("seen from above",)][: len(CLASSES)]
     texts += [()] * (len(CLASSES) - len(texts))

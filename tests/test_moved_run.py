@@ -182,6 +182,7 @@ def test_a_run_that_never_began_belongs_to_the_places_it_asked_for(
         experiment.run(asked(made / "clip", "/other"), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_table_and_its_names_may_be_moved(made, tmp_path):
     root = shutil.copytree(made / "photos", tmp_path / "photos")
     rows = [
@@ -202,6 +203,7 @@ def test_a_table_and_its_names_may_be_moved(made, tmp_path):
     assert experiment.evaluate_again(tmp_path / "run", {}, now)["evaluations"]
 
 
+@pytest.mark.slow
 def test_a_hub_name_may_be_given_as_a_folder(made, tmp_path, monkeypatch):
     """The hub is not asked; and the other way round its name is as good as a folder."""
     from apt_jax.clip import hub

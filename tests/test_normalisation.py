@@ -72,6 +72,7 @@ def task_of(pixels):
     return task.replace(shots={"crop": jnp.asarray(crops())}, shot_labels=labels)
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_read_them_so():
     own = toy_vit().pixels
     imagenet = dataclasses.replace(own, mean=IMAGENET_MEAN, std=IMAGENET_STD)
@@ -158,6 +159,7 @@ def test_what_it_predicts_is_of_pixels_normalised_so(finished, photos):
     assert float(jax.nn.softmax(logits).max()) == pytest.approx(told, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_from_before_there_was_a_choice_predicts_as_it_did(
     photos, tmp_path, monkeypatch
 ):

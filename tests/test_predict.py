@@ -375,6 +375,7 @@ def names_in(text, form):
     return [row["path"].rpartition("/")[2] for row in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "form"),
     [

@@ -35,6 +35,7 @@ def test_cocoop_has_35360_parameters_on_a_b16():
     assert count(trained_on_b16(CoCoOp())) == 35_360
 
 
+@pytest.mark.slow
 def test_a_meta_net_that_says_nothing_makes_cocoop_coop():
     params, image = init(CoCoOp(reduction=2)), jnp.arange(8.0)
     silent = params | {name: jnp.zeros_like(params[name]) for name in ("W2", "b2")}
@@ -145,6 +146,7 @@ def test_there_is_nothing_to_regularise_where_student_and_teacher_agree():
     assert float(prompt_src.departure(t, t, f, f, moved, log_p)) > 0
 
 
+@pytest.mark.slow
 def test_the_loss_is_cross_entropy_and_three_distances():
     method = PromptSRC(teacher="task")
     params, images = init(method), photo(count=3)
@@ -177,6 +179,7 @@ def test_the_weights_of_the_epochs_are_a_gaussian_of_sum_one():
     assert one[29] == 1
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_the_average_over_epochs():
     method = PromptSRC(teacher="task", average_at=0.5, average_spread=0.4)
     crops = jax.random.randint(jax.random.key(1), (3, 1, 16, 16, 3), 0, 256)

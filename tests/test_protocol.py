@@ -67,6 +67,7 @@ def test_gda_takes_the_first_decade_with_the_fewest_errors():
     assert float(found) == pytest.approx(ALPHAS[int(np.argmin(errors))])
 
 
+@pytest.mark.slow
 def test_lp_plus_plus_takes_the_last_epoch_with_the_fewest_errors():
     task = with_validation()
     found = make("lp_plus_plus").fit(key(), task)
@@ -264,6 +265,7 @@ def photos(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_run_as_published_says_so_and_trains_on_no_test_image(
     photos, tmp_path, monkeypatch, capsys
 ):

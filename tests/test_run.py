@@ -408,6 +408,7 @@ def test_what_is_fitted_at_once_has_no_epochs_and_predicts_all_the_same(
     assert len(apt_jax.load(tmp_path).predict(photos / "test").labels) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
     photos, tmp_path, monkeypatch, when
@@ -449,6 +450,7 @@ def test_a_run_does_not_go_on_with_other_images(photos, tmp_path, monkeypatch):
         experiment.run(settings(mine), tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_described_classes_are_judged_and_predicted_by_all_their_prompts(
     photos, tmp_path
 ):

@@ -81,6 +81,7 @@ def test_it_reads_attributes_too():
     assert (found == wings.index("high")).mean() > 0.6
 
 
+@pytest.mark.slow
 def test_logits_equal_transformers_on_the_committed_weights():
     """tests/goldens/write_tiny.py wrote them with torch."""
     with np.load(GOLDEN) as golden:

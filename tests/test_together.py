@@ -42,6 +42,7 @@ def starts(method):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("in_turns", "name", "options"),
     [

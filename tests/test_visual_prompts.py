@@ -42,6 +42,7 @@ def image_features():
 # -- VPT --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prompts", [1, 10])
 def test_deep_prompts_are_9216_parameters_a_prompt_and_shallow_ones_768(prompts):
     assert count(trained_on_b16(VPT(prompts=prompts))) == 9_216 * prompts
@@ -61,6 +62,7 @@ def test_the_original_form_starts_within_the_bound_of_the_patch_embedding():
     assert float(clip.std()) == pytest.approx(0.02, rel=0.05)
 
 
+@pytest.mark.slow
 def test_a_shallow_prompt_is_inserted_once_and_a_deep_one_in_every_block():
     deep = VPT(prompts=2).init(jax.random.key(0), task())["prompts"]
     assert len(deep) == toy_clip().config.vision.num_hidden_layers

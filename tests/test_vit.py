@@ -405,6 +405,7 @@ def settings(photos, method):
     return c
 
 
+@pytest.mark.slow
 def test_a_linear_probe_on_a_vit_runs_predicts_and_is_judged_again(tmp_path):
     photos, folder = photo_folder(tmp_path / "photos"), tmp_path / "run"
     results = experiment.run(settings(photos, "linear_probe"), folder)
