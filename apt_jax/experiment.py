@@ -184,7 +184,7 @@ def _judge_again(workdir, overrides, places):
     config = restored.config
     config.eval.update(overrides)
     require_there(config, *PLACES)
-    prepared = prepare(config, clip=restored.clip)
+    prepared = prepare(config, load_clip=lambda _: restored.clip)
     judged = [name for name in whole_splits(prepared) if name not in ("train", "val")]
     require_own(workdir, prepared, split_of(prepared), judged)
     store = Store(config.features.cache_dir)

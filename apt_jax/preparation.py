@@ -55,13 +55,20 @@ class Prepared:
 MOST_VIEWS = 20_000  # of own photographs in all, so that thousands take no hours
 
 
+def load_clip(config) -> Clip:
+    """The frozen model that a configuration names."""
+    return checkpoint.load(
+        config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
+    )
+
+
 def prepare(
-    config, *, clip: Clip | None = None, scan=scan, validation: bool | None = None
+    config, *, load_clip=load_clip, scan=scan, validation: bool | None = None
 ) -> Prepared:
     """Loads and checks everything, cheap things first; raises `UserError`.
 
-    Who prepares several runs gives the `clip` that is loaded already, and a `scan` that
-    remembers what it read. `validation` says whether somebody reads the validation split,
+    Who prepares several runs gives a `load_clip` and a `scan` that remember what they
+    read. `validation` says whether somebody reads the validation split,
     by default whether the method selects on it.
     """
     method = make(config.method.name, **hyper_parameters(config))
@@ -76,7 +83,7 @@ def prepare(
     notes = data.check(dataset, config.shots)
     if selects_on(config, method) != "none":
         require_validation(dataset, config.method.name)
-    clip = clip or load_clip(config)
+    clip = load_clip(config)
     require_prompts(clip, worded(config, method, whole))
     whole, hashes = scan(
         whole,
@@ -202,13 +209,6 @@ def require_validation(dataset, method):
             f"{dataset.name!r} has none; add a validation split, or let it choose inside "
             "the shots (--config.protocol=inside_shots)"
         )
-
-
-def load_clip(config) -> Clip:
-    """The frozen model that a configuration names."""
-    return checkpoint.load(
-        config.clip.checkpoint, revision=config.clip.revision, dtype=config.clip.dtype
-    )
 
 
 def hyper_parameters(config) -> dict:

@@ -12,6 +12,7 @@ backbone count. Mean ± standard deviation (ddof 0) over seeds.
 
 import argparse
 import contextlib
+import functools
 import itertools
 import statistics
 import sys
@@ -46,14 +47,14 @@ def main(argv):
     print(heading(options), *fields)
     settings = narrowed(options, METHODS, fields)
     planned = study.cells(settings)
-    clip = load_clip(planned[0].config)
+    backbone = functools.cache(lambda: load_clip(planned[0].config))
     print(
         "| set | shots | method | chosen by | on | accuracy, % | NLL, nats | ECE, % |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for name in settings.datasets:
         cells = [cell for cell in planned if cell.dataset == name]
-        shared = Shared(clip, cells)
+        shared = Shared(backbone, cells)
         for shots in settings.shots:
             for method in METHODS:
                 of_seeds = [c for c in cells if (c.method, c.shots) == (method, shots)]

@@ -11,6 +11,7 @@ samples.
 """
 
 import argparse
+import functools
 import sys
 
 from apt_jax import command
@@ -38,17 +39,16 @@ def main(argv):
     print(heading(options), *fields)
     print("| set | shots | method | area | accuracy, % | NLL, nats | ECE, % |")
     print("|---|---|---|---|---|---|---|")
-    clip = None
+    backbone = functools.cache(lambda: load_clip(planned[0].config))
     for area in options.areas:
         of_area = [*fields, f"--config.augment.area={area:g}"]
         if options.views is not None:
             of_area.append(f"--config.augment.views={options.views}")
         settings = narrowed(options, options.methods, of_area)
         planned = study.cells(settings)
-        clip = clip or load_clip(planned[0].config)
         for name in settings.datasets:
             cells = [cell for cell in planned if cell.dataset == name]
-            shared = Shared(clip, cells)
+            shared = Shared(backbone, cells)
             for shots in settings.shots:
                 for method in settings.methods:
                     of_seeds = [

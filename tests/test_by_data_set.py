@@ -301,7 +301,7 @@ def test_each_cell_of_a_grid_has_the_prompts_of_its_paper(photos):
             names = s.datasets if table == "sets" else s.methods
             s[table] = {name: of(s, name) for name in names}
     cells = study.cells(s)
-    shared = Shared(load("tiny"), cells)
+    shared = Shared(lambda: load("tiny"), cells)
     prepared = {cell.method: shared.prepared(cell) for cell in cells}
     templates = {name: one.dataset.templates for name, one in prepared.items()}
     assert templates == {"gda": IMAGENET_7, "task_res": IMAGENET_8, "coop": DEFAULT}

@@ -356,6 +356,15 @@ def test_anything_else_is_one_line_that_names_the_remedy_and_leaves_nothing(
     assert not (tmp_path / "grid").exists()
 
 
+def test_a_mistyped_place_is_told_before_the_backbone_is_looked_for(capsys, tmp_path):
+    line = arguments(OWN, "data.root=nowhere", "clip.checkpoint=no-such-backbone")
+    line[3] = str(tmp_path / "grid")
+    assert command.run(main, line) == 2
+    error = capsys.readouterr().err
+    assert "nowhere" in error
+    assert "no-such-backbone" not in error
+
+
 # -- what it is called --------------------------------------------------------------------
 
 

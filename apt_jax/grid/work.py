@@ -8,6 +8,7 @@ publish   grid.csv, grid.md and figures from the files of the cells
 """
 
 import dataclasses
+import functools
 import itertools
 import shlex
 import sys
@@ -124,9 +125,9 @@ def require_own(moved, planned, store):
     """
     once = {(cell.dataset, cell.seed): cell for cell in reversed(moved)}
     for cell in once.values():
-        clip = load_clip(begun(planned, cell, store))
+        backbone = functools.partial(load_clip, begun(planned, cell, store))
         of_set = [other for other in planned if other.dataset == cell.dataset]
-        require_same(cell, Shared(clip, of_set).prepared(cell), store)
+        require_same(cell, Shared(backbone, of_set).prepared(cell), store)
 
 
 def require_same(cell, prepared, store):
@@ -164,9 +165,10 @@ def require_same(cell, prepared, store):
 
 def work(planned, left, store) -> dict[Cell, Exception]:
     """Finishes the cells that are left; returns those that failed, and why."""
-    clip = load_clip(begun(planned, left[0], store))
+    config = begun(planned, left[0], store)
+    backbone = functools.cache(lambda: load_clip(config))
     shared = {
-        dataset: Shared(clip, [cell for cell in planned if cell.dataset == dataset])
+        dataset: Shared(backbone, [one for one in planned if one.dataset == dataset])
         for dataset in dict.fromkeys(cell.dataset for cell in left)
     }
     for cell in left:
