@@ -150,7 +150,7 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     (tmp_path / "own.py").write_text(text)
     cells, worked = planned(tmp_path / "own.py", "--config.seeds=1"), {}
     worked |= {"decode": collections.Counter(), "put": collections.Counter()}
-    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    of_all = shared.Shared(lambda: preparation.load_clip(cells[0].config), cells)
     with pytest.MonkeyPatch.context() as patch:
         counting_work(patch, worked)
         tasks = {
@@ -193,7 +193,7 @@ def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_deco
     asked = ("--config.methods=task_res", "--config.seeds=1,3")
     cells, worked = planned(tmp_path / "undivided.py", *asked), {}
     worked |= {"decode": collections.Counter(), "put": collections.Counter()}
-    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    of_all = shared.Shared(lambda: preparation.load_clip(cells[0].config), cells)
     prepared = [of_all.prepared(cell) for cell in cells]
     first, second = ({item.path for item in one.dataset.test} for one in prepared)
     assert first != second
@@ -207,7 +207,7 @@ def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_deco
 
 def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
     cells = planned(config_file, "--config.shots=1,2", "--config.seeds=1")
-    of_all = shared.Shared(preparation.load_clip(cells[0].config), cells)
+    of_all = shared.Shared(lambda: preparation.load_clip(cells[0].config), cells)
     for cell in cells:
         prepared = of_all.prepared(cell)
         task = of_all.with_shots(cell, prepared)
