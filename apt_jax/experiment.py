@@ -98,8 +98,7 @@ def _run(given, workdir):
     new_task = task_of_new(prepared)
     recipe = chosen_recipe(prepared.method, labelled, asked.train)
     require_members(prepared.method, recipe)
-    if recipe is None:
-        tell_of_unused(asked)
+    tell_of_unused(asked, recipe)
     config = resolved(asked, prepared, recipe)
     workdir.read_metrics()
     require_saved(workdir, config, prepared)
@@ -133,15 +132,19 @@ def _run(given, workdir):
     publish(workdir, prepared, evaluations, of_new, shifted, cost)
 
 
-def tell_of_unused(asked):
-    """Notes settings of training where nothing is trained step by step."""
-    given = [name for name in asked.train if asked.train[name] is not None]
-    if given:
-        note(
-            f"{asked.method.name} is fitted at once: "
-            f"{listed(f'--config.train.{name}' for name in given)} "
-            f"{form(len(given), 'has', 'have')} no effect"
-        )
+def tell_of_unused(asked, recipe):
+    """Notes settings of training that have nothing to act on."""
+    name, unused = asked.method.name, {}
+    if recipe is None:
+        unused["is fitted at once"] = "train"
+    if name == "zero_shot":
+        unused["trains on no images"] = "augment"
+    for why, part in unused.items():
+        if given := [field for field in asked[part] if asked[part][field] is not None]:
+            note(
+                f"{name} {why}: {listed(f'--config.{part}.{field}' for field in given)} "
+                f"{form(len(given), 'has', 'have')} no effect"
+            )
 
 
 def training_images(prepared, shots, selection) -> dict:

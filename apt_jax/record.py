@@ -146,6 +146,13 @@ def left_out(config, prepared):
         )
 
 
+def set_by_the_paper_on(prepared) -> str | None:
+    """The data set on which the method's paper sets what the protocol took over."""
+    of_method = prepared.method.by_data_set
+    there = (name for name in (prepared.known_as, EVERY) if name in of_method)
+    return next(there, None) if prepared.known_as else None
+
+
 def trained_on(config, prepared) -> str:
     """What a training image becomes, in words."""
     if config.method.name == "zero_shot":
@@ -194,6 +201,7 @@ def card(config, prepared, split, by_hand) -> dict:
         train=config.train.to_dict(),
         protocol={
             "name": config.protocol,
+            "set_by_the_paper_on": set_by_the_paper_on(prepared),
             "validation_images": len(prepared.selection),
             "validation_sha256": digest(split["selected_on"]),
         },

@@ -102,7 +102,8 @@ def test_a_root_with_photographs_takes_the_place_of_the_drawn_aircraft(photos, c
     said = capsys.readouterr().err
     assert said == (
         "note: the study's own sets are left out: synthetic; compared is "
-        f"data.root={photos} alone\n"
+        f"data.root={photos} alone, with the recipes of this study; {OWN} has each "
+        "method's own\n"
     )
 
 
@@ -353,6 +354,20 @@ def test_anything_else_is_one_line_that_names_the_remedy_and_leaves_nothing(
     assert error.startswith("error: ")
     assert said in error
     assert all(note.startswith("note: ") for note in notes)
+    assert not (tmp_path / "grid").exists()
+
+
+@pytest.mark.parametrize("root", ["PHOTOS", "nowhere"])
+def test_a_base_that_holds_none_of_the_sets_is_refused_with_what_to_do(
+    capsys, tmp_path, photos, sets_file, root
+):
+    root = root.replace("PHOTOS", str(photos))
+    line = arguments(sets_file, f"data.root={root}", "datasets=below,listed,drawn")
+    line[3] = str(tmp_path / "grid")
+    assert command.run(main, line) == 2
+    error = capsys.readouterr().err.strip()
+    assert f"none of below, listed, drawn is there (looked for {root}/birds)" in error
+    assert OWN in error
     assert not (tmp_path / "grid").exists()
 
 

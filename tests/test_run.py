@@ -404,6 +404,8 @@ def test_what_is_fitted_at_once_has_no_epochs_and_predicts_all_the_same(
     experiment.run(c, tmp_path)
     said = capsys.readouterr().err
     assert f"{name} is fitted at once: --config.train.epochs has no effect" in said
+    of_views = "zero_shot trains on no images: --config.augment.views has no effect"
+    assert (of_views in said) == (name == "zero_shot")
     assert read(tmp_path, "config.json")["train"]["epochs"] is None
     assert len(apt_jax.load(tmp_path).predict(photos / "test").labels) == 9
 

@@ -90,7 +90,8 @@ def settle(study, given: dict[str, str]) -> str:
         return ""
     return (
         f"the study's own sets are left out: {listed(compared)}; compared is "
-        f"{_named(source, root)} alone"
+        f"{_named(source, root)} alone, with the recipes of this study; {OWN_STUDY} has "
+        "each method's own"
     )
 
 
@@ -105,13 +106,31 @@ def is_relative(path: str) -> bool:
     return bool(path) and not whole
 
 
-def below(root: str, fields: dict) -> dict:
+def below(root: str, fields) -> dict:
     """The fields of a set with relative paths below `root`, if there is one."""
-    return fields | {
+    return dict(fields) | {
         name: str(Path(root) / fields[name])
         for name in PATHS
         if root and is_relative(fields[name])
     }
+
+
+def require_some_below(study):
+    """Refuses a base below which there is nothing of what is compared."""
+    root, of_sets = study.data.root, {name: study.sets[name] for name in study.datasets}
+    places = [
+        Path(below(root, fields)[name]).expanduser()
+        for fields in of_sets.values()
+        for name in PATHS
+        if is_relative(fields.get(name, ""))
+    ]
+    if root and places and not any(place.exists() for place in places):
+        raise UserError(
+            f"data.root={root} is to hold the sets of this study, and none of "
+            f"{listed(of_sets)} is there (looked for {places[0]}); name the folder "
+            "above them, or each with --config.sets.NAME.root; photographs of your own "
+            f"are compared with --config {OWN_STUDY}"
+        )
 
 
 def give_to_each(study):

@@ -24,7 +24,7 @@ from apt_jax.experiment import judge, labels_of, shifted_parts
 from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
-from apt_jax.grid.sets import as_before
+from apt_jax.grid.sets import as_before, require_some_below
 from apt_jax.grid.shared import Shared
 from apt_jax.grid.study import Cell, cells, with_values
 from apt_jax.lock import working_in
@@ -95,6 +95,8 @@ def run(study, folder, arguments=()):
     """
     store = Cells(folder)
     planned = cells(as_before(study, next(store.contents(), None)))
+    if not all(map(store.finished, planned)):
+        require_some_below(study)
     with working_in(folder):
         store.claim(planned)
         require_own(store.moved(planned), planned, store)

@@ -79,7 +79,8 @@ def gaussian(task):
     """[K, D] weights W and [K] biases b, in float64 on the way.
 
     Raises:
-        UserError: if all views of each class are equal: one shot in one view.
+        UserError: if all views of each class are equal: one shot in one view, as a fold
+            of two shots has.
     """
     f = np.asarray(unit(task.shots["embedding"]), np.float64)
     labels = np.repeat(np.asarray(task.shot_labels), f.shape[1])
@@ -89,8 +90,9 @@ def gaussian(task):
     scatter = about_means.T @ about_means
     if not np.trace(scatter) > 0:
         raise UserError(
-            "gda needs more than one view or shot of a class to estimate a covariance; "
-            "raise --config.augment.views or --config.shots"
+            "gda needs more than one view or shot of a class to estimate a covariance, "
+            "also in the folds that choose alpha; raise --config.augment.views or "
+            "--config.shots"
         )
     n, dim = f.shape
     shrunk = scatter + np.trace(scatter) / (n - 1) * np.eye(dim)

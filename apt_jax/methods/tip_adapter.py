@@ -98,7 +98,7 @@ class TipAdapter(Method):
 
     @property
     def differs(self):
-        searched = "a data set that the paper does not have is searched as ImageNet"
+        searched = "data sets other than the paper's are searched as ImageNet"
         if not self.trained:
             return (searched,)
         return (

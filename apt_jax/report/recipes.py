@@ -39,8 +39,12 @@ what the paper sets by data set.
 - **views**: random crops of each training image, encoded once; **area**: the least share of
   the image in one (`augment.views`, `augment.area`). Of one's own photographs there are
   fewer views where there are thousands.
-- **epochs**: of {CLASSES} classes. **rate**: the highest learning rate, at the logit scale
-  of CLIP ({LOGIT_SCALE:g}). The fields are `train.*`; what is fitted at once has none.
+- **epochs**: with {CLASSES} classes; a recipe that counts steps, as APT's and CLIP-LoRA's
+  do, has more epochs where there are fewer images. **rate**: the highest learning rate, at
+  the logit scale of CLIP ({LOGIT_SCALE:g}). The fields are `train.*`; what is fitted at
+  once, and trains no epochs, has none.
+- **batch**: images of a step; what is left of an epoch is dropped, unless the last batch is
+  kept. **schedule**: a name in `apt_jax/training/schedules.py`, which has the formulas.
 - **what selects**: what chose the hyper-parameters that are named, or all of them.
 """
 BY_DATA_SET = """
@@ -49,7 +53,8 @@ BY_DATA_SET = """
 Under `protocol=as_published` alone, and only where you have not set the field yourself.
 Inside the shots the table above holds on every data set, and prompts are the data set's own
 (`apt_jax/data/templates.py`). What is set on every data set gives way to what is set on
-one. A search has the ends of its grids, and alpha before it.
+one. A search has the ends of its grids of alpha and beta; `start` is the alpha that the
+keys train with before it.
 """
 DIFFERS = """
 ## What differs from the paper

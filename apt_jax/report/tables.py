@@ -86,11 +86,15 @@ def base_to_new_table(rows: dict[str, dict]) -> str:
 
 def protocol_line(card: dict) -> str:
     """What a run trained on and what chose its hyper-parameters, from its protocol card."""
-    name, views = (
-        card["protocol"]["name"].replace("_", " "),
-        card["transforms"]["train"],
+    name = card["protocol"]["name"].replace("_", " ")
+    if data_set := card["protocol"].get("set_by_the_paper_on"):
+        name += f", with what the paper sets on {data_set}"
+    by_hand = ", ".join(
+        f"{field}={value}" for field, value in card["set_by_hand"].items()
     )
-    return f"protocol: {name}; hyper-parameters: {card['selected_by']}; trained on: {views}"
+    chosen = f"{card['selected_by']}{f', but {by_hand}' if by_hand else ''}"
+    views = card["transforms"]["train"]
+    return f"protocol: {name}; hyper-parameters: {chosen}; trained on: {views}"
 
 
 def predictions_table(rows: list[dict]) -> str:

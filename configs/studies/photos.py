@@ -11,6 +11,8 @@ Narrow it with --config.datasets=...; methods that read cached features are quic
 CLIP on two CPU cores (hours a set); on a GPU, take them out. CoOp has the 50 epochs that
 its authors take for large sets at every number of shots.
 
+Your own photographs are compared with own.py.
+
     --config configs/studies/photos.py:classes=many --config.datasets=caltech101
 
 A hundred classes have ten times the images of ten an epoch: `OF_MANY` has fewer epochs.
