@@ -284,7 +284,7 @@ def encode_test(prepared: Prepared, store: Store) -> Features:
     Zero-shot CLIP reads those; a tower without text has no zero-shot row.
     """
     reads = test_reads(prepared.method, prepared.clip)
-    return _encode_crops(
+    return encode_crops(
         prepared, prepared.dataset.test, reads, store, what="test images"
     )
 
@@ -310,12 +310,13 @@ def encode_selection(prepared: Prepared, store: Store) -> Features | None:
     if not prepared.selection:
         return None
     reads = (prepared.method.reads,)
-    return _encode_crops(
+    return encode_crops(
         prepared, prepared.selection, reads, store, what="validation images"
     )
 
 
-def _encode_crops(prepared, items, reads, store, what):
+def encode_crops(prepared: Prepared, items, reads, store: Store, what: str) -> Features:
+    """Frozen outputs of the centre crops of items, of all `reads` together."""
     wanted = wanted_crops(prepared, items, reads)
     seconds = fill(wanted, prepared.clip, store=store, what=what)
     found = kept_crops(store, prepared, items, reads)

@@ -217,6 +217,21 @@ def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
         assert task.shot_labels.tolist() == [item.label for item in prepared.shots]
 
 
+def test_a_cell_that_searches_nothing_can_be_judged_on_validation_images(request):
+    counts = {"train_images": 1, "val_images": 2, "test_images": 1}
+    fields = {f"sets.synthetic.{name}": count for name, count in counts.items()}
+    fields |= {"methods": "task_res", "shots": 1, "seeds": 1, "augment.views": 1}
+    fields |= {"features.cache_dir": ""}
+    given = [f"--config.{name}={value}" for name, value in fields.items()]
+    (cell,) = planned(request.config.rootpath / "configs/studies/few_shot.py", *given)
+    of_all = shared.Shared(lambda: preparation.load_clip(cell.config), [cell])
+    prepared = of_all.prepared(cell)
+    material = of_all.material(cell, prepared, of_all.with_shots(cell, prepared))
+    (embeddings,) = material.images.stored.values()
+    assert len(embeddings) == len(material.labels) == len(prepared.dataset.val) > 0
+    assert np.isfinite(embeddings).all()
+
+
 @pytest.mark.parametrize("method", ["task_res", "small_apt"])
 def test_a_cell_has_the_numbers_of_a_run_of_its_configuration(
     finished, config_file, method, tmp_path

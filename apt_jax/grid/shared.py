@@ -27,6 +27,7 @@ from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import (
     Prepared,
     drawn,
+    encode_crops,
     hyper_parameters,
     kept_crops,
     kept_shots,
@@ -96,10 +97,13 @@ class Shared:
     def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
         """What the cell's search trains on, `task`, and judges on."""
         clip, items = prepared.clip, prepared.dataset.val
+        reads = (prepared.method.reads,)
+        # Mostly there already; a cell that searches nothing may be judged on them too.
+        images = encode_crops(prepared, items, reads, self._store, "validation images")
         named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
         return Material(
             task,
-            kept_crops(self._store, prepared, items, (prepared.method.reads,)),
+            images,
             np.array([item.label for item in items]),
             {
                 "backbone": [clip.sha256, clip.dtype],
