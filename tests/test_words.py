@@ -174,3 +174,16 @@ def test_inspect_prints_json_and_nothing_else_in_all_cases(
     assert (told["refused"] != []) == (status == 2)
     assert {"owl", "wren"} <= {row["name"] for row in told["classes"]}
     assert all(isinstance(row["images"], int) for row in told["classes"])
+
+
+def test_the_line_below_a_table_says_what_was_set_by_hand_and_by_the_paper():
+    card = {
+        "protocol": {"name": "as_published", "set_by_the_paper_on": "eurosat"},
+        "selected_by": "published recipe",
+        "set_by_hand": {"train.epochs": 3},
+        "transforms": {"train": "nothing"},
+    }
+    assert protocol_line(card) == (
+        "protocol: as published, with what the paper sets on eurosat; hyper-parameters: "
+        "published recipe, but train.epochs=3; trained on: nothing"
+    )
