@@ -150,17 +150,33 @@ def trained(name, **options):
     return before, after
 
 
-every_method = pytest.mark.parametrize("name", METHODS)
-AT_ONCE = (
-    "gda",
-    "linear_probe",
-    "lp_plus_plus",
-    "zero_shot",
-)  # fitted without training loop
-trained_methods = pytest.mark.parametrize(
-    "name", [name for name in METHODS if name not in AT_ONCE]
+AT_ONCE = "gda", "linear_probe", "lp_plus_plus", "zero_shot"  # without training loop
+THROUGH_A_TOWER = (  # which takes long to compile
+    "clip_lora",
+    "cocoop",
+    "coop",
+    "fine_tune",
+    "maple",
+    "prompt_src",
+    "vapt",
+    "vpt",
 )
-with_dropout = pytest.mark.parametrize("name", DROPOUT)
+
+
+def for_each(names):
+    """Parametrizes a test by methods; those that train through a tower are slow."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(name, marks=[pytest.mark.slow] * (name in THROUGH_A_TOWER))
+            for name in names
+        ],
+    )
+
+
+every_method = for_each(METHODS)
+trained_methods = for_each([name for name in METHODS if name not in AT_ONCE])
+with_dropout = for_each(DROPOUT)
 
 
 @every_method
@@ -176,7 +192,7 @@ def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
     np.testing.assert_array_equal(logits, again)
 
 
-@pytest.mark.parametrize("name", NEUTRAL)
+@for_each(NEUTRAL)
 def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
     method, task = method_of(name, **NEUTRAL[name]), the_task()
     at_start = method.fit if method.recipe(task) is None else method.init

@@ -60,6 +60,7 @@ def test_zero_shot_is_far_above_chance():
     assert zero_shot().mean() > 16 / len(VARIANTS)
 
 
+@pytest.mark.slow
 def test_zero_shot_leaves_room_for_adaptation():
     """Of the held-out variants it knows only what their numbers mean elsewhere."""
     held_out = np.array([variant.name in captions.HELD_OUT for variant in VARIANTS])
