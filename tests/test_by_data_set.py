@@ -25,7 +25,14 @@ from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
 from apt_jax.preparation import prepare
-from apt_jax.record import card, chosen_recipe, resolved, set_by_hand, split_of
+from apt_jax.record import (
+    card,
+    chosen_recipe,
+    resolved,
+    set_by_hand,
+    set_by_the_paper_on,
+    split_of,
+)
 from apt_jax.report.tables import protocol_line
 
 KEY = jax.random.key(0)
@@ -146,6 +153,27 @@ def test_a_run_as_published_has_what_the_paper_sets_there(photos):
     assert shown["data"]["templates"] == list(IMAGENET_8)
     assert "train.learning_rate" not in by_hand
     assert shown["method"]["alpha"] == 0.5
+    assert shown["protocol"]["set_by_the_paper_on"] == "imagenet"
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "protocol", "said"),
+    [
+        ("task_res", "Flowers102", "as_published", "oxford_flowers"),
+        ("clip_lora", "Flowers102", "as_published", "every data set"),
+        ("task_res", "photos", "as_published", None),  # nothing is set there
+        ("tip_adapter", "Flowers102", "as_published", "oxford_flowers"),
+        ("clip_lora", "Flowers102", "inside_shots", None),
+    ],
+)
+def test_a_card_names_the_data_set_on_which_the_paper_sets_things(
+    photos, method, name, protocol, said
+):
+    fields = {"name": name, "protocol": protocol}
+    if method == "tip_adapter":  # else it needs validation images
+        fields |= {"method__alpha": 1.0, "method__beta": 1.0}
+    prepared = prepare(settings(photos, method, **fields))
+    assert set_by_the_paper_on(prepared) == said
 
 
 @pytest.mark.parametrize(

@@ -366,9 +366,17 @@ def test_a_base_that_holds_none_of_the_sets_is_refused_with_what_to_do(
     line[3] = str(tmp_path / "grid")
     assert command.run(main, line) == 2
     error = capsys.readouterr().err.strip()
-    assert f"none of below, listed, drawn is there (looked for {root}/birds)" in error
+    assert f"none of below, listed is there (looked for {root}/birds)" in error
     assert OWN in error
     assert not (tmp_path / "grid").exists()
+
+
+def test_a_base_that_holds_one_of_the_sets_is_a_base(capsys, tmp_path, sets_file):
+    write(tmp_path / "birds", {"owl/a.png": 1})
+    line = arguments(sets_file, f"data.root={tmp_path}", "datasets=below,listed")
+    line[3] = str(tmp_path / "grid")
+    assert command.run(main, line) == 2  # the other is missed where it is read
+    assert OWN not in capsys.readouterr().err
 
 
 def test_a_mistyped_place_is_told_before_the_backbone_is_looked_for(capsys, tmp_path):

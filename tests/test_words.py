@@ -180,7 +180,7 @@ def test_the_line_below_a_table_says_what_was_set_by_hand_and_by_the_paper():
     card = {
         "protocol": {"name": "as_published", "set_by_the_paper_on": "eurosat"},
         "selected_by": "published recipe",
-        "set_by_hand": {"train.epochs": 3},
+        "set_by_hand": {"augment.views": 5, "train.epochs": 3},
         "transforms": {"train": "nothing"},
     }
     assert protocol_line(card) == (

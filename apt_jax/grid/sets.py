@@ -106,9 +106,9 @@ def is_relative(path: str) -> bool:
     return bool(path) and not whole
 
 
-def below(root: str, fields) -> dict:
+def below(root: str, fields: dict) -> dict:
     """The fields of a set with relative paths below `root`, if there is one."""
-    return dict(fields) | {
+    return fields | {
         name: str(Path(root) / fields[name])
         for name in PATHS
         if root and is_relative(fields[name])
@@ -117,14 +117,18 @@ def below(root: str, fields) -> dict:
 
 def require_some_below(study):
     """Refuses a base below which there is nothing of what is compared."""
-    root, of_sets = study.data.root, {name: study.sets[name] for name in study.datasets}
+    root = study.data.root
+    if is_one_set(study) or not root:
+        return
+    of_sets = {name: study.sets[name].to_dict() for name in study.datasets}
+    of_sets = {name: fields for name, fields in of_sets.items() if lies_below(fields)}
     places = [
         Path(below(root, fields)[name]).expanduser()
         for fields in of_sets.values()
         for name in PATHS
         if is_relative(fields.get(name, ""))
     ]
-    if root and places and not any(place.exists() for place in places):
+    if places and not any(place.exists() for place in places):
         raise UserError(
             f"data.root={root} is to hold the sets of this study, and none of "
             f"{listed(of_sets)} is there (looked for {places[0]}); name the folder "

@@ -51,7 +51,7 @@ class Shared:
         self._store = Store(cells[0].config.features.cache_dir)
 
     @functools.cached_property
-    def clip(self) -> Clip:
+    def _clip(self) -> Clip:
         """The backbone, which is read after the list of images."""
         return self._load_clip()
 
@@ -65,7 +65,7 @@ class Shared:
         sound = (of_seed.clip, of_seed.whole, of_seed.hashes)
         prepared = drawn(cell.config, method_of(cell), *sound)
         named = worded(cell.config, prepared.method, of_seed.whole)
-        self._once(("prompts", named.texts), lambda: require_prompts(self.clip, named))
+        self._once(("prompts", named.texts), lambda: require_prompts(self._clip, named))
         if selects_on(cell.config, prepared.method) != "none":
             require_validation(prepared.dataset, cell.method)
         if cell.needs_validation:
@@ -82,7 +82,7 @@ class Shared:
     def task(self, prepared: Prepared) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
         texts = prepared.dataset.texts
-        return self._once(("task", texts), lambda: make_task(self.clip, *texts))
+        return self._once(("task", texts), lambda: make_task(self._clip, *texts))
 
     def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
         """The task with all that training sees: the cell's shots, and what selects."""
@@ -116,7 +116,7 @@ class Shared:
     def test(self, prepared: Prepared) -> Features:
         """Frozen outputs of the test images: what the method reads, and embeddings."""
         self._fill()
-        reads = test_reads(prepared.method, self.clip)
+        reads = test_reads(prepared.method, self._clip)
         return kept_crops(self._store, prepared, prepared.dataset.test, reads)
 
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
@@ -132,7 +132,7 @@ class Shared:
         """Seconds that the tower takes for one image of what the method reads."""
         reads = method.reads
         return self._once(
-            ("seconds", reads), lambda: seconds_per_image(self.clip, reads)
+            ("seconds", reads), lambda: seconds_per_image(self._clip, reads)
         )
 
     def _prepare(self, seed):
@@ -140,7 +140,7 @@ class Shared:
         most = max(of_seed, key=lambda cell: cell.shots or float("inf"))  # 0 is all
         return prepare(
             most.config,
-            load_clip=lambda _: self.clip,
+            load_clip=lambda _: self._clip,
             scan=self._scan,
             validation=any(map(reads_validation, self._cells)),
         )
@@ -158,7 +158,9 @@ class Shared:
 
     def _fill(self):
         """Encodes all that the cells read, each picture decoded once."""
-        self._once("filled", lambda: fill(self._wanted(), self.clip, store=self._store))
+        self._once(
+            "filled", lambda: fill(self._wanted(), self._clip, store=self._store)
+        )
 
     def _wanted(self):
         """What is encoded for the cells: for many the same."""
@@ -182,7 +184,7 @@ class Shared:
         yield from wanted_crops(prepared, chosen_on, (prepared.method.reads,))
         shifted = [part for _, _, part in shifted_parts(prepared)]
         new = [] if prepared.new is None else [on_new(prepared)]
-        reads = test_reads(prepared.method, self.clip)
+        reads = test_reads(prepared.method, self._clip)
         for part in (prepared, *new, *shifted):
             yield from wanted_crops(part, part.dataset.test, reads)
 

@@ -90,7 +90,9 @@ def protocol_line(card: dict) -> str:
     if data_set := card["protocol"].get("set_by_the_paper_on"):
         name += f", with what the paper sets on {data_set}"
     by_hand = ", ".join(
-        f"{field}={value}" for field, value in card.get("set_by_hand", {}).items()
+        f"{field}={value}"
+        for field, value in card.get("set_by_hand", {}).items()
+        if not field.startswith("augment.")  # which "trained on" says
     )
     chosen = f"{card['selected_by']}{f', but {by_hand}' if by_hand else ''}"
     views = card["transforms"]["train"]
