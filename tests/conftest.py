@@ -23,6 +23,12 @@ jax.config.update(
     "jax_captured_constants_warn_bytes", 1_000_000
 )  # weights in a closure
 
+# Not by JAX's own variable, which the processes that tests start would inherit: one that
+# is killed, or may write little, leaves half a program there.
+if compiled := os.environ.get("TESTS_COMPILE_INTO"):
+    jax.config.update("jax_compilation_cache_dir", compiled)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 
