@@ -11,7 +11,7 @@ from small import D, K, small_images, small_shots
 from apt_jax.errors import UserError
 from apt_jax.methods import GDA
 from apt_jax.methods.base import batch_logits
-from apt_jax.methods.gda import ALPHAS, gaussian
+from apt_jax.methods.gda import ALPHAS, _judge, gaussian
 from apt_jax.methods.selection import errors_and_nll, folds
 
 KEY = jax.random.key(0)
@@ -71,6 +71,17 @@ def test_alpha_is_chosen_inside_the_shots():
     best = min(ALPHAS, key=lambda alpha: tuple(judged[alpha]))
     assert judged[best][0] < judged[min(ALPHAS)][0], "all alphas would do"
     assert float(GDA().fit(KEY, task)["alpha"]) == pytest.approx(best)
+
+
+def test_alphas_are_judged_on_the_centre_crops_of_shots_held_out():
+    task = small_shots(count=20)
+    train, held_out = task.take(np.arange(15)), task.take(np.arange(15, 20))
+    crops, judged = held_out.centre["embedding"][:, 0], _judge(train, held_out)
+    for alpha, found in zip(ALPHAS, judged, strict=True):
+        method = GDA(alpha=alpha)
+        logits = batch_logits(method, method.fit(KEY, train), train, crops)
+        expected = errors_and_nll(logits, held_out.shot_labels)
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_one_shot_keeps_the_papers_start():
