@@ -7,13 +7,14 @@ pixels, and batches are padded to one size.
 import jax
 import numpy as np
 
+from apt_jax import keys
 from apt_jax.data.listing import listed
 from apt_jax.data.pictures import name_of, one_by_one, picture
 from apt_jax.errors import UserError, reason
-from apt_jax.evaluation import predict_batches
 from apt_jax.features.encode import features_of_crops
-from apt_jax.restore import restore, seed_key
+from apt_jax.restore import restore
 from apt_jax.uncertainty.predictions import Predictions
+from apt_jax.uncertainty.predictive import predict_batches
 from apt_jax.workdir import Workdir
 
 
@@ -60,11 +61,11 @@ class Classifier:
 
     def _sample(self, crops):
         run, chance = self._run, {}
-        features = features_of_crops(run.clip, crops, run.method.reads)
-        if run.method.stochastic:
-            key = seed_key(run.config.seed, "judge")
+        features = features_of_crops(run.clip, crops, run.fitted.method.reads)
+        if run.fitted.method.stochastic:
+            key = keys.of_seed(run.config.seed, keys.PREDICT)
             chance = {"key": key, "samples": run.config.eval.samples}
-        parts = predict_batches(run.method, run.params, run.task, features, **chance)
+        parts = predict_batches(run.fitted, run.task, features, **chance)
         return jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
 
 

@@ -152,6 +152,7 @@ COMMON = {
     "eval.samples": Field(30, "Monte-Carlo samples T of a prediction", at_least(1)),
     "eval.bins": Field(15, "bins of the calibration error (ECE)", at_least(1)),
 }
+MEMBERS = Field(1, "trainings of other chance, judged as one", at_least(1))
 # The fields of the studies of variance (apt_jax.studies), as far as they have them.
 STUDY = {
     "study.split": Field(
@@ -224,7 +225,14 @@ def method_fields(name: str) -> dict[str, Field]:
     """The fields of `method.*` for a method, by their names in it."""
     from apt_jax import methods  # imports jax: only when a run is configured
 
-    return methods.fields(name)
+    named, *own = methods.fields(name).items()
+    return dict([named, ("members", MEMBERS), *own])
+
+
+def hyper_parameters(method: ConfigDict) -> dict:
+    """The method's own fields in the `method` part of a configuration."""
+    fields = method.to_dict()
+    return {name: fields[name] for name in fields if name not in ("name", "members")}
 
 
 # Parts with a field that settles which others there are.
@@ -438,8 +446,7 @@ def require_makeable(method):
     """Refuses fields of a method that it refuses together."""
     from apt_jax.methods import make
 
-    fields = method.to_dict()
-    make(fields.pop("name"), **fields)
+    make(method.name, **hyper_parameters(method))
 
 
 def flat(config, prefix="") -> dict:

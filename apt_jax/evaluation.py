@@ -1,8 +1,4 @@
-"""A method over a split, streamed: predictions of every image, sums for the metrics.
-
-Batches have one fixed size; the last is padded and masked, so there is one compilation
-and padding counts nowhere.
-"""
+"""A fitted method over a split: predictions of every image, and figures of them."""
 
 import dataclasses
 import functools
@@ -11,19 +7,12 @@ import time
 import jax
 import numpy as np
 
-from apt_jax.errors import NotFinite
-from apt_jax.features.stored import image_of
+from apt_jax import keys
+from apt_jax.methods.zero_shot import ZeroShot
 from apt_jax.metrics import Scores
-from apt_jax.uncertainty.ensemble import mean_over_members, member_keys
-from apt_jax.uncertainty.monte_carlo import (
-    Prediction,
-    class_side,
-    deterministic,
-    monte_carlo,
-)
-
-BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches
-BATCH_ELSEWHERE = 64
+from apt_jax.training.fitted import Fitted
+from apt_jax.uncertainty.monte_carlo import Prediction
+from apt_jax.uncertainty.predictive import predict_batches
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +36,7 @@ class Evaluation:
 
 def evaluate(
     name,
-    method,
-    params,
+    fitted: Fitted,
     task,
     features,
     labels,
@@ -62,14 +50,14 @@ def evaluate(
     """Predicts every image of `features` (first view) and scores it against `labels`.
 
     With a `key`, `samples` Monte-Carlo passes; without, one deterministic pass. Either
-    of each member, if the method has several.
+    of each member, if there are several.
     """
-    single = key is None and method.members == 1
-    passes = method.members * (1 if key is None else samples)
+    single = key is None and fitted.members == 1
+    passes = fitted.members * (1 if key is None else samples)
     labels = np.asarray(labels)
-    warm_up = next(predict_batches(method, params, task, features, key, samples))
+    warm_up = next(predict_batches(fitted, task, features, key, samples))
     parts, scores, start = [], [], time.monotonic()
-    for part in predict_batches(method, params, task, features, key, samples):
+    for part in predict_batches(fitted, task, features, key, samples):
         first = sum(len(earlier.log_probs) for earlier in parts)
         of_part = labels[first : first + len(part.log_probs)]
         scores.append(
@@ -94,83 +82,38 @@ def evaluate(
     )
 
 
-def predict_batches(method, params, task, features, key=None, samples=None):
-    """Yields the `Prediction` of consecutive images, as NumPy arrays.
+def evaluations(
+    fitted: Fitted,
+    task,
+    features,
+    labels,
+    *,
+    seed: int,
+    samples: int,
+    bins: int = 15,
+    classes: str = "all",
+    split: str = "test",
+    among: tuple[int, ...] | None = None,
+    zero_shot: Evaluation | None = None,
+) -> list[Evaluation]:
+    """The rows of a report: zero-shot CLIP, the method, the method's samples.
 
-    Raises:
-        NotFinite: for NaN and infinity, which are no prediction.
+    Of a method with several members, their mean stands for the method. `among` are the
+    labels to tell apart, if not all; those of `labels` count them. `zero_shot` is its
+    evaluation if somebody has it already; a backbone without text has no such row.
     """
-    # One base key for all batches, on purpose: masks are keyed by image content.
-    base = (lambda: None) if key is None else (lambda: jax.random.clone(key))
-    classes = class_sides(method, params, task, base(), samples)
-    for stored, contents, real in batches(features):
-        batch = (stored, contents, classes)
-        of_batch = predict_batch(method, params, task, *batch, base(), samples)
-        part = jax.tree.map(lambda array, n=real: np.asarray(array)[:n], of_batch)
-        require_finite_prediction(part)
-        yield part
-
-
-def require_finite_prediction(prediction):
-    """Refuses probabilities that are none."""
-    finite = np.isfinite(prediction.log_probs).all(-1)
-    finite &= np.isfinite(prediction.expected_entropy)
-    if not finite.all():
-        raise NotFinite(
-            f"probabilities of {(~finite).sum()} images or more are not finite; train "
-            "anew in another --workdir, with a lower --config.train.learning_rate or "
-            "other --config.method.* values"
-        )
-
-
-def batches(features):
-    """Yields what is kept of a batch, its contents, and how many of it are no padding."""
-    size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
-    stored, contents = features.view(0), features.contents[:, 0]
-    for start in range(0, len(contents), size):
-        rows = slice(start, start + size)
-        batch = jax.tree.map(lambda array, r=rows: _pad(array[r], size), stored)
-        yield batch, _pad(contents[rows], size), len(contents[rows])
-
-
-@functools.partial(jax.jit, static_argnames=("method", "samples"))
-def class_sides(method, params, task, key, samples):
-    """`class_side` of the method, or of its members on a leading axis."""
-
-    def of_member(member):
-        params, key = member
-        return class_side(method, params, task, key=key, samples=samples)
-
-    if method.members == 1:
-        return of_member((params, key))
-    return jax.lax.map(of_member, (params, _member_keys(method, key)))
-
-
-@functools.partial(jax.jit, static_argnames=("method", "samples"))
-def predict_batch(
-    method, params, task, stored, contents, classes, key, samples
-) -> Prediction:
-    """The prediction of a batch; one deterministic pass (a member) without a key."""
-    pixels = method.preprocessing(task)
-    images = jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
-
-    def predict(member, key):
-        params, classes = member
-        if key is None:
-            return deterministic(method, params, task, images, classes)
-        chance = {"key": key, "samples": samples, "classes": classes}
-        return monte_carlo(method, params, task, images, contents, **chance)
-
-    if method.members == 1:
-        return predict((params, classes), key)
-    return mean_over_members(predict, (params, classes), _member_keys(method, key))
-
-
-def _member_keys(method, key):
-    return None if key is None else member_keys(key, method.members)
-
-
-def _pad(array, size):
-    """`array` with its first row repeated up to `size` rows: finite, later cut off."""
-    missing = size - len(array)
-    return np.concatenate([array, np.repeat(array[:1], missing, axis=0)])
+    rows, base = [], Fitted(ZeroShot(), {}, {})
+    if zero_shot is None and task.texts is not None:
+        rows.append(("zero_shot", base, {}))
+    if fitted.method != base.method:
+        name = "deterministic" if fitted.members == 1 else "ensemble"
+        rows.append((name, fitted, {}))
+    if fitted.method.stochastic:
+        key = keys.of_seed(seed, keys.PREDICT)
+        rows.append(("mc_dropout", fitted, {"key": key, "samples": samples}))
+    common = {"bins": bins, "classes": classes, "split": split}
+    found = [
+        evaluate(name, one.among(among), task, features, labels, **chance, **common)
+        for name, one, chance in rows
+    ]
+    return [zero_shot, *found] if zero_shot else found

@@ -12,23 +12,21 @@ import resource
 import shlex
 import sys
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from apt_jax import keys
 from apt_jax.config import PLACES
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.own import KINDS
 from apt_jax.data.roots import note
-from apt_jax.evaluation import evaluate
+from apt_jax.evaluation import evaluations
 from apt_jax.features.encode import seconds_per_image
 from apt_jax.features.store import Store
-from apt_jax.features.views import CENTRE
 from apt_jax.lock import working_in
-from apt_jax.methods import make, require_fit
-from apt_jax.methods.restricted import restricted
-from apt_jax.methods.task import make_task
+from apt_jax.methods import require_fit
+from apt_jax.methods.task import Shots, make_task
 from apt_jax.metrics import base_to_new
 from apt_jax.preparation import (
     encode_new,
@@ -38,8 +36,7 @@ from apt_jax.preparation import (
     prepare,
     usage_line,
 )
-from apt_jax.progress import progress
-from apt_jax.record import chosen_recipe, describe, resolved, set_by_hand, split_of
+from apt_jax.record import describe, resolved, set_by_hand, split_of
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
@@ -55,11 +52,10 @@ from apt_jax.restore import (
     require_saved,
     require_there,
     restore,
-    seed_key,
 )
-from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.uncertainty.ensemble import member_keys, require_members
+from apt_jax.training.fit import Kept, fit, recipe_of, require_members
+from apt_jax.training.fitted import Fitted
 from apt_jax.words import form
 from apt_jax.workdir import Workdir
 
@@ -92,15 +88,16 @@ def _run(given, workdir):
     dataset = prepared.dataset
     task = make_task(prepared.clip, *dataset.texts)
     labelled = task.replace(
-        shot_labels=jnp.asarray(labels_of(prepared.shots)), dataset=prepared.known_as
+        shots=Shots(None, None, jnp.asarray(labels_of(prepared.shots))),
+        dataset=prepared.known_as,
     )
     require_fit(prepared.method, labelled)
     new_task = task_of_new(prepared)
-    recipe = chosen_recipe(prepared.method, labelled, asked.train)
-    require_members(prepared.method, recipe)
+    recipe = recipe_of(prepared.method, labelled, train=asked.train)
+    require_members(prepared.method, prepared.members, recipe)
     tell_of_unused(asked, recipe)
     config = resolved(asked, prepared, recipe)
-    workdir.read_metrics()
+    workdir.log.lines()
     require_saved(workdir, config, prepared)
     workdir.settle(given)
     print(usage_line(asked, prepared))
@@ -113,23 +110,23 @@ def _run(given, workdir):
     with_shots = task.replace(**training_images(prepared, shots, selection))
     describe(workdir, config, prepared, set_by_hand(asked))
 
-    params = adapt(workdir, config, prepared, with_shots, recipe)
+    fitted = adapt(workdir, config, prepared, with_shots)
     labels = [item.label for item in dataset.test]
     part = config.data.classes
-    evaluations = judge(config, prepared.method, params, task, test, labels, part)
-    of_new = judge_new(config, prepared, params, new_task, new_test)
-    shifted = judge_shifted(config, prepared, prepared.method, params, task, store)
+    judged = judge(config, fitted, task, test, labels, part)
+    of_new = judge_new(config, prepared, fitted, new_task, new_test)
+    shifted = judge_shifted(config, prepared, fitted, task, store)
     cost = {
-        "trainable_parameters": count(prepared.method.parts(params)[0]),
+        "trainable_parameters": count(fitted.method.parts(fitted.params)[0]),
         "encode_seconds": sum(
             features.seconds
             for features in (shots, selection, test, new_test)
             if features is not None
         ),
-        "train_seconds": sum(line["seconds"] for line in workdir.read_metrics()),
-        **cost_of_testing(prepared.clip, prepared.method, evaluations[-1]),
+        "train_seconds": sum(line["seconds"] for line in workdir.log.lines()),
+        **cost_of_testing(prepared.clip, prepared.method, judged[-1]),
     }
-    publish(workdir, prepared, evaluations, of_new, shifted, cost)
+    publish(workdir, prepared, judged, of_new, shifted, cost)
 
 
 def tell_of_unused(asked, recipe):
@@ -149,13 +146,26 @@ def tell_of_unused(asked, recipe):
 
 def training_images(prepared, shots, selection) -> dict:
     """The fields of a task that only training sees: shots, and what selects."""
-    fields = {"shots": shots.views.stored, "shot_labels": labels_of(prepared.shots)}
-    if prepared.views != CENTRE:  # else they are there already
-        fields |= {"centre": shots.centre.stored}
+    fields = {
+        "shots": shots_of(shots.views, shots.centre, labels_of(prepared.shots)),
+        "dataset": prepared.known_as,
+    }
     if selection is not None:
-        fields |= {"val": selection.stored, "val_labels": labels_of(prepared.selection)}
-    on_device = jax.tree.map(lambda array: jnp.asarray(np.asarray(array)), fields)
-    return {"centre": on_device["shots"], **on_device, "dataset": prepared.known_as}
+        labels = labels_of(prepared.selection)
+        fields["val"] = shots_of(selection, selection, labels)
+    return fields
+
+
+def shots_of(views, centre, labels) -> Shots:
+    """Labelled images with what is kept of their views and their centre crops."""
+    stored = on_device(views.stored)
+    centre = stored if centre is views else on_device(centre.stored)
+    return Shots(stored, centre, jnp.asarray(labels))
+
+
+def on_device(stored) -> dict:
+    """Frozen outputs as arrays of JAX."""
+    return {name: jnp.asarray(np.asarray(array)) for name, array in stored.items()}
 
 
 def labels_of(items):
@@ -182,7 +192,7 @@ def evaluate_again(folder, overrides, places=None) -> dict:
 
 def _judge_again(workdir, overrides, places):
     cost = workdir.read("results.json")["cost"]
-    workdir.read_metrics()
+    workdir.log.lines()
     restored = restore(workdir, places)
     config = restored.config
     config.eval.update(overrides)
@@ -194,95 +204,42 @@ def _judge_again(workdir, overrides, places):
     test = encode_test(prepared, store)
     new_test = encode_new(prepared, store)
     labels = [item.label for item in prepared.dataset.test]
-    method, params, part = restored.method, restored.params, config.data.classes
-    evaluations = judge(config, method, params, restored.task, test, labels, part)
-    of_new = judge_new(config, prepared, params, task_of_new(prepared), new_test)
-    shifted = judge_shifted(config, prepared, method, params, restored.task, store)
-    cost |= cost_of_testing(restored.clip, method, evaluations[-1])
-    publish(workdir, prepared, evaluations, of_new, shifted, cost)
+    fitted, part = restored.fitted, config.data.classes
+    judged = judge(config, fitted, restored.task, test, labels, part)
+    of_new = judge_new(config, prepared, fitted, task_of_new(prepared), new_test)
+    shifted = judge_shifted(config, prepared, fitted, restored.task, store)
+    cost |= cost_of_testing(restored.clip, fitted.method, judged[-1])
+    publish(workdir, prepared, judged, of_new, shifted, cost)
 
 
-def adapt(workdir, config, prepared, task, recipe):
-    """The trained parameters: from the newest checkpoint on, or from the start."""
-    method, key = prepared.method, seed_key(config.seed, "train")
-    print(f"device: {device()}   backbone: {prepared.clip.name}, {prepared.clip.dtype}")
-    owner = belongs_to(config, prepared.clip, prepared.dataset.classes)
+def adapt(workdir, config, prepared, task) -> Fitted:
+    """The fitted method: from the newest checkpoint on, or from the start."""
+    method, clip = prepared.method, prepared.clip
+    print(f"device: {device()}   backbone: {clip.name}, {clip.dtype}")
+    owner = belongs_to(config, clip, prepared.dataset.classes)
+
+    def started(params):
+        print(parameters_table(clip.params, *method.parts(params)))
+
     with Checkpoints(workdir.checkpoints, owner) as checkpoints:
-        if recipe is None:
-            state = checkpoints.restore()
-            if state is None:
-                state, line = loop.fit(method, task, key)
-                workdir.keep_metrics(0)
-                workdir.add_metrics(line._asdict())
-                checkpoints.save(state)
-            print(parameters_table(prepared.clip.params, *method.parts(state.params)))
-            return state.params
-        key = member_keys(key, method.members)
-        start = loop.start(method, task, recipe, key)
-        print(parameters_table(prepared.clip.params, *method.parts(start.params)))
-        state = checkpoints.restore(start) or start
-        done = int(state.epoch)
-        workdir.keep_metrics(done)
-
-        with progress(recipe.epochs, "training", "epochs") as advance:
-            advance(done)
-
-            def after_epoch(state, line):
-                # The line comes first: a run killed in between drops lines that no
-                # checkpoint has, and could not write again one that is missing.
-                workdir.add_metrics(line._asdict())
-                last = line.epoch == recipe.epochs
-                if last or line.epoch % config.train.checkpoint_every == 0:
-                    checkpoints.save(state)
-                advance(1, loss=line.loss, accuracy=line.accuracy)
-
-            return loop.train(method, task, recipe, state, key, after_epoch=after_epoch)
-
-
-def judge(
-    config,
-    method,
-    params,
-    task,
-    test,
-    labels,
-    classes="all",
-    *,
-    split="test",
-    among=None,
-    zero_shot=None,
-) -> list:
-    """The rows of the report: zero-shot CLIP, the method, the method's samples.
-
-    Of a method with several members, their mean stands for the method. `among` are the
-    labels to tell apart, if not all; those of `labels` count them. `zero_shot` is its
-    evaluation if another run on the same images has it already; a backbone without text
-    has no such row.
-    """
-    common = {"bins": config.eval.bins, "classes": classes, "split": split}
-    rows = []
-    if zero_shot is None and task.text is not None:
-        rows.append(("zero_shot", make("zero_shot"), {}, {}))
-    if config.method.name != "zero_shot":
-        name = "deterministic" if method.members == 1 else "ensemble"
-        rows.append((name, method, params, {}))
-    if method.stochastic:
-        chance = {"key": seed_key(config.seed, "judge"), "samples": config.eval.samples}
-        rows.append(("mc_dropout", method, params, chance))
-    evaluations = [
-        evaluate(
-            name,
-            restricted(one, among),
-            its_params,
+        fitted, _ = fit(
+            method,
             task,
-            test,
-            labels,
-            **chance,
-            **common,
+            keys.of_seed(config.seed, keys.TRAIN),
+            train=config.train,
+            members=prepared.members,
+            kept=Kept(checkpoints, workdir.log, config.train.checkpoint_every),
+            shown=True,
+            started=started,
         )
-        for name, one, its_params, chance in rows
-    ]
-    return [zero_shot, *evaluations] if zero_shot else evaluations
+    return fitted
+
+
+def judge(config, fitted, task, test, labels, classes="all", **how) -> list:
+    """The rows of the report, by `evaluation.evaluations`."""
+    of_eval = {"samples": config.eval.samples, "bins": config.eval.bins}
+    of_run = {"seed": config.seed, "classes": classes, **of_eval}
+    return evaluations(fitted, task, test, labels, **of_run, **how)
 
 
 def task_of_new(prepared):
@@ -298,12 +255,12 @@ def task_of_new(prepared):
     return task
 
 
-def judge_new(config, prepared, params, task, test) -> list:
+def judge_new(config, prepared, fitted, task, test) -> list:
     """The rows of the classes met only after training; the parameters are as they were."""
     if task is None:
         return []
     labels = labels_of(prepared.new.test)
-    return judge(config, prepared.method, params, task, test, labels, "new")
+    return judge(config, fitted, task, test, labels, "new")
 
 
 def shifted_parts(prepared) -> list:
@@ -324,21 +281,21 @@ def shifted_parts(prepared) -> list:
     return found
 
 
-def judge_shifted(config, prepared, method, params, task, store) -> list:
+def judge_shifted(config, prepared, fitted, task, store) -> list:
     """(part, rows) of each shifted split, one after the other to bound memory."""
     judged = []
     for split, among, part in shifted_parts(prepared):
         test = encode_test(part, store)
         labels, classes = labels_of(part.dataset.test), config.data.classes
-        of_part = (config, method, params, task, test, labels, classes)
+        of_part = (config, fitted, task, test, labels, classes)
         judged.append((part, judge(*of_part, split=split, among=among)))
     return judged
 
 
-def publish(workdir, prepared, evaluations, of_new, shifted, cost):
+def publish(workdir, prepared, of_own, of_new, shifted, cost):
     """Writes what the run found; results.json last, since it marks the run finished."""
     for dataset, judged, path in (
-        (prepared.dataset, evaluations, workdir.predictions),
+        (prepared.dataset, of_own, workdir.predictions),
         (prepared.new, of_new, workdir.predictions_of("new")),
         *(
             (part.dataset, rows, workdir.predictions_of(rows[0].split))
@@ -348,9 +305,9 @@ def publish(workdir, prepared, evaluations, of_new, shifted, cost):
         if judged:
             last = judged[-1].prediction
             write_predictions(path, dataset.test, dataset.classes, last)
-    write_figures(workdir.figures, evaluations, workdir.read_metrics(), of_new)
+    write_figures(workdir.figures, of_own, workdir.log.lines(), of_new)
     of_shifted = [evaluation for _, rows in shifted for evaluation in rows]
-    rows = [evaluation.row for evaluation in (*evaluations, *of_new, *of_shifted)]
+    rows = [evaluation.row for evaluation in (*of_own, *of_new, *of_shifted)]
     results = {"protocol": workdir.read("protocol.json"), "evaluations": rows}
     if compared := base_to_new(rows):
         results["base_to_new"] = compared

@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import sys
 
+from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
@@ -40,6 +41,7 @@ class Prepared:
     """What a run works with, known to be sound."""
 
     method: Method  # with all that data set and backbone settle
+    members: int  # trainings of other chance, judged as one
     clip: Clip
     dataset: Dataset  # with the prompts that the protocol has for it
     hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
@@ -158,7 +160,10 @@ def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     labels = labels_of(part, len(whole.classes))
     kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
     views = views_of(config, method, len(kept[0]))
-    return Prepared(method, clip, dataset, hashes, *kept, whole, views, new, name)
+    members = config.method.members
+    return Prepared(
+        method, members, clip, dataset, hashes, *kept, whole, views, new, name
+    )
 
 
 def known_as(config, dataset) -> str:
@@ -181,7 +186,8 @@ def worded(config, method, dataset) -> Dataset:
 
 def selects_on(config, method) -> str:
     """Which validation images the protocol lets a method select on; mostly "none"."""
-    return method.validation if config.protocol == "as_published" else "none"
+    published = config.protocol == "as_published"
+    return method.selection.validation if published else "none"
 
 
 def parts(whole, part: str, method) -> tuple[Dataset, Dataset | None]:
@@ -213,9 +219,7 @@ def require_validation(dataset, method):
 
 def hyper_parameters(config) -> dict:
     """The method's fields of a configuration, without its name."""
-    fields = config.method.to_dict()
-    del fields["name"]
-    return fields
+    return configuration.hyper_parameters(config.method)
 
 
 def require_prompts(clip, dataset):

@@ -14,12 +14,14 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextlib.contextmanager
-def progress(total: int, what: str, unit: str = "images"):
+def progress(total: int, what: str, unit: str = "images", *, shown: bool = True):
     """Yields `advance(n=1, **figures)` for a piece of work of `total` units.
 
     `figures` are shown beside the bar, numbers with four digits.
     """
-    if sys.stderr and sys.stderr.isatty():
+    if not shown:
+        yield lambda n=1, **figures: None
+    elif sys.stderr and sys.stderr.isatty():
         with _bar(total, what, unit) as advance:
             yield advance
     else:

@@ -20,19 +20,6 @@ from apt_jax.words import counted, form
 CROPS = "random crop and flip", "random crops and flips"
 
 
-def chosen_recipe(method: Method, task, train) -> Recipe | None:
-    """The method's recipe, with what `config.train` sets in place of its fields."""
-    published = method.recipe_there(task)
-    if published is None:
-        return None
-    given = {
-        field.name: train[field.name]
-        for field in dataclasses.fields(Recipe)
-        if train.get(field.name) is not None
-    }
-    return dataclasses.replace(published, **given)
-
-
 def resolved(asked, prepared, recipe: Recipe | None):
     """The configuration with nothing left open: what config.json holds."""
     places = configuration.flat(asked)
@@ -121,11 +108,11 @@ def selected_by(prepared, protocol: str) -> str:
     """What chose the method's hyper-parameters, in words."""
     method = prepared.method
     if protocol == "as_published":
-        return method.selected_as_published
-    labels = [item.label for item in prepared.shots]
-    if method.selected_by == CROSS_VALIDATED and folds(labels) is None:
+        return method.selection.as_published
+    labels, inside = [i.label for i in prepared.shots], method.selection.inside_shots
+    if inside == CROSS_VALIDATED and folds(labels) is None:
         return "default: one shot of a class leaves nothing to hold out"
-    return method.selected_by
+    return inside
 
 
 def left_out(config, prepared):

@@ -5,18 +5,16 @@ import json
 import os
 from typing import Any
 
-import jax
-
 from apt_jax import config as configuration
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.methods import make
-from apt_jax.methods.base import Method
 from apt_jax.methods.task import Task, make_task
 from apt_jax.preparation import hyper_parameters, load_clip
 from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.training.fitted import Fitted
 from apt_jax.workdir import Workdir
 
 NOT_TRAINED = ("eval", "features")  # parts of a configuration no parameter depends on
@@ -29,9 +27,8 @@ class Restored:
     config: Any
     classes: list[str]
     clip: Clip
-    method: Method
+    fitted: Fitted
     task: Task
-    params: Any
 
 
 def restore(workdir: Workdir, places=None) -> Restored:
@@ -56,7 +53,8 @@ def restore(workdir: Workdir, places=None) -> Restored:
     method = make(config.method.name, **hyper_parameters(config))
     described = config.data.get("descriptions", ())
     task = make_task(clip, classes, config.data.templates, described)
-    return Restored(config, classes, clip, method, task, state.params)
+    fitted = Fitted(method, {}, state.params, config.method.members)
+    return Restored(config, classes, clip, fitted, task)
 
 
 def trained_state(workdir, config, clip, classes):
@@ -170,11 +168,3 @@ def require_same_images(workdir: Workdir, split: dict, parts):
             f"the images are not those of the run in {workdir.folder} "
             f"({'; '.join(told)}); restore them, or train in another --workdir"
         )
-
-
-def seed_key(seed: int, use: str):
-    """The key of one use of chance; threefry, because `rbg` repeats under `vmap`."""
-    uses = ("train", "judge")
-    return jax.random.fold_in(
-        jax.random.key(seed, impl="threefry2x32"), uses.index(use)
-    )

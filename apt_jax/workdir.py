@@ -16,8 +16,9 @@ from apt_jax import config as configuration
 from apt_jax import lock
 from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
-from apt_jax.files import parse_json, read_text, telling, write_json, write_text
+from apt_jax.files import parse_json, read_text, write_json
 from apt_jax.names import storable
+from apt_jax.training.log import Log
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one run
 NUMBER = (int, float)
@@ -61,7 +62,6 @@ LAYOUTS = {
         "cost": dict,
     },
 }
-LINE = {"epoch": int, "loss": NUMBER, "accuracy": NUMBER, "seconds": NUMBER}
 REMEDY = "restore it from a copy, or train anew in another --workdir"
 AGAIN = "remove it and repeat the command, which computes it again"
 # Files that can be had again.
@@ -78,7 +78,7 @@ class Workdir:
         self.folder = Path(folder)
         require_name(self.folder)
         self.checkpoints = self.folder / "checkpoints"
-        self.metrics = self.folder / "metrics.jsonl"
+        self.log = Log(self.folder / "metrics.jsonl")
         self.figures = self.folder / "figures"
         self.predictions = self.folder / "predictions.csv"
 
@@ -235,34 +235,6 @@ class Workdir:
                 return place
         return begun
 
-    def read_metrics(self) -> list[dict]:
-        """The lines of metrics.jsonl; one that a killed run left unfinished is dropped.
-
-        Raises:
-            UserError: for a line that no run wrote.
-        """
-        if not self.metrics.exists():
-            return []
-        remedy = (
-            "remove the file: only the curve and the seconds of training hang on it"
-        )
-        whole = read_text(self.metrics, remedy).split("\n")[:-1]
-        return [parse_json(line, self.metrics, LINE, remedy) for line in whole]
-
-    def keep_metrics(self, epoch: int):
-        """Drops lines after `epoch`, which a resumed run writes again."""
-        kept = [line for line in self.read_metrics() if line["epoch"] <= epoch]
-        write_text(self.metrics, "".join(map(_line, kept)))
-
-    def add_metrics(self, line: dict):
-        with (
-            telling("write", self.metrics),
-            open(self.metrics, "a", encoding="utf-8") as file,
-        ):
-            file.write(_line(line))
-            file.flush()
-            os.fsync(file.fileno())
-
 
 def require_name(folder: Path):
     """Refuses names that Orbax cannot write to, or reads as a pattern for other names."""
@@ -273,7 +245,3 @@ def require_name(folder: Path):
             f"no checkpoint can be kept in {path}: its name has [brackets] or is not "
             "UTF-8; choose another --workdir"
         )
-
-
-def _line(fields):
-    return json.dumps(fields, allow_nan=False) + "\n"

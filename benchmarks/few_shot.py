@@ -20,10 +20,10 @@ import dataclasses
 import statistics
 from pathlib import Path
 
-import jax
 import numpy as np
 
 from apt_jax import config as configuration
+from apt_jax import keys
 from apt_jax.evaluation import evaluate
 from apt_jax.experiment import training_images
 from apt_jax.features.store import Store
@@ -31,9 +31,8 @@ from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import Scores
 from apt_jax.preparation import encode_shots, encode_test, prepare
-from apt_jax.record import chosen_recipe
-from apt_jax.restore import seed_key
-from apt_jax.training import loop
+from apt_jax.training.fit import fit
+from apt_jax.training.fitted import Fitted
 from benchmarks.heading import heading
 
 SETS = {  # folder of images below DATA, split file below SPLITS
@@ -101,19 +100,15 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     with_shots = task.replace(
         **training_images(prepared, shot_features, None),
     )
-    method, key = prepared.method, seed_key(seed, "train")
-    recipe = chosen_recipe(method, with_shots, config.train)
-    start = loop.start(method, with_shots, recipe, key)
-    params = loop.train(method, with_shots, recipe, start, jax.random.clone(key))
-    chance = {"key": seed_key(seed, "judge"), "samples": config.eval.samples}
+    method, key = prepared.method, keys.of_seed(seed, keys.TRAIN)
+    fitted, _ = fit(method, with_shots, key, train=config.train)
+    chance = {"key": keys.of_seed(seed, keys.PREDICT), "samples": config.eval.samples}
     rows = {
-        "zero-shot": evaluate("", ZeroShot(), {}, task, test, test_labels),
-        "APT": evaluate("", method, params, task, test, test_labels),
+        "zero-shot": evaluate("", Fitted(ZeroShot(), {}, {}), task, test, test_labels),
+        "APT": evaluate("", fitted, task, test, test_labels),
     }
     if method.stochastic:
-        rows["APT + MC"] = evaluate(
-            "", method, params, task, test, test_labels, **chance
-        )
+        rows["APT + MC"] = evaluate("", fitted, task, test, test_labels, **chance)
     figures = {row: evaluation.scores.summary() for row, evaluation in rows.items()}
     probe = logistic_regression(shot_features, labels, test, test_labels)
     return {

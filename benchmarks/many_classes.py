@@ -21,14 +21,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from apt_jax.clip.checkpoint import TINY
+from apt_jax.clip.checkpoint import TINY, Clip
 from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.clip.pixels import Preprocessing
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.methods import make
 from apt_jax.methods.base import Recipe
-from apt_jax.methods.task import Task
+from apt_jax.methods.task import Shots, Task, Texts
 from apt_jax.training import loop
 from benchmarks.heading import heading
 
@@ -118,20 +118,29 @@ def made_up_task(method, classes, shots):
         "crop": jnp.zeros((shots, 1, SIZE, SIZE, 3), jnp.uint8),
     }
     kept = "crop" if method.inputs == "pixels" else "embedding"
+    held, labels = {kept: stored[kept]}, jnp.arange(shots, dtype=jnp.int32) % classes
     return Task(
-        text=text / jnp.linalg.norm(text, axis=-1, keepdims=True),
-        raw_text=text,
+        backbone=Clip(
+            params=params,
+            name="random weights",
+            revision=None,
+            config=module.config,
+            tokenizer=Tokenizer(TINY, 77),
+            pixels=Preprocessing(SIZE, SIZE),
+            sha256="",
+            dtype=module.dtype,
+        ),
+        texts=Texts(
+            features=text / jnp.linalg.norm(text, axis=-1, keepdims=True),
+            raw=text,
+            prompt_ids=jnp.asarray(ids)[:, None],
+            prompt_eos=jnp.asarray(eos)[:, None],
+            prompt_shares=jnp.ones((classes, 1)),
+            name_ids=jnp.asarray(ids),
+            name_eos=jnp.asarray(eos),
+        ),
         logit_scale=jnp.float32(100),
-        prompt_ids=jnp.asarray(ids)[:, None],
-        prompt_eos=jnp.asarray(eos)[:, None],
-        name_ids=jnp.asarray(ids),
-        name_eos=jnp.asarray(eos),
-        clip=params,
-        shots={kept: stored[kept]},
-        shot_labels=jnp.arange(shots, dtype=jnp.int32) % classes,
-        module=module,
-        pixels=Preprocessing(SIZE, SIZE),
-        tokenizer=Tokenizer(TINY, 77),
+        shots=Shots(held, held, labels),
     )
 
 

@@ -9,6 +9,7 @@ outside the clock. Bar: T = 30 costs at most 1.3 times the deterministic pass.
 """
 
 import argparse
+import dataclasses
 import functools
 import statistics
 import time
@@ -20,7 +21,7 @@ import numpy as np
 from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.methods import APT
-from apt_jax.methods.task import Task
+from apt_jax.methods.task import Task, Texts
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
 from benchmarks.heading import heading
 
@@ -108,17 +109,11 @@ def made_up_head(classes, generator):
     """A task of random classes and a head with its default options."""
     text = generator.normal(size=(classes, DIM))
     text /= np.linalg.norm(text, axis=-1, keepdims=True)
-    task = Task(
-        text=jnp.asarray(text, jnp.float32),
-        raw_text=None,
-        logit_scale=jnp.float32(100),
-        prompt_ids=None,
-        prompt_eos=None,
-        name_ids=None,
-        name_eos=None,
-    )
+    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Texts))
+    texts = Texts(**nothing | {"features": jnp.asarray(text, jnp.float32)})
+    task = Task(texts=texts, logit_scale=jnp.float32(100))
     method = APT()
-    return task, method, method.init(jax.random.key(0), task)
+    return task, method, method.init(jax.random.key(0), task, {})
 
 
 @functools.partial(jax.jit, static_argnames="method")

@@ -31,11 +31,11 @@ import numpy as np
 from apt_jax.clip.checkpoint import TINY, Clip, load
 from apt_jax.clip.pixels import Preprocessing
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.evaluation import class_sides
 from apt_jax.grid.work import bytes_of
 from apt_jax.methods import METHODS, make, require_fit
-from apt_jax.methods.task import make_task
+from apt_jax.methods.task import Shots, make_task
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.predictive import class_sides
 from benchmarks.heading import heading
 from benchmarks.image_tower import B16, random_parameters
 from benchmarks.monte_carlo import medians
@@ -129,9 +129,10 @@ def row(name, found, seconds, batch) -> list[str]:
 def programs(method, task, batch, samples) -> dict[str, Program]:
     """`one` pass, `sampled` if the method has dropout, and `classes`, all compiled."""
     require_fit(method, task)
-    fits = method.recipe(task) is None
-    params = (method.fit if fits else method.init)(jax.random.key(0), task)
-    task = task.replace(shots=None, shot_labels=None)
+    chosen = method.choose(jax.random.key(0), task)
+    fits = method.recipe(task, chosen) is None
+    params = (method.fit if fits else method.init)(jax.random.key(0), task, chosen)
+    task = task.bare
     judged = {"one": (None, None)}
     if method.stochastic:
         judged["sampled"] = (jax.random.key(1), samples)
@@ -160,7 +161,7 @@ def compiled(function, inputs, chance) -> Program:
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
 def probabilities(method, params, task, crops, contents, classes, key, samples):
     """[B, K] log-probabilities of [B, S, S, 3] crops, given what depends on no image."""
-    images = read(method, task, method.preprocessing(task).normalise(crops))
+    images = read(method, task, method.preprocessing(task.backbone).normalise(crops))
     if key is None:
         return deterministic(method, params, task, images, classes).log_probs
     chance = {"key": key, "samples": samples, "classes": classes}
@@ -171,10 +172,10 @@ def read(method, task, images):
     """What the method reads of each image, by the frozen tower."""
     if method.inputs == "pixels":
         return images
-    apply = functools.partial(task.module.apply, {"params": task.clip}, images)
     if method.inputs == "embedding":
-        return apply(method="image_embedding")
-    return apply(token_source=method.token_source, method="image_tokens")
+        return task.backbone.apply("image_embedding", images)
+    source = {"token_source": method.token_source}
+    return task.backbone.apply("image_tokens", images, **source)
 
 
 @functools.partial(jax.jit, static_argnames="module")
@@ -184,7 +185,7 @@ def text_tower(module, params, ids, eos):
 
 def prompts_of(task):
     """[K, L] ids and [K] ends of the one prompt of each class."""
-    return task.prompt_ids[:, 0], task.prompt_eos[:, 0]
+    return task.texts.prompt_ids[:, 0], task.texts.prompt_eos[:, 0]
 
 
 def made_up_task(clip, classes, shots):
@@ -196,7 +197,8 @@ def made_up_task(clip, classes, shots):
     spread = 0.5 / task.embedding_dim**0.5
     near = np.asarray(task.text)[labels] + spread * noise
     stored = {"embedding": jnp.asarray(near[:, None], jnp.float32)}
-    return task.replace(shots=stored, shot_labels=jnp.asarray(labels, jnp.int32))
+    shots = Shots(stored, stored, jnp.asarray(labels, jnp.int32))
+    return task.replace(shots=shots)
 
 
 def pixels(clip, batch):

@@ -24,7 +24,7 @@ from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.methods import make
 from apt_jax.methods.base import Recipe
-from apt_jax.methods.task import make_task
+from apt_jax.methods.task import Shots, make_task
 from apt_jax.training import loop
 from benchmarks.heading import heading
 
@@ -64,11 +64,13 @@ def main():
 
 def measure(method, task, seeds, options):
     """Seconds of the first epoch and of a usual one, together and one by one."""
-    tasks = [with_shots(task, options.shots, seed) for seed in range(seeds)]
-    recipe = method.recipe(tasks[0]) or Recipe(learning_rate=1e-3, epochs=1)
+    held, count = with_shots(task, options.shots * seeds), options.shots
+    of_seed = count * task.num_classes
+    tasks = [held.take(seed * of_seed + np.arange(of_seed)) for seed in range(seeds)]
+    recipe = method.recipe(tasks[0], {}) or Recipe(learning_rate=1e-3, epochs=1)
     keys = jnp.stack([jax.random.key(seed) for seed in range(seeds)])
     states = [
-        loop.start(method, of_seed, recipe, key)
+        loop.start(method, of_seed, recipe, key, {})
         for of_seed, key in zip(tasks, keys, strict=True)
     ]
     state, joined = loop.stack(states), loop.together(tasks)
@@ -91,20 +93,20 @@ def measure(method, task, seeds, options):
     return first, usual
 
 
-def with_shots(task, shots, seed):
+def with_shots(task, shots):
     """The task with made-up features of `shots` images a class."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     dim, count = task.text.shape[-1], shots * task.num_classes
-    patches = (task.pixels.size // task.module.config.vision.patch_size) ** 2
+    clip = task.backbone
+    patches = (clip.pixels.size // clip.config.vision.patch_size) ** 2
     embedding = generator.normal(size=(count, VIEWS, dim))
     tokens = generator.normal(size=(count, VIEWS, patches, dim))
-    return task.replace(
-        shots={
-            "embedding": jnp.asarray(embedding, jnp.float32),
-            "patches": jnp.asarray(tokens, jnp.float16),
-        },
-        shot_labels=jnp.arange(count, dtype=jnp.int32) % task.num_classes,
-    )
+    stored = {
+        "embedding": jnp.asarray(embedding, jnp.float32),
+        "patches": jnp.asarray(tokens, jnp.float16),
+    }
+    labels = jnp.arange(count, dtype=jnp.int32) % task.num_classes
+    return task.replace(shots=Shots(stored, stored, labels))
 
 
 if __name__ == "__main__":

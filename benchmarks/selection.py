@@ -20,13 +20,13 @@ from unittest import mock
 
 import jax
 
-from apt_jax import command
+from apt_jax import command, keys
 from apt_jax.evaluation import evaluate
 from apt_jax.grid import study
 from apt_jax.grid.shared import Shared
 from apt_jax.methods import linear_probe, lp_plus_plus, selection, tip_adapter
 from apt_jax.preparation import load_clip
-from apt_jax.restore import seed_key
+from apt_jax.training.fit import fit
 from benchmarks.heading import heading
 
 METHODS = ("gda", "tip_adapter", "lp_plus_plus", "linear_probe")
@@ -80,15 +80,14 @@ def narrowed(options, methods, fields):
 def judged(shared, cell, rule, on) -> list[float]:
     """The figures of a cell on validation, its hyper-parameters chosen by `rule`."""
     prepared = shared.prepared(cell)
-    task = shared.with_shots(cell, prepared)
+    [task] = shared.with_shots([prepared])
     validation = shared.material(cell, prepared, task)
     if on == "view":
-        first = jax.tree.map(lambda views: views[:, :1], task.shots)
-        task = task.replace(centre=first)
+        first = jax.tree.map(lambda views: views[:, :1], task.shots.stored)
+        task = task.replace(shots=task.shots.replace(centre=first))
     with choosing_by(rule):
-        params = prepared.method.fit(seed_key(cell.seed, "train"), task)
-    of_all = (prepared.method, params, task, validation.images, validation.labels)
-    row = evaluate("", *of_all).row
+        fitted, _ = fit(prepared.method, task, keys.of_seed(cell.seed, keys.TRAIN))
+    row = evaluate("", fitted, task, validation.images, validation.labels).row
     return [factor * row[figure] for figure, factor, _ in FIGURES]
 
 

@@ -16,6 +16,7 @@ from apt_jax.evaluation import evaluate
 from apt_jax.features.store import Store
 from apt_jax.methods.task import make_task
 from apt_jax.preparation import encode_test, prepare
+from apt_jax.training.fitted import Fitted
 from benchmarks.few_shot import on_validation
 from benchmarks.heading import heading
 
@@ -44,7 +45,7 @@ def known(config):
     dataset, features = prepared.dataset, encode_test(prepared, Store())
     task = make_task(prepared.clip, *dataset.texts)
     labels = np.array([item.label for item in dataset.test])
-    evaluation = evaluate("", prepared.method, {}, task, features, labels)
+    evaluation = evaluate("", Fitted(prepared.method, {}, {}), task, features, labels)
     right = evaluation.prediction.log_probs.argmax(-1) == labels
     held_out = np.isin(np.array(dataset.classes)[labels], HELD_OUT)
     return tuple(100 * x.mean() for x in (right, right[~held_out], right[held_out]))

@@ -14,13 +14,12 @@ import argparse
 import functools
 import sys
 
-from apt_jax import command
+from apt_jax import command, keys
 from apt_jax.evaluation import evaluate
 from apt_jax.grid import study
-from apt_jax.grid.search import trained
 from apt_jax.grid.shared import Shared
 from apt_jax.preparation import load_clip
-from apt_jax.restore import seed_key
+from apt_jax.training.fit import fit
 from benchmarks.heading import heading
 from benchmarks.selection import FIGURES, narrowed, spreads
 
@@ -62,14 +61,15 @@ def main(argv):
 def judged(shared, cell) -> list[float]:
     """The figures of a cell on validation."""
     prepared = shared.prepared(cell)
-    task = shared.with_shots(cell, prepared)
+    [task] = shared.with_shots([prepared])
     validation = shared.material(cell, prepared, task)
-    params, chance = trained(cell.config, prepared.method, task), {}
+    key, chance = keys.of_seed(cell.seed, keys.TRAIN), {}
+    fitted, _ = fit(prepared.method, task, key, train=cell.config.train)
     if prepared.method.stochastic:
         samples = cell.config.eval.samples
-        chance = {"key": seed_key(cell.seed, "judge"), "samples": samples}
-    of_all = (prepared.method, params, task, validation.images, validation.labels)
-    row = evaluate("", *of_all, **chance).row
+        chance = {"key": keys.of_seed(cell.seed, keys.PREDICT), "samples": samples}
+    judged_on = (task, validation.images, validation.labels)
+    row = evaluate("", fitted, *judged_on, **chance).row
     return [factor * row[figure] for figure, factor, _ in FIGURES]
 
 

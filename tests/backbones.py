@@ -7,19 +7,18 @@ from toy import CLASSES, toy_clip
 
 from apt_jax.clip import checkpoint
 from apt_jax.clip.config import ClipConfig, VisionConfig
-from apt_jax.clip.model import CLIP
 
 B16 = ClipConfig(vision=VisionConfig(patch_size=16))
 
 
 def trained_on_b16(method, classes=10) -> dict:
     """The shapes of what `method` trains on a B/16, head and all."""
-    task = small_task(classes=classes, dim=512).replace(
-        module=CLIP(B16), tokenizer=toy_clip().tokenizer, names=CLASSES
-    )
+    task = small_task(classes=classes, dim=512).replace(names=CLASSES)
+    b16 = toy_clip().replace(config=B16)
 
-    def init(key, clip):
-        return method.parts(method.init(key, task.replace(clip=clip)))[0]
+    def init(key, params):
+        of_b16 = task.replace(backbone=b16.replace(params=params))
+        return method.parts(method.init(key, of_b16, {}))[0]
 
     key = jax.eval_shape(lambda: jax.random.key(0))
     return jax.eval_shape(init, key, checkpoint.parameter_shapes(B16))

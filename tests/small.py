@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from apt_jax.methods.base import batch_logits
-from apt_jax.methods.task import Task
+from apt_jax.methods.task import Shots, Task, Texts
 
 K, D, N = 5, 16, 7  # classes, embedding, tokens
 SCALE = 20.0
@@ -23,17 +23,33 @@ def small_task(seed=0, classes=K, dim=D, **fields):
     """A task of `classes` random text features."""
     generator = np.random.default_rng(seed)
     text = jnp.asarray(directions(generator, classes, dim))
-    return Task(
-        text=text,
-        raw_text=3.0 * text,
-        logit_scale=jnp.float32(SCALE),
+    texts = Texts(
+        features=text,
+        raw=3.0 * text,
         prompt_ids=jnp.zeros((classes, 1, 4), jnp.int32),
         prompt_eos=jnp.zeros((classes, 1), jnp.int32),
         prompt_shares=jnp.ones((classes, 1)),
         name_ids=jnp.zeros((classes, 4), jnp.int32),
         name_eos=jnp.zeros((classes,), jnp.int32),
-        **fields,
     )
+    return Task(texts=texts, logit_scale=jnp.float32(SCALE), **fields)
+
+
+def with_text(task, text):
+    """The task with other text features, [K, D] of unit length."""
+    return task.replace(texts=task.texts.replace(features=text))
+
+
+def labelled(task, labels):
+    """The task with shots of which only the labels are known."""
+    return task.replace(shots=Shots(None, None, jnp.asarray(labels, jnp.int32)))
+
+
+def fitted(method, task, key=None):
+    """The parameters of a method that is fitted at once."""
+    key = jax.random.key(0) if key is None else key
+    chosen = method.choose(jax.random.clone(key), task)
+    return method.fit(key, task, chosen)
 
 
 def small_images(count, seed=1, tokens=N, dim=D):
@@ -53,13 +69,8 @@ def small_shots(count=12, views=3, seed=2, classes=K, dim=D, tokens=N):
     x = generator.normal(size=shape) * 0.3 + centres[labels][:, None, None]
     shape = (count, 1, tokens, dim)
     crops = generator.normal(size=shape) * 0.3 + centres[labels][:, None, None]
-    return small_task(
-        classes=classes,
-        dim=dim,
-        shots=_stored(x),
-        centre=_stored(crops),
-        shot_labels=jnp.asarray(labels, jnp.int32),
-    )
+    shots = Shots(_stored(x), _stored(crops), jnp.asarray(labels, jnp.int32))
+    return small_task(classes=classes, dim=dim, shots=shots)
 
 
 def _stored(tokens):

@@ -36,7 +36,7 @@ def shift(monkeypatch):
 
 def test_the_example_starts_as_zero_shot_clip(shift):
     task, (images, _) = small_task(), small_images(3)
-    params = shift().init(jax.random.key(0), task)
+    params = shift().init(jax.random.key(0), task, {})
     f = images[:, 0] / jnp.linalg.norm(images[:, 0], axis=-1, keepdims=True)
     np.testing.assert_allclose(
         batch_logits(shift(), params, task, images[:, 0]),

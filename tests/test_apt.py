@@ -7,7 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import D, K, small_images, small_shots, small_task
+from small import (
+    D,
+    K,
+    labelled,
+    small_images,
+    small_shots,
+    small_task,
+    with_text,
+)
 
 from apt_jax.errors import UserError
 from apt_jax.methods import APT, ZeroShot, dropout
@@ -25,7 +33,7 @@ def logits(method, params, task, image, **keys):
 def trained(method=HEAD, seed=0, **task):
     """A head whose parameters are all random, its biases too."""
     task = small_task(**task)
-    params = method.init(jax.random.key(seed), task)
+    params = method.init(jax.random.key(seed), task, {})
     leaves, tree = jax.tree.flatten(params)
     generator = np.random.default_rng(seed)
     noise = [0.1 * generator.normal(size=x.shape).astype(np.float32) for x in leaves]
@@ -35,7 +43,7 @@ def trained(method=HEAD, seed=0, **task):
 
 def test_the_head_has_1_050_624_parameters_at_width_512():
     task = small_task(dim=512)
-    shapes = jax.eval_shape(lambda key: APT().init(key, task), jax.random.key(0))
+    shapes = jax.eval_shape(lambda key: APT().init(key, task, {}), jax.random.key(0))
     assert sum(x.size for x in jax.tree.leaves(shapes)) == 1_050_624
 
 
@@ -54,7 +62,7 @@ def test_the_head_has_1_050_624_parameters_at_width_512():
 )
 def test_each_option_adds_the_parameters_of_its_formula(options, count):
     method, task = APT(heads=4, **options), small_task()
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     assert sum(x.size for x in jax.tree.leaves(params)) == count
     image = small_images(1)[0][0]
     assert jnp.isfinite(logits(method, params, task, image)).all()
@@ -63,7 +71,7 @@ def test_each_option_adds_the_parameters_of_its_formula(options, count):
 def test_step_0_of_the_residual_form_is_zero_shot_clip():
     method, task = APT(heads=4), small_task()
     image = small_images(1)[0][0]
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     zero_shot = ZeroShot().logits({}, task, task.text, image[0])
     np.testing.assert_allclose(
         logits(method, params, task, image), zero_shot, rtol=1e-5, atol=1e-5
@@ -75,7 +83,7 @@ def test_step_0_of_the_residual_form_is_zero_shot_clip():
 def test_at_step_0_only_the_output_projection_has_a_gradient():
     method, task = APT(heads=4), small_task()
     images, _ = small_images(2)
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     loss = lambda p: method.loss(p, task, images, jnp.array([0, 1]), key=None)[0]  # noqa: E731
     layer = jax.jit(jax.grad(loss))(params)["layer_0"]
     for name in ("query", "key", "value"):
@@ -87,7 +95,7 @@ def test_at_step_0_only_the_output_projection_has_a_gradient():
 def test_only_the_head_receives_gradients():
     task = small_shots()
     method = APT(heads=4)
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     assert set(params) == {"layer_0"}
     assert set(params["layer_0"]) == {"query", "key", "value", "out"}
 
@@ -112,7 +120,7 @@ def test_changing_a_patch_token_changes_the_logits():
 def test_adding_a_class_leaves_the_other_logits_unchanged():
     task, params = trained()
     image = small_images(1)[0][0]
-    wider = task.replace(text=jnp.concatenate([task.text, -task.text[:1]]))
+    wider = with_text(task, jnp.concatenate([task.text, -task.text[:1]]))
     np.testing.assert_allclose(
         logits(HEAD, params, wider, image)[:K],
         logits(HEAD, params, task, image),
@@ -209,7 +217,7 @@ def test_equal_classes_get_equal_logits_if_they_share_their_masks(share):
     options = {"drop_attn": 0.5, "drop_out": 0.5, "share_over_classes": share}
     method = APT(heads=4, zero_init_out=False, **options)
     task, params = trained(method)
-    same = task.replace(text=jnp.repeat(task.text[:1], 2, axis=0))
+    same = with_text(task, jnp.repeat(task.text[:1], 2, axis=0))
     image = small_images(1)[0][0]
     one, two = logits(method, params, same, image, key=jax.random.key(0))
     assert (one == two) == share
@@ -249,7 +257,7 @@ def golden_logits(monkeypatch=None, **options):
         }
         for name, letter in names.items()
     }
-    task = small_task().replace(text=jnp.asarray(w), logit_scale=jnp.float32(100))
+    task = with_text(small_task(), jnp.asarray(w)).replace(logit_scale=jnp.float32(100))
     defaults = {"drop_attn": 0.0, "share_over_classes": False, "zero_init_out": False}
     unscaled = {"input_norm": "none", "value_norm": "none", "score_scale": 1.0}
     method = APT(heads=2, **(unscaled | defaults | options))
@@ -291,16 +299,15 @@ def test_scores_start_with_a_spread_of_score_scale():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jax.nn, "softmax", lambda x: scores.append(x) or softmax(x))
         method = APT()
-        logits(method, method.init(jax.random.key(0), task), task, image)
+        logits(method, method.init(jax.random.key(0), task, {}), task, image)
     assert method.score_scale == pytest.approx(float(scores[-1].std()), rel=0.15)
 
 
 @pytest.mark.parametrize(("shots", "epochs"), [(1, 200), (32 * 4, 75), (32 * 9, 50)])
 def test_the_recipe_takes_300_steps_in_50_to_200_epochs(shots, epochs):
-    task = small_task().replace(
-        logit_scale=jnp.float32(50), shot_labels=jnp.zeros(shots, jnp.int32)
-    )
-    recipe = APT().recipe(task)
+    task = small_task().replace(logit_scale=jnp.float32(50))
+    task = labelled(task, np.zeros(shots))
+    recipe = APT().recipe(task, {})
     assert (recipe.epochs, recipe.learning_rate) == (epochs, pytest.approx(0.04))
 
 
@@ -311,7 +318,7 @@ def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
 
     def gradient(input_norm):
         method = APT(input_norm=input_norm, zero_init_out=False)
-        params = method.init(jax.random.key(0), task)
+        params = method.init(jax.random.key(0), task, {})
         of_first = jax.jit(jax.grad(lambda p: logits(method, p, task, image)[0]))(
             params
         )

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import small_shots
+from small import labelled, small_shots
 from toy import photo_folder, toy_clip
 from toy import toy_folder as toy_clip_folder
 
@@ -27,13 +27,13 @@ from apt_jax.methods.published import EVERY, Published, published_on
 from apt_jax.preparation import prepare
 from apt_jax.record import (
     card,
-    chosen_recipe,
     resolved,
     set_by_hand,
     set_by_the_paper_on,
     split_of,
 )
 from apt_jax.report.tables import protocol_line
+from apt_jax.training.fit import recipe_of
 
 KEY = jax.random.key(0)
 
@@ -54,11 +54,11 @@ def settings(photos, method="task_res", name="imagenet", clip="tiny", **fields):
     return c
 
 
-def recipe_of(prepared, asked):
+def chosen_recipe(prepared, asked):
     labels = jnp.asarray([item.label for item in prepared.shots])
     task = small_shots(count=3, classes=3)
-    task = task.replace(shot_labels=labels, dataset=prepared.known_as)
-    return chosen_recipe(prepared.method, task, asked.train)
+    task = labelled(task, labels).replace(dataset=prepared.known_as)
+    return recipe_of(prepared.method, task, train=asked.train)
 
 
 def test_what_is_set_there_comes_before_what_is_set_everywhere():
@@ -119,7 +119,7 @@ def test_vpt_reads_one_template_only_where_it_reads_texts_as_its_baseline_did():
     ("images", "epochs"), [(10, 100), (160, 100), (640, 34), (1600, 20), (16_000, 20)]
 )
 def test_tip_adapter_trains_for_a_hundred_steps_inside_the_shots(images, epochs):
-    task = small_shots(count=12).replace(shot_labels=jnp.zeros(images, jnp.int32))
+    task = labelled(small_shots(count=12), np.zeros(images))
     assert make("tip_adapter", trained=True).recipe_there(task).epochs == epochs
     as_published = task.replace(dataset="dtd")
     assert make("tip_adapter", trained=True).recipe_there(as_published).epochs == 20
@@ -130,7 +130,7 @@ def test_a_thousand_classes_are_fifty_epochs_of_coop(name):
     def epochs(classes, shots, data_set=""):
         task = small_shots(count=1, classes=classes)
         labels = jnp.repeat(jnp.arange(classes), shots)
-        task = task.replace(shot_labels=labels, dataset=data_set)
+        task = labelled(task, labels).replace(dataset=data_set)
         return make(name).recipe_there(task).epochs
 
     assert [epochs(999, shots) for shots in (1, 4, 16)] == [50, 100, 200]
@@ -143,7 +143,7 @@ def test_a_run_as_published_has_what_the_paper_sets_there(photos):
     asked = settings(photos, train__epochs=None)
     prepared = prepare(asked)
     assert prepared.dataset.templates == IMAGENET_8
-    recipe = recipe_of(prepared, asked)
+    recipe = chosen_recipe(prepared, asked)
     assert recipe.learning_rate == 2e-4
     written = resolved(asked, prepared, recipe)
     assert written.data.templates == IMAGENET_8
@@ -199,7 +199,7 @@ def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):
     prepared = prepare(asked)
     assert prepared.known_as == ""
     assert prepared.dataset.templates == DEFAULT
-    assert recipe_of(prepared, asked).learning_rate == 2e-3
+    assert chosen_recipe(prepared, asked).learning_rate == 2e-3
     assert experiment.training_images(prepared, _features(), None)["dataset"] == ""
     named = prepare(settings(photos, name="Image-Net"))
     found = experiment.training_images(named, _features(), None)
@@ -220,7 +220,7 @@ def test_what_somebody_sets_himself_wins(photos):
     )
     prepared = prepare(asked)
     assert prepared.dataset.templates == mine
-    assert recipe_of(prepared, asked).learning_rate == 0.1
+    assert chosen_recipe(prepared, asked).learning_rate == 0.1
     assert prepared.method.alpha == 0.3
 
 
@@ -250,7 +250,7 @@ def test_the_average_of_prompt_src_is_late_where_the_paper_has_it_so():
 
 def test_a_method_left_open_is_the_usual_one():
     task, method = small_shots(), make("task_res")
-    params = {"residual": method.init(KEY, task)["residual"] + 0.1}
+    params = {"residual": method.init(KEY, task, {})["residual"] + 0.1}
     usual, flowers = (method.settled(name, task) for name in ("", "oxford_flowers"))
     found = method.classes(params, task)
     np.testing.assert_array_equal(found, usual.classes(params, task))

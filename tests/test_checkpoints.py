@@ -20,7 +20,7 @@ OWNER = {"configuration": {"seed": 1}, "backbone": "x"}
 
 def state_of(epoch, seed=0):
     recipe, key = Recipe(0.05, epochs=9), jax.random.key(seed)
-    start = loop.start(APT(heads=4), small_shots(), recipe, key)
+    start = loop.start(APT(heads=4), small_shots(), recipe, key, {})
     return start._replace(epoch=jnp.int32(epoch))
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from backbones import count, photo, trained_on_b16
-from small import logits_of
+from small import labelled, logits_of
 from toy import CLASSES, toy_clip
 
 from apt_jax.clip.adapt import low_rank_branches, with_updates
@@ -27,7 +27,7 @@ def task():
 
 def changed():
     """Parameters with B away from 0."""
-    params = CLIPLoRA().init(jax.random.key(0), task())
+    params = CLIPLoRA().init(jax.random.key(0), task(), {})
     keys = iter(jax.random.split(jax.random.key(1), len(params)))
     return {
         name: {"a": of["a"], "b": 0.3 * jax.random.normal(next(keys), of["b"].shape)}
@@ -45,20 +45,21 @@ def test_a_b16_has_as_many_parameters_as_published():
 
 def test_merged_weights_give_what_branches_give():
     here, params, scale = task(), changed(), CLIPLoRA().gamma
-    ids, eos, images = here.prompt_ids[:, 0], here.prompt_eos[:, 0], photo(count=3)
+    ids, eos = here.texts.prompt_ids[:, 0], here.texts.prompt_eos[:, 0]
+    clip, images = here.backbone.params, photo(count=3)
 
     @jax.jit
     def merged(clip, params):
         weights = {"params": with_updates(clip, params, scale)}
-        return here.module.apply(weights, images, ids, eos)
+        return here.backbone.module.apply(weights, images, ids, eos)
 
     @jax.jit
     def branched(clip, params):
         with low_rank_branches(params, scale, lambda x, index: x):
-            return here.module.apply({"params": clip}, images, ids, eos)
+            return here.backbone.module.apply({"params": clip}, images, ids, eos)
 
-    expected, found = merged(here.clip, params), branched(here.clip, params)
-    plain = merged(here.clip, {})
+    expected, found = merged(clip, params), branched(clip, params)
+    plain = merged(clip, {})
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert float(jnp.abs(plain - expected).max()) > 0.1
 
@@ -79,7 +80,7 @@ def test_the_scale_is_that_of_the_authors_code():
 
 def test_the_first_step_moves_b_and_not_a():
     method = CLIPLoRA()
-    params, images = method.init(jax.random.key(0), task()), photo(count=3)
+    params, images = method.init(jax.random.key(0), task(), {}), photo(count=3)
 
     @jax.jit
     @jax.grad
@@ -100,7 +101,9 @@ def test_dropout_draws_for_every_matrix_and_token_apart():
 
     here, params, image = task(), changed(), photo(count=1)
     with low_rank_branches(params, 1.0, spy):
-        here.module.apply({"params": here.clip}, image, method="image_embedding")
+        here.backbone.module.apply(
+            {"params": here.backbone.params}, image, method="image_embedding"
+        )
     images = [name for name in sorted(params) if name.startswith("image")]
     assert sorted(seen) == [sorted(params).index(name) for name in images]
     # [B, tokens, width]; of the last block's query only the CLS token is needed.
@@ -108,7 +111,7 @@ def test_dropout_draws_for_every_matrix_and_token_apart():
 
 
 def test_the_recipe_is_500_steps_a_shot_in_whole_epochs():
-    shots = lambda n: task().replace(shot_labels=jnp.zeros(n, jnp.int32))  # noqa: E731
+    shots = lambda n: labelled(task(), np.zeros(n))  # noqa: E731
     expected = Recipe(
         2e-4,
         500,
@@ -117,8 +120,8 @@ def test_the_recipe_is_500_steps_a_shot_in_whole_epochs():
         weight_decay=1e-2,
         schedule="floor_cosine_by_step",
     )
-    assert CLIPLoRA().recipe(shots(3)) == expected  # one step an epoch
-    assert CLIPLoRA().recipe(shots(48)).epochs == 16 * 500 / 2
+    assert CLIPLoRA().recipe(shots(3), {}) == expected  # one step an epoch
+    assert CLIPLoRA().recipe(shots(48), {}).epochs == 16 * 500 / 2
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ def words(prompt):
 
 def test_sixteen_shared_vectors_of_a_b16_are_8192_parameters():
     wide = {"text": {"token_embedding": jnp.zeros((4, 512))}}
-    small = task().replace(clip=wide)
+    small = task().replace(backbone=task().backbone.replace(params=wide))
     count = lambda **options: sum(  # noqa: E731
-        x.size for x in jax.tree.leaves(CoOp(**options).init(jax.random.key(0), small))
+        x.size
+        for x in jax.tree.leaves(CoOp(**options).init(jax.random.key(0), small, {}))
     )
     assert count() == 8_192
     assert count(context_length=4) == 2_048
@@ -38,13 +39,13 @@ def test_sixteen_shared_vectors_of_a_b16_are_8192_parameters():
 
 
 def test_the_random_context_of_each_class_is_drawn_on_its_own():
-    found = CoOp(class_specific=True).init(jax.random.key(0), task())["context"]
+    found = CoOp(class_specific=True).init(jax.random.key(0), task(), {})["context"]
     assert found.shape[:2] == (len(NAMES), 16)
     apart = np.abs(found[:, None] - found[None]).max(axis=(2, 3))
     assert (apart[~np.eye(len(NAMES), dtype=bool)] > 0.01).all()
     assert float(np.std(found)) == pytest.approx(0.02, rel=0.1)
     worded = CoOp(class_specific=True, init_words="a photo of a")
-    start = worded.init(jax.random.key(0), task())["context"]
+    start = worded.init(jax.random.key(0), task(), {})["context"]
     context, eos = words("a photo of a")
     for of_class in start:
         np.testing.assert_array_equal(of_class, context[1:eos])
@@ -72,8 +73,8 @@ def test_prompts_end_where_the_longest_ends_and_their_features_are_those_of_whol
     context, eos = words("a photo of a")
     prompts, ends = insert_context(here, context[1:eos], "end")
     assert prompts.shape[1] == int(ends.max()) + 1
-    assert here.prompt_ids.shape[-1] == int(here.prompt_eos.max()) + 1
-    room = here.tokenizer.context_length - prompts.shape[1]
+    assert here.texts.prompt_ids.shape[-1] == int(here.texts.prompt_eos.max()) + 1
+    room = here.backbone.tokenizer.context_length - prompts.shape[1]
     whole = jnp.pad(prompts, ((0, 0), (0, room), (0, 0)), constant_values=1.0)
     assert room > 0
     features = jax.jit(text_features)
@@ -98,7 +99,7 @@ def test_a_shared_context_gets_the_sum_of_the_gradients_of_all_classes():
     shared, apart = (
         CoOp(context_length=3, class_specific=specific) for specific in (False, True)
     )
-    params = shared.init(jax.random.key(0), here)
+    params = shared.init(jax.random.key(0), here, {})
     spread = {"context": jnp.tile(params["context"], (len(NAMES), 1, 1))}
 
     def gradient(method, params):

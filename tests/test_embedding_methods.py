@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import SCALE, D, K, small_shots, small_task
+from small import SCALE, D, K, labelled, small_shots, small_task
 
 from apt_jax.errors import UserError
 from apt_jax.methods import CLAP, CLIPAdapter, TaskRes, make
@@ -16,11 +16,11 @@ IMAGES = jnp.asarray(np.random.default_rng(3).normal(size=(4, D)), jnp.float32)
 def shots_of(number, classes=3):
     """A task with `number` shots of each class."""
     labels = jnp.arange(number * classes, dtype=jnp.int32) % classes
-    return small_task(classes=classes).replace(shot_labels=labels)
+    return labelled(small_task(classes=classes), labels)
 
 
 def size(method, task):
-    params = jax.eval_shape(lambda key: method.init(key, task), jax.random.key(0))
+    params = jax.eval_shape(lambda key: method.init(key, task, {}), jax.random.key(0))
     return sum(x.size for x in jax.tree.leaves(method.parts(params)[0]))
 
 
@@ -51,7 +51,7 @@ def test_the_default_recipe_is_the_published_one(name, epochs, recipe):
     assert recipe.momentum == 0.9
     assert recipe.schedule == "coop"
     for shots, expected in epochs.items():
-        found = make(name).recipe(shots_of(shots))
+        found = make(name).recipe(shots_of(shots), {})
         assert vars(found) == vars(recipe) | {"epochs": expected}
 
 
@@ -59,14 +59,14 @@ def test_task_res_turns_a_class_by_alpha_times_its_residual():
     task = small_task()
     residual = jnp.asarray(np.random.default_rng(5).normal(size=(K, D)), jnp.float32)
     found = TaskRes(alpha=0.25).classes({"residual": residual}, task)
-    expected = np.asarray(task.raw_text) + 0.25 * np.asarray(residual)
+    expected = np.asarray(task.texts.raw) + 0.25 * np.asarray(residual)
     expected /= np.linalg.norm(expected, axis=-1, keepdims=True)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_clip_adapter_blends_the_raw_embedding_with_its_bottleneck():
     task, method = small_task(), CLIPAdapter(ratio=0.3, reduction=2)
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     f = np.asarray(IMAGES[0], np.float64)
     down, up = (np.asarray(params[part], np.float64) for part in ("down", "up"))
     assert down.shape == (D, D // 2)
@@ -78,14 +78,14 @@ def test_clip_adapter_blends_the_raw_embedding_with_its_bottleneck():
 
 def test_clip_adapter_without_its_bottleneck_is_zero_shot_at_any_ratio():
     task, method = small_task(), CLIPAdapter(ratio=0.8)
-    params = jax.tree.map(jnp.zeros_like, method.init(jax.random.key(0), task))
+    params = jax.tree.map(jnp.zeros_like, method.init(jax.random.key(0), task, {}))
     zero_shot = batch_logits(make("zero_shot"), {}, task, IMAGES)
     found = batch_logits(method, params, task, IMAGES)
     np.testing.assert_allclose(found, zero_shot, rtol=1e-4, atol=1e-4)
 
 
 def test_the_bottleneck_starts_as_torchs_linear_does():
-    params = CLIPAdapter().init(jax.random.key(0), small_task(dim=256))
+    params = CLIPAdapter().init(jax.random.key(0), small_task(dim=256), {})
     for name, fan_in in (("down", 256), ("up", 64)):
         bound = fan_in**-0.5
         assert float(jnp.abs(params[name]).max()) == pytest.approx(bound, rel=0.01)
@@ -94,11 +94,11 @@ def test_the_bottleneck_starts_as_torchs_linear_does():
 
 def test_claps_multipliers_are_the_zero_shot_probabilities_of_the_true_class():
     task = small_shots()
-    features = np.asarray(task.shots["embedding"], np.float64)  # [n, R, D]
+    features = np.asarray(task.shots.embeddings, np.float64)  # [n, R, D]
     features /= np.linalg.norm(features, axis=-1, keepdims=True)
     logits = SCALE * features @ np.asarray(task.text, np.float64).T
     probs = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    labels = np.asarray(task.shot_labels)
+    labels = np.asarray(task.shots.labels)
     by_hand = [probs[labels == c][..., c].mean() for c in range(K)]
     np.testing.assert_allclose(CLAP().multipliers(task), by_hand, rtol=1e-4)
     np.testing.assert_allclose(
@@ -109,11 +109,11 @@ def test_claps_multipliers_are_the_zero_shot_probabilities_of_the_true_class():
 @pytest.mark.parametrize("constraint", ["class_wise", "balanced", "none"])
 def test_clap_adds_the_mean_over_classes_of_what_moved(constraint):
     task, method = small_shots(), CLAP(constraint=constraint)
-    images, labels = task.shots["embedding"][:, 0], task.shot_labels
-    step = jnp.zeros_like(task.raw_text).at[1, 0].set(2.0)
+    images, labels = task.shots.embeddings[:, 0], task.shots.labels
+    step = jnp.zeros_like(task.texts.raw).at[1, 0].set(2.0)
 
     def loss(method, moved):
-        params = method.init(jax.random.key(0), task)
+        params = method.init(jax.random.key(0), task, {})
         params |= {"weights": params["weights"] + moved}
         return float(method.loss(params, task, images, labels, key=None)[0])
 

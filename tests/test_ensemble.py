@@ -1,6 +1,5 @@
 """Seed ensembles: one program trains all members, one accumulator judges them."""
 
-import dataclasses
 import functools
 import json
 
@@ -12,15 +11,14 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config, experiment, keys
 from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
-from apt_jax.evaluation import class_sides, predict_batch
 from apt_jax.methods.base import Recipe
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.uncertainty.ensemble import member_keys
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.predictive import class_sides, predict_batch
 
 MEMBERS = 3
 SIZE = 2 * 8 * 2  # of the adapter of a member, 8 wide with a bottleneck of 2
@@ -28,50 +26,50 @@ RECIPE = Recipe(0.05, epochs=2, batch_size=3)
 
 
 def ensemble_and_singles(name, **options):
-    """An ensemble with its parameters, and the parameters of each member by itself."""
-    single, task = method_of(name, **options), the_task()
-    ensemble = dataclasses.replace(single, members=MEMBERS)
+    """A method, the parameters of an ensemble, and those of each member by itself."""
+    method, task = method_of(name, **options), the_task()
 
-    def keys(member=slice(None)):
-        return member_keys(jax.random.key(5), MEMBERS)[member]
+    def of(member=slice(None)):
+        return keys.of_members(jax.random.key(5), MEMBERS)[member]
 
-    state = loop.start(ensemble, task, RECIPE, keys())
-    params = loop.train(ensemble, task, RECIPE, state, keys())
+    state = loop.start(method, task, RECIPE, of(), {})
+    params = loop.train(method, task, RECIPE, state, of())
     singles = []
     for member in range(MEMBERS):
-        start = loop.start(single, task, RECIPE, keys(member))
-        singles.append(loop.train(single, task, RECIPE, start, keys(member)))
-    return ensemble, params, single, singles
+        start = loop.start(method, task, RECIPE, of(member), {})
+        singles.append(loop.train(method, task, RECIPE, start, of(member)))
+    return method, params, singles
 
 
 def test_an_ensemble_is_the_mean_of_its_members_trained_alone():
-    ensemble, params, single, singles = ensemble_and_singles("clip_adapter")
-    images, contents = images_for(single)
+    method, params, singles = ensemble_and_singles("clip_adapter")
+    images, contents = images_for(method)
     task, stored = the_task(), {"embedding": images}
-    classes = class_sides(ensemble, params, task, None, None)
+    classes = class_sides(method, params, task, None, None, MEMBERS)
     batch = (stored, contents, classes)
-    found = predict_batch(ensemble, params, task, *batch, None, None)
-    alone = [deterministic(single, of_one, task, images) for of_one in singles]
+    found = predict_batch(method, params, task, *batch, None, None, MEMBERS)
+    alone = [deterministic(method, of_one, task, images) for of_one in singles]
     probs = np.exp([one.log_probs for one in alone])
     np.testing.assert_allclose(np.exp(found.log_probs), probs.mean(0), rtol=1e-5)
     expected = np.mean([one.expected_entropy for one in alone], axis=0)
     np.testing.assert_allclose(found.expected_entropy, expected, rtol=1e-5)
+    logits = np.mean([one.logits for one in alone], axis=0)
+    np.testing.assert_allclose(found.logits, logits, rtol=1e-5)
     assert (probs[0] != probs[1]).all()  # they are not the same run
 
 
 @pytest.mark.slow
 def test_samples_of_an_ensemble_are_those_of_every_member():
-    ensemble, params, single, singles = ensemble_and_singles(
-        "clip_adapter", drop_hidden=0.5
-    )
-    images, contents = images_for(single)
+    method, params, singles = ensemble_and_singles("clip_adapter", drop_hidden=0.5)
+    images, contents = images_for(method)
     task, stored = the_task(), {"embedding": images}
     key = jax.random.key(6)
-    classes = class_sides(ensemble, params, task, jax.random.clone(key), 4)
-    found = predict_batch(ensemble, params, task, stored, contents, classes, key, 4)
-    of_member = member_keys(jax.random.clone(key), MEMBERS)
+    classes = class_sides(method, params, task, jax.random.clone(key), 4, MEMBERS)
+    batch = (stored, contents, classes)
+    found = predict_batch(method, params, task, *batch, key, 4, MEMBERS)
+    of_member = keys.of_members(jax.random.clone(key), MEMBERS)
     alone = [
-        monte_carlo(single, params, task, images, contents, key=key, samples=4)
+        monte_carlo(method, params, task, images, contents, key=key, samples=4)
         for params, key in zip(singles, of_member, strict=True)
     ]
     mean = np.exp([one.log_probs for one in alone]).mean(0)
@@ -80,11 +78,13 @@ def test_samples_of_an_ensemble_are_those_of_every_member():
 
 def test_the_first_member_is_the_run_of_one_and_others_have_keys_of_their_own():
     key = jax.random.key(5)
-    one, several = member_keys(key, 1), member_keys(jax.random.clone(key), MEMBERS)
+    one = keys.of_members(key, 1)
+    several = keys.of_members(jax.random.clone(key), MEMBERS)
     assert one is key
     assert several[0] == key
-    # Nor is any the key of another use in the loop, which folds in 0 and 1.
-    used = [jax.random.fold_in(jax.random.clone(key), use) for use in (0, 1)]
+    # Nor is any the key of another use.
+    others = (keys.START, keys.EPOCHS)
+    used = [keys.folded(jax.random.clone(key), use) for use in others]
     assert len({str(k) for k in [*several, *used]}) == MEMBERS + 2
 
 

@@ -20,6 +20,7 @@ from apt_jax.grid import search
 from apt_jax.methods import GDA, METHODS
 from apt_jax.methods.base import Method, Recipe
 from apt_jax.training import loop
+from apt_jax.training.fitted import Fitted
 from apt_jax.workdir import Workdir
 
 NAN, INF = float("nan"), float("inf")
@@ -42,7 +43,7 @@ def test_no_file_of_json_says_what_json_cannot(tmp_path, value):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "x.json", {"nll": [value]})
     with pytest.raises(ValueError, match="not JSON compliant"):
-        Workdir(tmp_path).add_metrics({"loss": value})
+        Workdir(tmp_path).log.add({"loss": value})
     assert (tmp_path / "metrics.jsonl").read_text() == ""
     (tmp_path / "x.json").write_text(json.dumps({"nll": value}))
     with pytest.raises(UserError, match=r"damaged.*it holds -?(NaN|Infinity)"):
@@ -61,7 +62,7 @@ def test_a_setting_is_a_number(field):
 class Poisoned(GDA):
     """Fits what is not finite."""
 
-    def fit(self, key, task):
+    def fit(self, key, task, chosen):
         return {"weights": jnp.array([1.0, NAN]), "bias": jnp.zeros(2)}
 
     def loss(self, params, task, images, labels, *, key):
@@ -72,7 +73,7 @@ def test_a_fit_that_is_not_finite_names_what_and_what_to_do():
     with pytest.raises(
         NotFinite, match=r"Poisoned fitted is not finite \(parameters\.weights\); take"
     ):
-        loop.fit(Poisoned(), small_shots(), jax.random.key(0))
+        loop.fit_at_once(Poisoned(), small_shots(), jax.random.key(0), {})
 
 
 class Exploding(Method):
@@ -80,7 +81,7 @@ class Exploding(Method):
 
     inputs = "embedding"
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         return {"weights": jnp.ones(3)}
 
     def loss(self, params, task, images, labels, *, key):
@@ -93,7 +94,7 @@ class Exploding(Method):
 def test_parameters_that_explode_after_the_last_loss_are_refused():
     task, key = small_shots(), jax.random.key(0)
     recipe, saved = Recipe(0.1, epochs=2, schedule="constant"), []
-    start = loop.start(Exploding(), task, recipe, key)
+    start = loop.start(Exploding(), task, recipe, key, {})
     with pytest.raises(
         NotFinite, match=r"after epoch 2 .*params\.weights\); lower --con"
     ):
@@ -126,16 +127,16 @@ def test_a_prediction_that_is_not_finite_is_no_row():
     stored["embedding"][:2, 0, 0] = -1, 1
     features = Features(stored, np.asarray(contents)[:, None], 0.0)
     with pytest.raises(NotFinite, match=r"probabilities of \d images or more are not"):
-        evaluate("x", Doubtful(), {}, small_shots(), features, [0] * 6)
+        evaluate("x", Fitted(Doubtful(), {}, {}), small_shots(), features, [0] * 6)
 
 
 def test_a_search_passes_over_what_is_not_finite(monkeypatch):
-    def poisoned(*arguments):
+    def poisoned(*arguments, **options):
         raise NotFinite("no number")
 
     c = config.default(method="gda")
     material = search.Material(small_shots(), None, np.zeros(1), {})
-    monkeypatch.setattr(search.loop, "fit", poisoned)
+    monkeypatch.setattr(search, "fit", poisoned)
     assert search.validation_accuracy(c, material) is None
 
 

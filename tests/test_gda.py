@@ -2,11 +2,10 @@
 
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import D, K, small_images, small_shots
+from small import D, K, fitted, small_images, small_shots
 
 from apt_jax.errors import UserError
 from apt_jax.methods import GDA
@@ -14,14 +13,12 @@ from apt_jax.methods.base import batch_logits
 from apt_jax.methods.gda import ALPHAS, _judge, gaussian
 from apt_jax.methods.selection import errors_and_nll, folds
 
-KEY = jax.random.key(0)
-
 
 def by_hand(task):
     """Class means and shrunk precision, [K, D] and [D, D] float64."""
-    f = np.asarray(task.shots["embedding"], np.float64).reshape(-1, D)
+    f = np.asarray(task.shots.embeddings, np.float64).reshape(-1, D)
     f /= np.linalg.norm(f, axis=1, keepdims=True)
-    labels = np.repeat(np.asarray(task.shot_labels), task.shots["embedding"].shape[1])
+    labels = np.repeat(np.asarray(task.shots.labels), task.shots.embeddings.shape[1])
     means = np.stack([f[labels == c].mean(0) for c in range(K)])
     covariance = sum(
         np.outer(row - means[c], row - means[c])
@@ -46,7 +43,7 @@ def test_scores_are_the_log_densities_of_gaussians_but_for_a_constant():
 def test_logits_are_zero_shots_plus_alpha_times_the_scores():
     task = small_shots()
     method = GDA(alpha=0.5)
-    params = method.fit(KEY, task)
+    params = fitted(method, task)
     images = small_images(4)[0][:, 0]
     f = np.asarray(images) / np.linalg.norm(images, axis=1, keepdims=True)
     weights, bias = gaussian(task)
@@ -60,44 +57,44 @@ def test_logits_are_zero_shots_plus_alpha_times_the_scores():
 def test_alpha_is_chosen_inside_the_shots():
     task = small_shots(count=20)  # told apart by their embeddings, not by their texts
     judged = {alpha: np.zeros(2) for alpha in ALPHAS}
-    of_image = folds(task.shot_labels)
+    of_image = folds(task.shots.labels)
     for fold, alpha in itertools.product(set(of_image), ALPHAS):
         train, held_out = task.take(of_image != fold), task.take(of_image == fold)
         method = GDA(alpha=alpha)
-        params = method.fit(KEY, train)
-        crops = held_out.centre["embedding"][:, 0]
+        params = fitted(method, train)
+        crops = held_out.shots.crops["embedding"]
         logits = batch_logits(method, params, train, crops)
-        judged[alpha] += np.asarray(errors_and_nll(logits, held_out.shot_labels))
+        judged[alpha] += np.asarray(errors_and_nll(logits, held_out.shots.labels))
     best = min(ALPHAS, key=lambda alpha: tuple(judged[alpha]))
     assert judged[best][0] < judged[min(ALPHAS)][0], "all alphas would do"
-    assert float(GDA().fit(KEY, task)["alpha"]) == pytest.approx(best)
+    assert float(fitted(GDA(), task)["alpha"]) == pytest.approx(best)
 
 
 def test_alphas_are_judged_on_the_centre_crops_of_shots_held_out():
     task = small_shots(count=20)
     train, held_out = task.take(np.arange(15)), task.take(np.arange(15, 20))
-    crops, judged = held_out.centre["embedding"][:, 0], _judge(train, held_out)
+    crops, judged = held_out.shots.crops["embedding"], _judge(train, held_out)
     for alpha, found in zip(ALPHAS, judged, strict=True):
         method = GDA(alpha=alpha)
-        logits = batch_logits(method, method.fit(KEY, train), train, crops)
-        expected = errors_and_nll(logits, held_out.shot_labels)
+        logits = batch_logits(method, fitted(method, train), train, crops)
+        expected = errors_and_nll(logits, held_out.shots.labels)
         np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_one_shot_keeps_the_papers_start():
     task = small_shots(count=K)
-    assert float(GDA().fit(KEY, task)["alpha"]) == pytest.approx(0.1)
+    assert float(fitted(GDA(), task)["alpha"]) == pytest.approx(0.1)
 
 
 def test_one_shot_in_one_view_is_refused():
     with pytest.raises(UserError, match=r"raise --config\.augment\.views"):
-        GDA().fit(KEY, small_shots(count=K, views=1))
+        fitted(GDA(), small_shots(count=K, views=1))
     assert jnp.isfinite(gaussian(small_shots(count=K, views=2))[0]).all()
 
 
 def test_a_class_without_a_shot_is_refused():
     task = small_shots(views=2)
-    without = task.take(np.asarray(task.shot_labels) != 3)
+    without = task.take(np.asarray(task.shots.labels) != 3)
     with pytest.raises(
         UserError, match=r"1 of 5 classes have no labelled image.*shots"
     ):

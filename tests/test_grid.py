@@ -161,7 +161,7 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
     # 20 crops of 8 % of the area, 10 of half of it, and the centre.
     assert len(worked["put"]) == 6 * (20 + 10 + 1) + 9
-    counts = {name: len(task.shots["embedding"][0]) for name, task in tasks.items()}
+    counts = {name: len(task.shots.embeddings[0]) for name, task in tasks.items()}
     assert counts == {
         "small_apt": 10,
         "gda": 10,
@@ -214,7 +214,7 @@ def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
         alone = preparation.encode_shots(prepared, Store())
         for name, array in task.shots.items():
             np.testing.assert_allclose(array, alone.views.stored[name], atol=1e-6)
-        assert task.shot_labels.tolist() == [item.label for item in prepared.shots]
+        assert task.shots.labels.tolist() == [item.label for item in prepared.shots]
 
 
 def test_a_cell_that_searches_nothing_can_be_judged_on_validation_images(request):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy import CLASSES, draw, photo_folder, toy_folder
 
-from apt_jax import experiment
+from apt_jax import experiment, keys
 from apt_jax.errors import UserError
 from apt_jax.grid import search, study, work
 from apt_jax.grid.cells import Cells
@@ -16,6 +16,7 @@ from apt_jax.grid.search import Trial, best
 from apt_jax.methods import make
 from apt_jax.methods.base import batch_logits
 from apt_jax.training import loop
+from apt_jax.training.fit import recipe_of
 
 RATES, DECAYS = (30.0, 1e-6, 3.0), (0.1, 0.0)
 
@@ -72,11 +73,10 @@ def test_the_choice_is_that_of_a_loop_by_hand(finished, photos):
     for rate in RATES:
         for decay in DECAYS:
             values = {"train.learning_rate": rate, "train.weight_decay": decay}
-            recipe = search.chosen_recipe(
-                method, task, study.with_values(cell.config, values).train
-            )
-            key = search.seed_key(1, "train")
-            start = loop.start(method, task, recipe, key)
+            train = study.with_values(cell.config, values).train
+            recipe = recipe_of(method, task, train=train)
+            key = keys.of_seed(1, keys.TRAIN)
+            start = loop.start(method, task, recipe, key, {})
             params = loop.train(method, task, recipe, start, jax.random.clone(key))
             images = np.asarray(material.images.stored["embedding"][:, 0])
             right = batch_logits(method, params, task, images).argmax(-1)

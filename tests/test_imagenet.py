@@ -68,10 +68,10 @@ def test_what_is_missing_or_unknown_is_named(root):
 @pytest.mark.parametrize("name", ["apt", "tip_adapter", "linear_probe"])
 def test_restricted_means_a_softmax_among_some_classes(name):
     task, method = small_shots(), make(name)
-    start = method.fit if method.recipe(task) is None else method.init
+    start = method.fit if method.recipe(task, {}) is None else method.init
     params = start(jax.random.key(0), task)
     among = (3, 0)
-    image = task.shots["embedding"][0, 0]
+    image = task.shots.embeddings[0, 0]
     if method.inputs == "tokens":
         patches = task.shots["patches"][0, 0].astype(np.float32)
         image = np.concatenate([image[None], patches])

@@ -4,13 +4,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import SCALE, D, K, small_images, small_shots, small_task
+from small import SCALE, D, K, fitted, small_images, small_shots, small_task
 
 from apt_jax.errors import UserError
 from apt_jax.methods import LPPlusPlus, make
 from apt_jax.methods.base import batch_logits
 from apt_jax.methods.lp_plus_plus import EPOCHS, _judge, descend, start, step_sizes
 from apt_jax.methods.selection import errors_and_nll
+from apt_jax.methods.task import Shots
 
 
 def key():
@@ -19,15 +20,19 @@ def key():
 
 def arrays(task):
     """Unit embeddings of the first views, one-hot labels and text, float64."""
-    f = np.asarray(task.shots["embedding"], np.float64)[:, 0]
+    f = np.asarray(task.shots.embeddings, np.float64)[:, 0]
     f /= np.linalg.norm(f, axis=1, keepdims=True)
-    return f, np.eye(K)[np.asarray(task.shot_labels)], np.asarray(task.text, np.float64)
+    return (
+        f,
+        np.eye(K)[np.asarray(task.shots.labels)],
+        np.asarray(task.text, np.float64),
+    )
 
 
 def test_parameters_at_width_512_are_514_a_class():
-    task = small_task(classes=10, dim=512).replace(
-        shots={"embedding": jnp.ones((10, 1, 512))}, shot_labels=jnp.arange(10)
-    )
+    stored = {"embedding": jnp.ones((10, 1, 512))}
+    shots = Shots(stored, stored, jnp.arange(10))
+    task = small_task(classes=10, dim=512).replace(shots=shots)
     params = jax.eval_shape(start, key(), task)
     assert sum(x.size for x in jax.tree.leaves(params)) == 10 * 514
 
@@ -101,14 +106,15 @@ def test_without_weights_and_biases_it_is_zero_shot_but_for_the_scale():
 
 def test_the_number_of_epochs_is_chosen_inside_the_shots():
     noise = small_shots(count=20)
-    noise = noise.replace(shot_labels=jax.random.permutation(key(), noise.shot_labels))
-    early = LPPlusPlus().fit(key(), noise)
-    whole = LPPlusPlus(epochs=EPOCHS).fit(key(), noise)
+    labels = jax.random.permutation(key(), noise.shots.labels)
+    noise = noise.replace(shots=noise.shots.replace(all_labels=labels))
+    early = fitted(LPPlusPlus(), noise)
+    whole = fitted(LPPlusPlus(epochs=EPOCHS), noise)
     assert not jnp.allclose(early["weights"], whole["weights"])
     one_shot = small_shots(count=K)
     chosen, last = (
-        LPPlusPlus().fit(key(), one_shot),
-        LPPlusPlus(epochs=EPOCHS).fit(key(), one_shot),
+        fitted(LPPlusPlus(), one_shot),
+        fitted(LPPlusPlus(epochs=EPOCHS), one_shot),
     )
     np.testing.assert_array_equal(chosen["weights"], last["weights"])
 
@@ -119,10 +125,10 @@ def test_epochs_are_judged_on_the_centre_crops_of_shots_held_out():
     judged = np.asarray(_judge(key(), train, held_out))
     for epochs in (1, 30):
         method = LPPlusPlus(epochs=epochs)
-        params = method.fit(key(), train)
-        crops = held_out.centre["embedding"][:, 0]
+        params = fitted(method, train)
+        crops = held_out.shots.crops["embedding"]
         logits = batch_logits(method, params, train, crops)
-        expected = errors_and_nll(logits, held_out.shot_labels)
+        expected = errors_and_nll(logits, held_out.shots.labels)
         np.testing.assert_allclose(judged[epochs - 1], expected, rtol=1e-4)
 
 
@@ -133,6 +139,6 @@ def test_more_epochs_than_the_paper_has_are_refused():
 
 def test_a_class_without_a_shot_is_refused():
     task = small_shots(views=1)
-    without = task.take(np.asarray(task.shot_labels) != 3)
+    without = task.take(np.asarray(task.shots.labels) != 3)
     with pytest.raises(UserError, match="1 of 5 classes have no labelled image"):
         LPPlusPlus().check(without)

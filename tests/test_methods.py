@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import logits_of, small_images
+from small import fitted, logits_of, small_images
 from toy import CLASSES, COLOURS, toy_clip
 
 from apt_jax.features.stored import image_of
 from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe, batch_logits
-from apt_jax.methods.task import make_task
+from apt_jax.methods.task import Shots, make_task
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
@@ -74,23 +74,20 @@ def the_task():
     labels = np.arange(NUM_SHOTS) % len(CLASSES)
     noise = generator.normal(size=(NUM_SHOTS, VIEWS, *side)) * 25
     crops = np.array(COLOURS)[labels][:, None, None, None] + noise
-    shots = {
+    stored = {
         "embedding": jnp.asarray(tokens[:, :, 0]),
         "patches": jnp.asarray(tokens[:, :, 1:], jnp.float16),
         "crop": jnp.asarray(np.clip(crops, 0, 255), jnp.uint8),
     }
-    return task.replace(
-        shots=shots,
-        centre=jax.tree.map(lambda array: array[:, -1:], shots),
-        shot_labels=jnp.asarray(labels, jnp.int32),
-    )
+    centre = jax.tree.map(lambda array: array[:, -1:], stored)
+    return task.replace(shots=Shots(stored, centre, jnp.asarray(labels, jnp.int32)))
 
 
 def stored_images(count=3):
     """What is kept of images, for every kind of method; and their contents."""
     task = the_task()
     tokens, contents = small_images(count, tokens=TOKENS, dim=task.text.shape[-1])
-    shape = (count, *task.shots["crop"].shape[2:])
+    shape = (count, *task.shots.stored["crop"].shape[2:])
     crops = np.random.default_rng(7).integers(0, 256, size=shape, dtype=np.uint8)
     stored = {"embedding": tokens[:, 0], "patches": tokens[:, 1:], "crop": crops}
     return stored, contents
@@ -101,15 +98,17 @@ def test_a_class_counts_its_own_prompts_however_many_others_have():
     texts = [(), ("with a hat", "one {}."), ("seen from above",)][: len(CLASSES)]
     texts += [()] * (len(CLASSES) - len(texts))
     ragged = make_task(toy_clip(), CLASSES, TEMPLATES, texts)
-    assert ragged.prompt_shares.sum(axis=1).tolist() == pytest.approx(
+    assert ragged.texts.prompt_shares.sum(axis=1).tolist() == pytest.approx(
         [1] * len(CLASSES)
     )
     for label, of_class in enumerate(texts):
         alone = make_task(toy_clip(), CLASSES, TEMPLATES, [of_class] * len(CLASSES))
         np.testing.assert_allclose(ragged.text[label], alone.text[label], atol=1e-6)
-        assert (alone.prompt_shares == 1 / alone.prompt_shares.shape[1]).all()
+        assert (
+            alone.texts.prompt_shares == 1 / alone.texts.prompt_shares.shape[1]
+        ).all()
     lora = make("clip_lora")
-    start = lora.init(jax.random.key(0), ragged)
+    start = lora.init(jax.random.key(0), ragged, {})
     text, _ = lora.classes(start, ragged)
     np.testing.assert_allclose(text, ragged.text, atol=1e-5)
 
@@ -121,7 +120,7 @@ def images_for(method, count=3):
 
 def read(stored, method):
     """[n, ...] what `method` reads of stored images."""
-    pixels = the_task().pixels
+    pixels = the_task().backbone.pixels
     return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
 
 
@@ -129,9 +128,9 @@ def embeddings(stored, method):
     """[n, D] embeddings of the same images, those that CLIP's tower gives of crops."""
     images, task = read(stored, method), the_task()
     if method.inputs == "pixels":
-        weights = {"params": task.clip}
-        apply = functools.partial(task.module.apply, method="image_embedding")
-        return jax.jit(apply)(weights, images)
+        return jax.jit(lambda clip: clip.apply("image_embedding", images))(
+            task.backbone
+        )
     return images[:, 0] if method.inputs == "tokens" else images
 
 
@@ -139,10 +138,11 @@ def embeddings(stored, method):
 def trained(name, **options):
     """Parameters before and after three epochs; the same if they are fitted at once."""
     method, task, key = method_of(name, **options), the_task(), jax.random.key(0)
-    if method.recipe(task) is None:
-        params = loop.fit(method, task, key)[0].params
+    if method.recipe(task, {}) is None:
+        params = fitted(method, task, key)
         return params, params
-    state = loop.start(method, task, RECIPE, key)
+    chosen = method.choose(jax.random.clone(key), task)
+    state = loop.start(method, task, RECIPE, key, chosen)
     before = jax.tree.map(np.asarray, state.params)
     loop.run_epoch.clear_cache()
     after = loop.train(method, task, RECIPE, state, jax.random.clone(key))
@@ -195,8 +195,8 @@ def test_logits_are_one_number_a_class_and_without_a_key_always_the_same(name):
 @for_each(NEUTRAL)
 def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
     method, task = method_of(name, **NEUTRAL[name]), the_task()
-    at_start = method.fit if method.recipe(task) is None else method.init
-    params = at_start(jax.random.key(1), task)
+    at_start = method.fit if method.recipe(task, {}) is None else method.init
+    params = at_start(jax.random.key(1), task, {})
     stored, _ = stored_images()
     found = logits_of(method, params, task, read(stored, method))
     clip = embeddings(stored, method)
@@ -205,18 +205,18 @@ def test_an_untrained_method_at_its_neutral_setting_is_zero_shot_clip(name):
 
 
 @trained_methods
-def test_training_moves_every_parameter_and_no_constant_and_lowers_the_loss(name):
+def test_training_moves_every_parameter_and_no_state_and_lowers_the_loss(name):
     (before, after), method, task = trained(name), method_of(name), the_task()
-    moved, constants = method.parts(
+    moved, state = method.parts(
         jax.tree.map(lambda a, b: bool((a != b).any()), before, after)
     )
     assert jax.tree.all(moved), moved
     remembered = {"average", "best"}  # of epochs gone by (`after_epoch`)
-    kept = {name: x for name, x in constants.items() if name not in remembered}
+    kept = {name: x for name, x in state.items() if name not in remembered}
     assert not any(jax.tree.leaves(kept))
-    shots = read(jax.tree.map(lambda x: x[:, 0], task.shots), method)
+    shots = read(jax.tree.map(lambda x: x[:, 0], task.shots.stored), method)
     losses = [
-        float(loss_of(method, params, task, shots, task.shot_labels))
+        float(loss_of(method, params, task, shots, task.shots.labels))
         for params in (before, after)
     ]
     assert losses[1] < losses[0]
@@ -277,8 +277,7 @@ def test_a_method_says_whether_chance_is_at_work(name):
 def test_reordering_the_classes_reorders_the_logits(name):
     method, (_, params), task = method_of(name), trained(name), the_task()
     order = np.array([2, 0, 1])
-    fields = ("text", "raw_text", "prompt_ids", "prompt_eos", "name_ids", "name_eos")
-    other = task.replace(**{field: getattr(task, field)[order] for field in fields})
+    other = task.replace(texts=jax.tree.map(lambda x: x[order], task.texts))
     # Rows that belong to classes:
     params_of_classes = {"bias", "residual", "text_weights", "weights"}
     moved = {

@@ -11,24 +11,24 @@ import pytest
 from small import K, small_images, small_task
 from toy import CLASSES, toy_clip
 
+from apt_jax import keys
 from apt_jax.errors import UserError
-from apt_jax.evaluation import predict_batches
 from apt_jax.features.encode import Features
 from apt_jax.methods import APT, METHODS, CoOp, ZeroShot, make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import make_task
+from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.monte_carlo import (
-    base_keys,
     default_chunk,
     entropy,
     monte_carlo,
-    sample_key,
 )
+from apt_jax.uncertainty.predictive import predict_batches
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
 METHOD = APT(heads=4, zero_init_out=False, drop_attn=0.3, drop_out=0.3, drop_query=0.1)
 TASK = small_task()
-PARAMS = METHOD.init(jax.random.key(0), TASK)
+PARAMS = METHOD.init(jax.random.key(0), TASK, {})
 IMAGES, CONTENTS = small_images(6)
 
 
@@ -55,8 +55,9 @@ def sampled(
 
 
 def keys_of(image, sample):
-    class_base, image_bases = base_keys(base_key(), CONTENTS)
-    return sample_key(class_base, sample), sample_key(image_bases[image], sample)
+    class_base, image_bases = keys.of_images(base_key(), CONTENTS)
+    of_sample = keys.of_sample
+    return of_sample(class_base, sample), of_sample(image_bases[image], sample)
 
 
 def test_vmap_over_keys_equals_a_python_loop():
@@ -88,8 +89,9 @@ def test_the_text_tower_runs_once_for_all_batches(monkeypatch):
     )
     for rate, key, samples, expected in ((0.0, None, None, 1), (0.5, base_key(), 3, 3)):
         method = CoOp(context_length=2, drop_context=rate)
-        params = method.init(jax.random.key(0), task)
-        parts = list(predict_batches(method, params, task, features, key, samples))
+        params = method.init(jax.random.key(0), task, {})
+        fitted = Fitted(method, {}, params)
+        parts = list(predict_batches(fitted, task, features, key, samples))
         jax.effects_barrier()
         assert len(parts) > 1
         assert len(runs) == expected
@@ -198,7 +200,7 @@ def accumulated(logits):
     task = small_task(classes=fixed.table.shape[-1])
     with pytest.MonkeyPatch.context() as patch:
         # The sample index stands in for the mask that would come from the key.
-        module = "apt_jax.uncertainty.monte_carlo.sample_key"
+        module = "apt_jax.keys.of_sample"
         patch.setattr(module, lambda base, index: index)
         patch.setattr(
             fixed,
@@ -249,7 +251,7 @@ TOKENS, DIM = 50, 128
 
 def flops(method, samples):
     """Of the compiled program that judges one image."""
-    params = method.init(jax.random.key(0), TASK_128)
+    params = method.init(jax.random.key(0), TASK_128, {})
 
     def program(images, contents):
         return monte_carlo(

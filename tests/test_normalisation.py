@@ -22,6 +22,7 @@ from apt_jax.grid import work
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
 from apt_jax.training import loop
+from apt_jax.training.fitted import Fitted
 
 KEY = jax.random.key(0)
 
@@ -83,11 +84,13 @@ def test_training_and_evaluation_read_them_so():
         ("checkpoint", short(normalise="checkpoint"), own),
     ):
         task = task_of(pixels)
-        recipe = dataclasses.replace(method.recipe(task), epochs=2, schedule="constant")
+        recipe = dataclasses.replace(
+            method.recipe(task, {}), epochs=2, schedule="constant"
+        )
         start = loop.start(method, task, recipe, jax.random.clone(KEY))
         params = loop.train(method, task, recipe, start, jax.random.clone(KEY))
         test = features_of_crops(toy_vit(), list(crops()[:, 0]), Reads("pixels"))
-        row = evaluate("", method, params, task, test, [0, 1, 2, 0]).row
+        row = evaluate("", Fitted(method, {}, params), task, test, [0, 1, 2, 0]).row
         found[name] = (row["nll"], np.asarray(params["prompts"]))
     assert found["auto"][0] == found["imagenet"][0] != found["checkpoint"][0]
     np.testing.assert_array_equal(found["auto"][1], found["imagenet"][1])

@@ -9,6 +9,7 @@ from apt_jax.evaluation import evaluate
 from apt_jax.features.encode import features_of_crops
 from apt_jax.features.stored import Reads
 from apt_jax.methods import make
+from apt_jax.training.fitted import Fitted
 from benchmarks import overhead
 
 SAMPLES = 3
@@ -43,7 +44,7 @@ def size(tree):
 def test_an_image_is_all_from_pixels_to_probabilities(found):
     task, (crops, contents), of_all = found
     method = METHODS["apt"]
-    params = method.init(jax.random.key(0), task)
+    params = method.init(jax.random.key(0), task, {})
     features = features_of_crops(toy_clip(), list(np.asarray(crops)), Reads("tokens"))
     features = type(features)(
         {name: array[:, :1] for name, array in features.stored.items()},
@@ -52,7 +53,8 @@ def test_an_image_is_all_from_pixels_to_probabilities(found):
     )
     chance = {"key": jax.random.key(1), "samples": SAMPLES}
     for kind, options in (("one", {}), ("sampled", chance)):
-        expected = evaluate(kind, method, params, task, features, [0, 1], **options)
+        fitted = Fitted(method, {}, params)
+        expected = evaluate(kind, fitted, task, features, [0, 1], **options)
         ours = of_all["apt"][kind].run()
         np.testing.assert_allclose(ours, expected.prediction.log_probs, atol=2e-3)
 

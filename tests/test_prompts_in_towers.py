@@ -13,7 +13,7 @@ from apt_jax.clip.tokens import Tokenizer
 from apt_jax.errors import UserError
 from apt_jax.methods import CoCoOp, CoOp, MaPLe, PromptSRC, prompt_src
 from apt_jax.methods.base import Method, Recipe, unit
-from apt_jax.methods.task import make_task
+from apt_jax.methods.task import Shots, make_task
 from apt_jax.training import loop
 
 LABELS = jnp.array([0, 1, 2])
@@ -25,7 +25,7 @@ def task():
 
 
 def init(method, seed=0):
-    return method.init(jax.random.key(seed), task())
+    return method.init(jax.random.key(seed), task(), {})
 
 
 # -- CoCoOp -----------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def test_the_meta_net_starts_as_torch_has_it_and_trains_image_by_image():
     for name, inputs in (("W1", 8), ("b1", 8), ("W2", 4), ("b2", 4)):
         assert float(jnp.abs(params[name]).max()) <= inputs**-0.5
         assert (params[name] != 0).all()
-    assert CoCoOp().recipe(task()) == Recipe(2e-3, 10, batch_size=1)
+    assert CoCoOp().recipe(task(), {}) == Recipe(2e-3, 10, batch_size=1)
 
 
 # -- MaPLe ------------------------------------------------------------------------------
@@ -104,14 +104,14 @@ def test_deeper_blocks_start_with_a_coupling_that_is_not_the_first_ones():
 
 def test_text_prompts_take_the_places_behind_the_start_token_of_their_block():
     here = task()
-    weights, ids = {"params": here.clip}, here.prompt_ids[:1, 0]
-    words = here.module.apply(weights, ids, method="embed_tokens")
+    weights, ids = {"params": here.backbone.params}, here.texts.prompt_ids[:1, 0]
+    words = here.backbone.module.apply(weights, ids, method="embed_tokens")
 
     def features(prompts, **options):
-        return here.module.apply(
+        return here.backbone.module.apply(
             weights,
             words,
-            here.prompt_eos[:1, 0],
+            here.texts.prompt_eos[:1, 0],
             prompts=prompts,
             method="text_features_from_embeddings",
             **options,
@@ -152,8 +152,10 @@ def test_the_loss_is_cross_entropy_and_three_distances():
     params, images = init(method), photo(count=3)
     found, logits = method.loss(params, task(), images, LABELS, key=None)
     t = np.asarray(method.classes(params, task()))
-    weights = {"params": task().clip}
-    f_frozen = unit(task().module.apply(weights, images, method="image_embedding"))
+    weights = {"params": task().backbone.params}
+    f_frozen = unit(
+        task().backbone.module.apply(weights, images, method="image_embedding")
+    )
     f = np.stack([method._feature(params, task(), image) for image in images])
     scale, teacher = float(task().logit_scale), np.asarray(task().text)
     log_p = np.asarray(jax.nn.log_softmax(scale * f @ t.T))
@@ -169,7 +171,7 @@ def test_the_loss_is_cross_entropy_and_three_distances():
 
 
 def test_the_weights_of_the_epochs_are_a_gaussian_of_sum_one():
-    recipe = PromptSRC().recipe(task())
+    recipe = PromptSRC().recipe(task(), {})
     w = np.array(PromptSRC().epoch_weights(recipe))
     assert len(w) == recipe.epochs == 50
     assert w.sum() == pytest.approx(1)
@@ -183,7 +185,8 @@ def test_the_weights_of_the_epochs_are_a_gaussian_of_sum_one():
 def test_what_is_kept_is_the_average_over_epochs():
     method = PromptSRC(teacher="task", average_at=0.5, average_spread=0.4)
     crops = jax.random.randint(jax.random.key(1), (3, 1, 16, 16, 3), 0, 256)
-    shots = task().replace(shots={"crop": crops.astype(jnp.uint8)}, shot_labels=LABELS)
+    stored = {"crop": crops.astype(jnp.uint8)}
+    shots = task().replace(shots=Shots(stored, stored, LABELS))
     recipe = Recipe(0.01, 3, batch_size=3, schedule="constant")
     w = method.epoch_weights(recipe)
 
@@ -211,7 +214,7 @@ def test_the_teacher_is_the_mean_of_raw_features_over_its_templates(monkeypatch)
     monkeypatch.setattr(prompt_src, "IMAGENET_60", ("{}.", "a photo of a {}."))
     here = make_task(toy_clip(), CLASSES, ("{}.", "a photo of a {}."))
     np.testing.assert_allclose(
-        prompt_src.ensemble(here), unit(here.raw_text), rtol=1e-4, atol=1e-5
+        prompt_src.ensemble(here), unit(here.texts.raw), rtol=1e-4, atol=1e-5
     )
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small import D, K, small_shots
+from small import D, K, fitted, small_shots
 from toy import CLASSES, draw, photo_folder
 from toy import toy_folder as toy_clip_folder
 
@@ -21,11 +21,12 @@ from apt_jax.methods.base import Recipe, batch_logits
 from apt_jax.methods.gda import ALPHAS
 from apt_jax.methods.linear_probe import (
     PUBLISHED_POWERS,
-    chosen_strength,
+    best_strength,
     halving_search,
 )
 from apt_jax.methods.lp_plus_plus import EPOCHS
 from apt_jax.methods.published import EVERY
+from apt_jax.methods.task import Shots
 from apt_jax.methods.tip_adapter import PUBLISHED
 from apt_jax.record import selected_by
 from apt_jax.training import loop
@@ -39,44 +40,42 @@ def with_validation(dataset=EVERY):
     """A task with 15 shots and 25 validation images, a third of them labelled wrong."""
     whole = small_shots(count=40)
     held = whole.take(np.arange(15, 40))
-    labels = np.asarray(held.shot_labels).copy()
+    labels = np.asarray(held.shots.labels).copy()
     labels[::3] = (labels[::3] + 1) % K
-    return whole.take(np.arange(15)).replace(
-        val=jax.tree.map(lambda x: x[:, :1], held.shots),
-        val_labels=jnp.asarray(labels),
-        dataset=dataset,
-    )
+    first = {"embedding": held.shots.embeddings[:, :1]}
+    val = Shots(first, first, jnp.asarray(labels))
+    return whole.take(np.arange(15)).replace(val=val, dataset=dataset)
 
 
 def errors_of(method, params, task):
-    images = task.val["embedding"][:, 0]
+    images = task.val.crops["embedding"]
     found = batch_logits(method, params, task, images).argmax(-1)
-    return int((found != task.val_labels).sum())
+    return int((found != task.val.labels).sum())
 
 
 def errors_when_fitted(name, task, **options):
     method = make(name, **options)
-    return errors_of(method, method.fit(key(), task), task)
+    return errors_of(method, fitted(method, task), task)
 
 
 def test_gda_takes_the_first_decade_with_the_fewest_errors():
     task = with_validation()
     errors = [errors_when_fitted("gda", task, alpha=alpha) for alpha in ALPHAS]
     assert min(errors) < max(errors)
-    found = make("gda").fit(key(), task)["alpha"]
-    assert float(found) == pytest.approx(ALPHAS[int(np.argmin(errors))])
+    found = make("gda").choose(key(), task)["alpha"]
+    assert found == pytest.approx(ALPHAS[int(np.argmin(errors))])
 
 
 @pytest.mark.slow
 def test_lp_plus_plus_takes_the_last_epoch_with_the_fewest_errors():
     task = with_validation()
-    found = make("lp_plus_plus").fit(key(), task)
+    found = fitted(make("lp_plus_plus"), task)
     errors = [
         errors_when_fitted("lp_plus_plus", task, epochs=epochs)
         for epochs in range(1, EPOCHS + 1)
     ]
     best = max(np.flatnonzero(np.array(errors) == min(errors))) + 1
-    expected = make("lp_plus_plus", epochs=int(best)).fit(key(), task)
+    expected = fitted(make("lp_plus_plus", epochs=int(best)), task)
     np.testing.assert_allclose(found["weights"], expected["weights"], rtol=1e-4)
 
 
@@ -87,9 +86,9 @@ def test_the_linear_probe_searches_as_coops_does():
         return errors_when_fitted("linear_probe", task, strength=10.0**power)
 
     expected = make("linear_probe", strength=10.0 ** halving_search(errors))
-    found = make("linear_probe").fit(key(), task)
+    found = fitted(make("linear_probe"), task)
     np.testing.assert_allclose(
-        found["weights"], expected.fit(key(), task)["weights"], rtol=1e-3, atol=1e-5
+        found["weights"], fitted(expected, task)["weights"], rtol=1e-3, atol=1e-5
     )
 
 
@@ -120,15 +119,16 @@ def test_of_strengths_with_as_many_errors_the_smallest_is_taken():
 
 def test_images_that_are_right_at_many_strengths_choose_a_small_one():
     task = small_shots(count=2 * K, views=1)
-    far = 10 * jnp.eye(K, D)[task.shot_labels][:, None]  # each class by itself
-    shots = {"embedding": far + 0.1 * task.shots["embedding"]}
-    task = task.replace(shots=shots, val=shots, val_labels=task.shot_labels)
+    far = 10 * jnp.eye(K, D)[task.shots.labels][:, None]  # each class by itself
+    stored = {"embedding": far + 0.1 * task.shots.embeddings}
+    shots = Shots(stored, stored, task.shots.labels)
+    task = task.replace(shots=shots, val=shots)
 
     def errors(power):
         return errors_when_fitted("linear_probe", task, strength=10.0**power)
 
     assert errors(2) == errors(0) == errors(-2) == 0
-    assert chosen_strength(task) <= 1e-2
+    assert best_strength(task) <= 1e-2
 
 
 def grid_by_hand(task, keys, dataset):
@@ -136,24 +136,24 @@ def grid_by_hand(task, keys, dataset):
     most_beta, most_alpha, _ = PUBLISHED[dataset].search
     betas = 0.1 + np.arange(200) * (most_beta - 0.1) / 200
     alphas = 0.1 + np.arange(20) * (most_alpha - 0.1) / 20
-    f = np.asarray(task.val["embedding"][:, 0], np.float64)
+    f = np.asarray(task.val.crops["embedding"], np.float64)
     f /= np.linalg.norm(f, axis=1, keepdims=True)
     zero_shot = float(task.logit_scale) * f @ np.asarray(task.text, np.float64).T
-    is_label = np.eye(K)[np.asarray(task.shot_labels)]
+    is_label = np.eye(K)[np.asarray(task.shots.labels)]
     pairs, errors = [], []
     for beta in betas:
         cached = np.exp(-beta * (1 - f @ np.asarray(keys, np.float64).T)) @ is_label
         for alpha in alphas:
             found = (zero_shot + alpha * cached).argmax(1)
             pairs.append((alpha, beta))
-            errors.append((found != np.asarray(task.val_labels)).sum())
+            errors.append((found != np.asarray(task.val.labels)).sum())
     return pairs[int(np.argmin(errors))], errors
 
 
 @pytest.mark.parametrize("dataset", ["caltech101", "imagenet"])
 def test_tip_adapter_takes_the_first_best_pair_of_the_data_sets_grid(dataset):
     task = with_validation(dataset)
-    params = make("tip_adapter").fit(key(), task)
+    params = fitted(make("tip_adapter"), task)
     expected, errors = grid_by_hand(task, params["keys"], dataset)
     assert min(errors) < max(errors)
     assert (float(params["alpha"]), float(params["beta"])) == pytest.approx(expected)
@@ -161,18 +161,19 @@ def test_tip_adapter_takes_the_first_best_pair_of_the_data_sets_grid(dataset):
 
 def test_a_given_alpha_is_not_searched():
     task = with_validation()
-    params = make("tip_adapter", alpha=0.7).fit(key(), task)
+    params = fitted(make("tip_adapter", alpha=0.7), task)
     assert float(params["alpha"]) == pytest.approx(0.7)
-    assert make("tip_adapter", alpha=0.7).validation == "whole"
-    assert make("tip_adapter", alpha=0.7, beta=2.0).validation == "none"
+    assert make("tip_adapter", alpha=0.7).selection.validation == "whole"
+    assert make("tip_adapter", alpha=0.7, beta=2.0).choose(None, task) == {}
     for name, field in (("gda", "alpha"), ("linear_probe", "strength")):
-        assert make(name, **{field: 1.0}).validation == "none"
+        assert make(name, **{field: 1.0}).selection.validation == "none"
 
 
 def test_the_trained_tip_adapter_keeps_its_best_epoch_and_searches_afterwards():
     task, method = with_validation("dtd"), make("tip_adapter", trained=True)
     recipe = Recipe(0.3, 4, batch_size=5, optimizer="adamw", schedule="constant")
-    begun = loop.start(method, task, recipe, key())
+    chosen = method.choose(key(), task)
+    begun = loop.start(method, task, recipe, key(), chosen)
     assert (float(begun.params["alpha"]), float(begun.params["beta"])) == (2.0, 1.0)
     seen = []
 
@@ -182,14 +183,14 @@ def test_the_trained_tip_adapter_keeps_its_best_epoch_and_searches_afterwards():
     found = loop.train(method, task, recipe, begun, key(), after_epoch=keep)
 
     # By hand: the same epochs without validation images, at the authors' start.
-    blind = task.replace(val=None, val_labels=None)
+    blind = task.replace(val=None)
     fixed = dataclasses.replace(method, alpha=2.0, beta=1.0)
     by_epoch = []
     loop.train(
         fixed,
         blind,
         recipe,
-        loop.start(fixed, blind, recipe, key()),
+        loop.start(fixed, blind, recipe, key(), {}),
         key(),
         after_epoch=lambda state, line: by_epoch.append(
             jax.tree.map(jnp.array, state.params)
@@ -210,13 +211,13 @@ def test_the_trained_tip_adapter_keeps_its_best_epoch_and_searches_afterwards():
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_say_what_selects_them_under_both_protocols(name):
     method = make(name)
-    if method.validation == "none":
-        assert method.selected_as_published == method.selected_by
+    if method.selection.validation == "none":
+        assert method.selection.as_published == method.selection.inside_shots
     else:
-        assert method.selected_by == "cross-validated on the shots"
-        assert method.selected_as_published.startswith("validation split: ")
+        assert method.selection.inside_shots == "cross-validated on the shots"
+        assert method.selection.as_published.startswith("validation split: ")
     chosen = {"gda", "linear_probe", "lp_plus_plus", "tip_adapter"}
-    assert (method.validation != "none") == (name in chosen)
+    assert (method.selection.validation != "none") == (name in chosen)
 
 
 def test_each_paper_gets_the_validation_images_that_it_used():
@@ -269,18 +270,18 @@ def photos(tmp_path_factory):
 def test_a_run_as_published_says_so_and_trains_on_no_test_image(
     photos, tmp_path, monkeypatch, capsys
 ):
-    seen, fit, evaluate = {}, loop.fit, experiment.evaluate
+    seen, fit, evaluate = {}, experiment.fit, experiment.evaluations
 
-    def spying_fit(method, task, key):
+    def spying_fit(method, task, *rest, **options):
         seen["training"] = task
-        return fit(method, task, key)
+        return fit(method, task, *rest, **options)
 
-    def spying_evaluate(name, method, params, task, features, *rest, **options):
+    def spying_evaluate(fitted, task, features, *rest, **options):
         seen["judging"], seen["test"] = task, features.stored["embedding"]
-        return evaluate(name, method, params, task, features, *rest, **options)
+        return evaluate(fitted, task, features, *rest, **options)
 
-    monkeypatch.setattr(loop, "fit", spying_fit)
-    monkeypatch.setattr(experiment, "evaluate", spying_evaluate)
+    monkeypatch.setattr(experiment, "fit", spying_fit)
+    monkeypatch.setattr(experiment, "evaluations", spying_evaluate)
     asked = settings(photos, protocol="as_published")
     results = experiment.run(asked, tmp_path / "run")
 
@@ -295,11 +296,12 @@ def test_a_run_as_published_says_so_and_trains_on_no_test_image(
 
     trained = {
         np.asarray(row).tobytes()
-        for array in (seen["training"].shots, seen["training"].val)
-        for row in array["embedding"].reshape(-1, array["embedding"].shape[-1])
+        for shots in (seen["training"].shots, seen["training"].val)
+        for stored in (shots.stored["embedding"], shots.centre["embedding"])
+        for row in stored.reshape(-1, stored.shape[-1])
     }
     tested = {row.tobytes() for row in np.asarray(seen["test"])[:, 0]}
-    assert len(seen["training"].val_labels) == 6
+    assert len(seen["training"].val.labels) == 6
     assert len(tested) == 9
     assert not trained & tested
     assert seen["judging"].val is None

@@ -8,7 +8,7 @@ from toy import photo_folder, toy_vit_folder
 from apt_jax import config
 from apt_jax.methods import METHODS, make
 from apt_jax.preparation import prepare
-from apt_jax.record import card, chosen_recipe, resolved, split_of
+from apt_jax.record import card, recipe_of, resolved, split_of
 from apt_jax.report import recipes
 
 FITTED = {"alpha": 1.0, "beta": 1.0}
@@ -74,7 +74,7 @@ def card_of(photos, method, name, protocol="inside_shots", clip="tiny", **fields
     asked.method.update(fields)
     prepared = prepare(asked)
     task = recipes.task_of(2, protocol).replace(dataset=prepared.known_as)
-    recipe = chosen_recipe(prepared.method, task, asked.train)
+    recipe = recipe_of(prepared.method, task, train=asked.train)
     written = resolved(asked, prepared, recipe)
     return card(written, prepared, split_of(prepared), {})["differs"]
 

@@ -25,15 +25,17 @@ def test_one_image_of_a_class_leaves_nothing_to_hold_out():
 def test_each_image_is_held_out_once_and_never_trained_on_at_that_time():
     task = small_shots(count=15)
     embeddings, crops = (
-        np.asarray(of["embedding"]) for of in (task.shots, task.centre)
+        np.asarray(of["embedding"]) for of in (task.shots.stored, task.shots.centre)
     )
     held = []
 
     def judge(train, held_out):
-        ours = np.asarray(held_out.shots["embedding"])
+        assert held_out.shots.stored is train.shots.stored  # nothing is copied
+        ours = np.asarray(held_out.shots.embeddings)
         rows = [embeddings.tolist().index(image) for image in ours.tolist()]
-        np.testing.assert_array_equal(held_out.centre["embedding"], crops[rows])
-        theirs = np.asarray(train.shots["embedding"])
+        found = held_out.shots.crops["embedding"]
+        np.testing.assert_array_equal(found, crops[rows][:, 0])
+        theirs = np.asarray(train.shots.embeddings)
         held.extend(ours.tolist())
         assert not {x.tobytes() for x in ours} & {x.tobytes() for x in theirs}
         assert len(ours) + len(theirs) == len(embeddings)

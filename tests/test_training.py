@@ -27,7 +27,7 @@ RECIPE = Recipe(learning_rate=0.05, epochs=3, batch_size=5)
 def fit(recipe=RECIPE, method=METHOD, task=None, state=None, seed=0, **options):
     task = small_shots() if task is None else task
     key = jax.random.key(seed)
-    state = loop.start(method, task, recipe, key) if state is None else state
+    state = loop.start(method, task, recipe, key, {}) if state is None else state
     return loop.train(method, task, recipe, state, jax.random.clone(key), **options)
 
 
@@ -140,7 +140,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bit_for_bit(tmp_path):
 
     with Checkpoints(tmp_path, owner) as checkpoints:
         key = jax.random.key(0)
-        state = checkpoints.restore(loop.start(METHOD, small_shots(), RECIPE, key))
+        state = checkpoints.restore(loop.start(METHOD, small_shots(), RECIPE, key, {}))
     assert int(state.epoch) == 1
     resumed = fit(state=state)
     assert jax.tree.all(jax.tree.map(lambda a, b: (a == b).all(), whole, resumed))
@@ -154,7 +154,7 @@ def test_another_seed_gives_other_parameters():
 
 def test_a_checkpoint_of_something_else_is_refused_by_name(tmp_path):
     key = jax.random.key(0)
-    state = loop.start(METHOD, small_shots(), RECIPE, key)
+    state = loop.start(METHOD, small_shots(), RECIPE, key, {})
     with Checkpoints(tmp_path, {"backbone": "x", "classes": ["a"]}) as checkpoints:
         checkpoints.save(state)
     with (
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_something_else_is_refused_by_name(tmp_path):
 
 def test_a_checkpoint_holds_what_is_trained_and_only_that(tmp_path):
     key = jax.random.key(0)
-    state = loop.start(METHOD, small_shots(), RECIPE, key)
+    state = loop.start(METHOD, small_shots(), RECIPE, key, {})
     sizes = sum(x.size for x in jax.tree.leaves(state))
     head = 4 * (D * D + D)
     assert sizes == 2 * head + 2  # parameters and momentum, two counters
@@ -180,7 +180,8 @@ def test_a_checkpoint_holds_what_is_trained_and_only_that(tmp_path):
 
 def test_a_loss_that_stops_being_finite_names_the_step():
     task = small_shots()
-    poisoned = task.shots | {"embedding": task.shots["embedding"].at[3].set(jnp.nan)}
+    nan = task.shots.embeddings.at[3].set(jnp.nan)
+    poisoned = task.shots.replace(stored=task.shots.stored | {"embedding": nan})
     with pytest.raises(UserError, match=r"stopped being finite at step [1-3]\b.*lower"):
         fit(Recipe(0.05, epochs=2, batch_size=4), task=task.replace(shots=poisoned))
 
@@ -196,7 +197,7 @@ class Recording(Method):
 
     inputs = "embedding"
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         return jnp.zeros(())
 
     def loss(self, params, task, images, labels, *, key):
@@ -221,7 +222,7 @@ def test_a_kept_last_batch_holds_the_images_that_are_left():
             return params * labels.sum(), jnp.zeros((len(labels), task.num_classes))
 
     recipe = Recipe(1.0, 1, 5, False, momentum=0, weight_decay=0, schedule="constant")
-    labels = small_shots().shot_labels
+    labels = small_shots().shots.labels
     assert float(fit(recipe, method=Counting())) == -labels.sum()
 
 

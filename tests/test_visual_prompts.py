@@ -35,8 +35,8 @@ def task():
 def image_features():
     """[3, D] what CLIP's tower makes of a batch."""
     here = task()
-    apply = functools.partial(here.module.apply, method="image_embedding")
-    return jax.jit(apply)({"params": here.clip}, BATCH())
+    apply = functools.partial(here.backbone.module.apply, method="image_embedding")
+    return jax.jit(apply)({"params": here.backbone.params}, BATCH())
 
 
 # -- VPT --------------------------------------------------------------------------------
@@ -58,13 +58,13 @@ def test_the_original_form_starts_within_the_bound_of_the_patch_embedding():
     assert float(jnp.abs(found).max()) == pytest.approx(
         math.sqrt(6 / (3 * p * p + width)), rel=0.01
     )
-    clip = VPT(prompts=500).init(jax.random.key(0), task())["prompts"]
+    clip = VPT(prompts=500).init(jax.random.key(0), task(), {})["prompts"]
     assert float(clip.std()) == pytest.approx(0.02, rel=0.05)
 
 
 @pytest.mark.slow
 def test_a_shallow_prompt_is_inserted_once_and_a_deep_one_in_every_block():
-    deep = VPT(prompts=2).init(jax.random.key(0), task())["prompts"]
+    deep = VPT(prompts=2).init(jax.random.key(0), task(), {})["prompts"]
     assert len(deep) == toy_clip().config.vision.num_hidden_layers
     of_depth = [
         embedding(task(), photo(), list(deep[:depth]), "end") for depth in (1, 2)
@@ -78,7 +78,7 @@ def test_a_shallow_prompt_is_inserted_once_and_a_deep_one_in_every_block():
 
 def test_a_linear_head_reads_the_embedding_and_starts_at_odds_of_one_to_99():
     method = VPT(prompts=1, head="linear")
-    params = method.init(jax.random.key(0), task())
+    params = method.init(jax.random.key(0), task(), {})
     head, features = (
         params["head"],
         embedding(task(), photo(), params["prompts"], "end"),
@@ -92,8 +92,8 @@ def test_a_linear_head_reads_the_embedding_and_starts_at_odds_of_one_to_99():
 
 
 def test_each_form_has_the_recipe_of_its_source():
-    assert VPT().recipe(task()) == Recipe(2.5e-3, 5, batch_size=4)
-    original = VPT(form="original").recipe(task())
+    assert VPT().recipe(task(), {}) == Recipe(2.5e-3, 5, batch_size=4)
+    original = VPT(form="original").recipe(task(), {})
     assert (original.epochs, original.batch_size, original.drop_last) == (
         100,
         64,
@@ -101,7 +101,7 @@ def test_each_form_has_the_recipe_of_its_source():
     )
     assert original.not_decayed == ("head/bias",)
     of_vapt = dataclasses.replace(original, learning_rate=1.25)
-    assert VAPT().recipe(task()) == of_vapt
+    assert VAPT().recipe(task(), {}) == of_vapt
 
 
 def test_the_warm_cosine_equals_its_closed_form():
@@ -142,9 +142,9 @@ def test_what_is_not_to_decay_does_not(optimizer):
 
 def test_fine_tuning_decays_all_but_biases_at_a_rate_that_scales_with_the_batch():
     method = FineTune(head="linear")
-    recipe = method.recipe(task())
+    recipe = method.recipe(task(), {})
     assert recipe.learning_rate == pytest.approx(5e-4 * recipe.batch_size / 256)
-    params = method.init(jax.random.key(0), task())
+    params = method.init(jax.random.key(0), task(), {})
     params = jax.tree.map(jnp.ones_like, params)
     paths = {
         jax.tree_util.keystr(path, simple=True, separator="/")
@@ -185,7 +185,7 @@ def test_vapt_has_as_many_parameters_as_published(options, expected):
 
 
 def test_adaptive_prompts_start_at_exactly_zero():
-    params = SMALL_VAPT.init(jax.random.key(0), task())
+    params = SMALL_VAPT.init(jax.random.key(0), task(), {})
     of_block = jax.tree.map(lambda x: x[0], params["adaptive"])
     patches = jax.random.normal(jax.random.key(1), (16, 16))
     assert (SMALL_VAPT.adapt(params, of_block, patches) == 0).all()
@@ -209,7 +209,7 @@ def _gradients(method, params, task, images):
 
 
 def test_the_first_step_moves_the_prompts_and_A_and_the_second_all_the_rest():
-    params = SMALL_VAPT.init(jax.random.key(0), task())
+    params = SMALL_VAPT.init(jax.random.key(0), task(), {})
     first = gradients(params)
     asleep = {name: first["adaptive"].pop(name) for name in ("scale", "bias", "w")}
     asleep |= {name: first.pop(name) for name in ("W1", "W2")}
@@ -226,7 +226,7 @@ def test_the_prompts_are_the_formula_spelled_out():
     method, generator = VAPT(prompts=2, rank=3, kernel=2), np.random.default_rng(0)
     params = jax.tree.map(
         lambda x: generator.normal(size=x.shape).astype(np.float32),
-        method.init(jax.random.key(0), task()),
+        method.init(jax.random.key(0), task(), {}),
     )
     block = {name: x[0] for name, x in params["adaptive"].items()}
     X = generator.normal(size=(16, 16)).astype(np.float32)  # 4 x 4 patches, 16 wide
@@ -247,7 +247,7 @@ def test_the_prompts_are_the_formula_spelled_out():
 
 def test_trained_prompts_are_functions_of_the_image():
     method = SMALL_VAPT
-    params = method.init(jax.random.key(0), task())
+    params = method.init(jax.random.key(0), task(), {})
     params["adaptive"]["A"] = jnp.ones_like(params["adaptive"]["A"])
     block = jax.tree.map(lambda x: x[0], params["adaptive"])
     one, other = (
@@ -259,7 +259,7 @@ def test_trained_prompts_are_functions_of_the_image():
 
 def test_channel_dropout_takes_whole_channels():
     method = VAPT(prompts=1, rank=3, drop_channel=0.5, drop_hidden=0.0)
-    params = method.init(jax.random.key(0), task())
+    params = method.init(jax.random.key(0), task(), {})
     params["W2"] = jnp.zeros_like(params["W2"])
     params["adaptive"]["A"] = jnp.ones_like(params["adaptive"]["A"])
     block = jax.tree.map(lambda x: x[0], params["adaptive"])
@@ -277,7 +277,7 @@ def test_channel_dropout_takes_whole_channels():
 
 def test_every_tensor_of_the_image_tower_gets_a_gradient():
     method = FineTune()
-    params = method.init(jax.random.key(0), task())
+    params = method.init(jax.random.key(0), task(), {})
     found = gradients(params, method)["image"]
     size = {
         jax.tree_util.keystr(path, simple=True, separator="/"): float(jnp.abs(g).max())
@@ -291,7 +291,7 @@ def test_every_tensor_of_the_image_tower_gets_a_gradient():
 
 
 def test_an_untuned_tower_is_clips():
-    params = FineTune().init(jax.random.key(0), task())
+    params = FineTune().init(jax.random.key(0), task(), {})
     np.testing.assert_allclose(
         logits_of(FineTune(), params, task(), BATCH()),
         task().logit_scale * unit(image_features()) @ task().text.T,
@@ -307,7 +307,7 @@ def test_an_untuned_tower_is_clips():
 def test_a_tower_without_text_gets_a_linear_head(method):
     plain = make_task(toy_vit(), CLASSES, ())
     require_fit(method, plain)
-    params = method.init(jax.random.key(0), plain)
+    params = method.init(jax.random.key(0), plain, {})
     assert params["head"]["kernel"].shape == (plain.embedding_dim, len(CLASSES))
     logits = method.logits(params, plain, None, photo())
     assert logits.shape == (len(CLASSES),)

@@ -6,7 +6,6 @@
 (`clip.google`). No torch, no pickle. What is wrong with any of it is told at once.
 """
 
-import dataclasses
 import functools
 import hashlib
 import os
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,22 +37,34 @@ WEIGHTS, INDEX = hub.WEIGHTS
 SHARD = re.compile(r"(?!\.{1,2}$)[^/\\\0]+")  # the name of a file, no way to one
 
 
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """A loaded checkpoint, CLIP or plain ViT; nothing in it is ever trained."""
+known = functools.partial(flax.struct.field, pytree_node=False)
 
-    name: str
-    revision: str | None  # the commit it came from; None for folders
-    config: ClipConfig | ViTConfig
+
+@flax.struct.dataclass
+class Clip:
+    """A loaded checkpoint, CLIP or plain ViT; nothing in it is ever trained.
+
+    A pytree of its parameters, so that it can be an argument of compiled functions.
+    """
+
     params: Any  # float32, or bfloat16 matrices under dtype "bfloat16"
-    tokenizer: Tokenizer | None  # None for a plain ViT, which reads no text
-    pixels: Preprocessing
-    sha256: str  # of the weight files' bytes
-    dtype: str  # "float32" or "bfloat16": of the operands of matrix products
+    name: str = known()
+    revision: str | None = known()  # the commit it came from; None for folders
+    config: ClipConfig | ViTConfig = known()
+    tokenizer: Tokenizer | None = known()  # None for a plain ViT, which reads no text
+    pixels: Preprocessing = known()
+    sha256: str = known()  # of the weight files' bytes
+    dtype: str = known()  # "float32", "bfloat16": of the operands of matrix products
 
     @property
     def module(self) -> ViT:
         return module_of(self.config, self.dtype)
+
+    def apply(self, method: str, *inputs, **options):
+        """What a method of the module gives for these parameters."""
+        return self.module.apply(
+            {"params": self.params}, *inputs, **options, method=method
+        )
 
 
 def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:

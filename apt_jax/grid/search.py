@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from apt_jax import keys
 from apt_jax.config import RECIPES
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
@@ -28,16 +29,14 @@ from apt_jax.features.encode import Features
 from apt_jax.files import digest, read_json, write_json
 from apt_jax.grid.study import with_values
 from apt_jax.methods import make
-from apt_jax.methods.base import Method
+from apt_jax.methods.selection import Selection
 from apt_jax.methods.task import Task
 from apt_jax.preparation import hyper_parameters
 from apt_jax.progress import progress
-from apt_jax.record import chosen_recipe
-from apt_jax.restore import NOT_TRAINED, seed_key
-from apt_jax.training import loop
-from apt_jax.uncertainty.ensemble import member_keys
+from apt_jax.restore import NOT_TRAINED
+from apt_jax.training.fit import fit
 
-PUBLISHED = Method.selected_by
+PUBLISHED = Selection().inside_shots
 LEARNING_RATE = "train.learning_rate"
 LAYOUT = {"values": dict, "accuracy": (float, type(None)), "seconds": (int, float)}
 
@@ -116,24 +115,14 @@ def finished_trial(config, values, material, folder) -> Trial:
 def validation_accuracy(config, material) -> float | None:
     """Top-1 accuracy on validation after the last epoch; None if it diverged."""
     method, task = make(config.method.name, **hyper_parameters(config)), material.task
-    method = method.settled(task.dataset, task)
-    unseen = dict.fromkeys(("shots", "shot_labels", "val", "val_labels"))
-    judged_on = (task.replace(**unseen), material.images, material.labels)
+    method = method.settled(task.dataset, task.backbone)
+    how = {"train": config.train, "members": config.method.members}
+    judged_on = (task.bare, material.images, material.labels)
     try:
-        params = trained(config, method, task)
-        return evaluate("validation", method, params, *judged_on).row["accuracy"]
+        fitted, _ = fit(method, task, keys.of_seed(config.seed, keys.TRAIN), **how)
+        return evaluate("validation", fitted, *judged_on).row["accuracy"]
     except NotFinite:
         return None
-
-
-def trained(config, method, task):
-    """The parameters after the last epoch; raises `NotFinite` if training diverged."""
-    recipe = chosen_recipe(method, task, config.train)
-    key = seed_key(config.seed, "train")
-    if recipe is None:
-        return loop.fit(method, task, key)[0].params
-    key = member_keys(key, method.members)
-    return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
 
 
 def on_card(card: dict, record: dict) -> dict:

@@ -17,7 +17,12 @@ from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
-from apt_jax.experiment import shifted_parts, training_images
+from apt_jax.experiment import (
+    labels_of,
+    shifted_parts,
+    shots_of,
+    training_images,
+)
 from apt_jax.features.encode import Features, fill, seconds_per_image
 from apt_jax.features.store import Store
 from apt_jax.grid.search import Material
@@ -84,15 +89,37 @@ class Shared:
         texts = prepared.dataset.texts
         return self._once(("task", texts), lambda: make_task(self._clip, *texts))
 
-    def with_shots(self, cell: Cell, prepared: Prepared) -> Task:
-        """The task with all that training sees: the cell's shots, and what selects."""
+    def with_shots(self, prepared: list[Prepared]) -> list[Task]:
+        """The tasks of cells that differ in seed, with all that training sees.
+
+        Shots that several of them have are held once.
+        """
         self._fill()
-        reads, selection = (prepared.method.reads,), None
-        if prepared.selection:
-            images = prepared.selection
-            selection = kept_crops(self._store, prepared, images, reads)
-        seen = training_images(prepared, kept_shots(self._store, prepared), selection)
-        return self.task(prepared).replace(**seen)
+        items = list({i.path: i for one in prepared for i in one.shots}.values())
+        all_of_them = dataclasses.replace(prepared[0], shots=items)
+        held = training_images(all_of_them, kept_shots(self._store, all_of_them), None)
+        place = {item.path: row for row, item in enumerate(items)}
+        tasks = []
+        for one in prepared:
+            rows = [place[item.path] for item in one.shots]
+            of_one = held | {"val": self._selected_on(one)}
+            if rows != list(range(len(items))):
+                of_one["shots"] = held["shots"].take(rows)
+            tasks.append(self.task(one).replace(**of_one))
+        return tasks
+
+    def _selected_on(self, prepared):
+        """The images that a protocol selects on; mostly none."""
+        images, reads = prepared.selection, (prepared.method.reads,)
+        if not images:
+            return None
+        named = tuple(prepared.hashes[item.path] for item in images)
+
+        def made():
+            kept = kept_crops(self._store, prepared, images, reads)
+            return shots_of(kept, kept, labels_of(images))
+
+        return self._once(("selected on", reads, named), made)
 
     def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
         """What the cell's search trains on, `task`, and judges on."""

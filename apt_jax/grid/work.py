@@ -12,14 +12,10 @@ import functools
 import itertools
 import shlex
 import sys
-import time
 import traceback
-from typing import Any
 
-import jax
-
+from apt_jax import keys
 from apt_jax.errors import UserError, one_line, with_type
-from apt_jax.evaluation import batches, class_sides, predict_batch
 from apt_jax.experiment import judge, labels_of, shifted_parts
 from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
@@ -35,7 +31,6 @@ from apt_jax.preparation import Prepared, load_clip, on_new
 from apt_jax.progress import progress
 from apt_jax.record import (
     card,
-    chosen_recipe,
     resolved,
     set_by_hand,
     split_of,
@@ -43,9 +38,9 @@ from apt_jax.record import (
 )
 from apt_jax.report.grid import write_report
 from apt_jax.report.parameters import count
-from apt_jax.restore import seed_key
-from apt_jax.training import loop
-from apt_jax.uncertainty.ensemble import member_keys, require_members
+from apt_jax.training.fit import bytes_of, fit_seeds, recipe_of, require_members
+from apt_jax.training.fitted import Cost, Fitted
+from apt_jax.uncertainty.predictive import batches, class_sides, predict_batch
 from apt_jax.words import counted
 
 
@@ -61,29 +56,8 @@ class Run:
     search: dict | None = None  # `grid.search.record_of`
 
     @property
-    def key(self):
-        return member_keys(seed_key(self.cell.seed, "train"), self.method.members)
-
-    @property
     def method(self):
         return self.prepared.method
-
-    @property
-    def selects_on(self) -> tuple:
-        """Contents of the images that the protocol selects on; mostly none."""
-        hashes = self.prepared.hashes
-        return tuple(hashes[item.path] for item in self.prepared.selection)
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """What training gave a run, and what it cost."""
-
-    params: Any
-    seconds: float  # of this run: the share of it, if several trained together
-    compile_seconds: float  # before the first epoch, of all that trained together
-    bytes: int | None  # of the compiled epoch; None if there is none
-    together: int = 1
 
 
 def run(study, folder, arguments=()):
@@ -225,9 +199,9 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     Cells that fail together are tried again alone, so that a failure is of its cell.
     """
     try:
-        runs = [searched(shared, ready(shared, cell), store) for cell in group]
-        for one, trained in zip(runs, train(runs), strict=True):
-            store.write(one.asked, *judged(shared, one, trained), one.search)
+        runs = [searched(shared, one, store) for one in ready(shared, group)]
+        for one, found in zip(runs, train(runs), strict=True):
+            store.write(one.asked, *judged(shared, one, *found), one.search)
     except Exception as error:  # whatever it is, other cells can go on
         if len(group) > 1:
             left = [cell for cell in group if not store.finished(cell)]
@@ -239,20 +213,24 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     return {}
 
 
-def ready(shared, cell) -> Run:
-    """The cell with its shots; raises `UserError` if its method cannot do the task."""
-    prepared = shared.prepared(cell)
-    for part, _ in judged_parts(cell, prepared):
-        require_fit(part.method, shared.task(part))
-    return run_on(shared, cell, prepared, cell)
+def ready(shared, group) -> list[Run]:
+    """Cells with their shots; raises `UserError` if their method cannot do the task."""
+    prepared = [shared.prepared(cell) for cell in group]
+    for cell, of_cell in zip(group, prepared, strict=True):
+        for part, _ in judged_parts(cell, of_cell):
+            require_fit(part.method, shared.task(part))
+    tasks = shared.with_shots(prepared)
+    return [
+        run_on(cell, of_cell, task, cell)
+        for cell, of_cell, task in zip(group, prepared, tasks, strict=True)
+    ]
 
 
-def run_on(shared, cell, prepared, asked, search=None) -> Run:
-    """The run of a cell on the images of `prepared`."""
-    task = shared.with_shots(cell, prepared)
+def run_on(cell, prepared, task, asked, search=None) -> Run:
+    """The run of a cell on a task with shots."""
     require_fit(prepared.method, task)
-    recipe = chosen_recipe(prepared.method, task, cell.config.train)
-    require_members(prepared.method, recipe)
+    recipe = recipe_of(prepared.method, task, train=cell.config.train)
+    require_members(prepared.method, prepared.members, recipe)
     return Run(cell, prepared, task, recipe, asked, search)
 
 
@@ -276,7 +254,8 @@ def searched(shared, one: Run, store) -> Run:
         config = with_values(asked.config, record["chosen"])
         cell = dataclasses.replace(asked, config=config)
     prepared = shared.refitted(cell, shared.prepared(cell))
-    return run_on(shared, cell, prepared, asked, record)
+    [task] = shared.with_shots([prepared])
+    return run_on(cell, prepared, task, asked, record)
 
 
 def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
@@ -287,69 +266,28 @@ def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
     return parts
 
 
-def train(runs: list[Run]) -> list[Trained]:
-    """Trains runs that differ in seed and shots only, together if they can.
+def train(runs: list[Run]) -> list[tuple[Fitted, Cost]]:
+    """Trains runs that differ in seed and shots, and in what was searched for them."""
+    groups = itertools.groupby(runs, lambda one: (one.method, one.cell.config.train))
+    return [found for _, group in groups for found in train_alike(list(group))]
 
-    Together they have one set of images to select on: where each has its own, alone.
-    """
+
+def train_alike(runs):
     first = runs[0]
-    if first.recipe is None:
-        return [fit(one) for one in runs]
-    of_all = lambda run: (run.method, run.recipe, run.task.num_shots, run.selects_on)  # noqa: E731
-    alike = len(set(map(of_all, runs))) == 1
-    cached = first.method.inputs != "pixels"
-    # The members of an ensemble train together already.
-    if len(runs) > 1 and alike and cached and first.method.members == 1:
-        return train_together(runs)
-    return [train_alone(one) for one in runs]
+    return fit_seeds(
+        first.method,
+        [one.task for one in runs],
+        [keys.of_seed(one.cell.seed, keys.TRAIN) for one in runs],
+        train=first.cell.config.train,
+        members=first.prepared.members,
+    )
 
 
-def fit(one: Run) -> Trained:
-    state, line = loop.fit(one.method, one.task, one.key)
-    return Trained(state.params, line.seconds, 0.0, None)
-
-
-def train_alone(one: Run) -> Trained:
-    state = loop.start(one.method, one.task, one.recipe, one.key)
-    return timed(one, one.task, state, one.key)
-
-
-def train_together(runs: list[Run]) -> list[Trained]:
-    first = runs[0]
-    task = loop.together([one.task for one in runs])
-    states = [loop.start(one.method, one.task, one.recipe, one.key) for one in runs]
-    keys = jax.numpy.stack([one.key for one in runs])
-    of_all = timed(first, task, loop.stack(states), keys)
-    seconds = of_all.seconds / len(runs)
-    return [
-        dataclasses.replace(
-            of_all,
-            params=loop.unstack(of_all.params, index),
-            seconds=seconds,
-            together=len(runs),
-        )
-        for index in range(len(runs))
-    ]
-
-
-def timed(one: Run, task, state, key) -> Trained:
-    """Trains from `state`, compilation told apart."""
-    began = time.monotonic()
-    epoch = loop.run_epoch.lower(one.method, one.recipe, state, task, key)
-    size = bytes_of(epoch.compile())
-    compiled = time.monotonic()
-    key = jax.random.clone(key)
-    params = loop.train(one.method, task, one.recipe, state, key)
-    jax.block_until_ready(params)
-    return Trained(params, time.monotonic() - compiled, compiled - began, size)
-
-
-def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
+def judged(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
     evaluations, *of_new = [
-        judged_part(shared, one, trained.params, *part)
-        for part in judged_parts(cell, prepared)
+        judged_part(shared, one, fitted, *part) for part in judged_parts(cell, prepared)
     ]
     test, task = shared.test(prepared), shared.task(prepared)
     config = resolved(cell.config, prepared, one.recipe)
@@ -361,42 +299,42 @@ def judged(shared, one: Run, trained: Trained) -> tuple[dict, list, dict]:
         protocol["protocol"]["trained_on"] = cell.refit
     tower = shared.tower_seconds(method)
     cost = {
-        "trainable_parameters": count(method.parts(trained.params)[0]),
-        "train_seconds": trained.seconds,
-        "compile_seconds": trained.compile_seconds,
-        "trained_together": trained.together,
+        "trainable_parameters": count(method.parts(fitted.params)[0]),
+        "train_seconds": spent.seconds,
+        "compile_seconds": spent.compile_seconds,
+        "trained_together": spent.together,
         "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
-        "peak_memory_mb": peak_megabytes(cell, method, trained, task, test),
+        "peak_memory_mb": peak_megabytes(cell, fitted, spent, task, test),
     }
     shifted = [
-        judge_of_shift(shared, one, trained.params, task, *part)
+        judge_of_shift(shared, one, fitted, task, *part)
         for part in shifted_parts(prepared)
     ]
     rows = [row.row for of_part in (evaluations, *of_new, *shifted) for row in of_part]
     return protocol, rows, cost
 
 
-def judge_of_shift(shared, one: Run, params, task, split, among, part) -> list:
+def judge_of_shift(shared, one: Run, fitted, task, split, among, part) -> list:
     """The evaluations of a run on a shifted split (`experiment.shifted_parts`)."""
     labels, classes = labels_of(part.dataset.test), one.cell.config.data.classes
     test = shared.test(part)
-    of_part = (one.cell.config, one.method, params, task, test, labels, classes)
+    of_part = (one.cell.config, fitted, task, test, labels, classes)
     return judge(*of_part, split=split, among=among)
 
 
-def judged_part(shared, one: Run, params, part: Prepared, classes: str) -> list:
+def judged_part(shared, one: Run, fitted, part: Prepared, classes: str) -> list:
     """The evaluations of a run on one of its `judged_parts`."""
     cell, test, task = one.cell, shared.test(part), shared.task(part)
     labels = labels_of(part.dataset.test)
 
     def evaluate(zero_shot):
-        of_part = (cell.config, one.method, params, task, test, labels, classes)
+        of_part = (cell.config, fitted, task, test, labels, classes)
         return judge(*of_part, zero_shot=zero_shot)
 
     return shared.judged(cell, part, evaluate)
 
 
-def peak_megabytes(cell, method, trained, task, test) -> float:
+def peak_megabytes(cell, fitted, spent, task, test) -> float:
     """Memory of the cell's largest program: its compiled epoch or test batch.
 
     Of each what goes in (the frozen weights that it reads among it), what comes out, and
@@ -404,24 +342,14 @@ def peak_megabytes(cell, method, trained, task, test) -> float:
     only show the largest cell so far.
     """
     stored, contents, _ = next(batches(test))
-    chance = (None, None)
-    if method.stochastic:
-        chance = (seed_key(cell.seed, "judge"), cell.config.eval.samples)
-    of_all = (method, trained.params, task)
-    classes = class_sides.eval_shape(*of_all, *chance)
-    batch = predict_batch.lower(*of_all, stored, contents, classes, *chance).compile()
-    return max(bytes_of(batch), trained.bytes or 0) / 2**20
-
-
-def bytes_of(compiled) -> int:
-    """Arguments, results and temporaries of a compiled program."""
-    memory = compiled.memory_analysis()
-    return (
-        memory.argument_size_in_bytes
-        + memory.output_size_in_bytes
-        - memory.alias_size_in_bytes
-        + memory.temp_size_in_bytes
-    )
+    key, samples = None, None
+    if fitted.method.stochastic:
+        key, samples = keys.of_seed(cell.seed, keys.PREDICT), cell.config.eval.samples
+    of_all = (fitted.method, fitted.params, task)
+    chance = {"samples": samples, "members": fitted.members}
+    classes = class_sides.eval_shape(*of_all, key, **chance)
+    batch = predict_batch.lower(*of_all, stored, contents, classes, key, **chance)
+    return max(bytes_of(batch.compile()), spent.bytes or 0) / 2**20
 
 
 def message_of(error) -> str:

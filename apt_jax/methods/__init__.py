@@ -57,7 +57,7 @@ def make(name: str, **hyper_parameters) -> Method:
 
 def require_fit(method: Method, task) -> None:
     """Raises `UserError` if `method` cannot work on `task`; call it before encoding."""
-    if method.needs_text and task.text is None:
+    if method.needs_text and task.texts is None:
         names = [name for name, cls in METHODS.items() if type(method) is cls]
         without_text = [name for name, cls in METHODS.items() if not cls().needs_text]
         raise UserError(

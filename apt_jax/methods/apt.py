@@ -38,6 +38,7 @@ from apt_jax.features.views import Views
 from apt_jax.fields import RATE, above, at_least, field, one_of
 from apt_jax.methods.base import Method, Recipe, unit, with_steps
 from apt_jax.methods.dropout import dropout
+from apt_jax.methods.selection import Selection
 
 EPSILON = 1e-5  # of every layer norm, as in CLIP
 MAX_LOGIT_SCALE = 100.0  # CLIP's own cap
@@ -103,8 +104,7 @@ class APT(Method):
         "the paper leaves residual, normalisation, start, dropout, heads and all of "
         "training open: they are ours",
     )
-    # Of other data sets: docs/results.md.
-    selected_by: ClassVar[str] = (
+    selection: ClassVar[Selection] = Selection(  # docs/results.md
         "defaults chosen on validation images of other data sets"
     )
 
@@ -134,7 +134,7 @@ class APT(Method):
                 "CLIP; choose a divisor, such as 8"
             )
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         dim = task.text.shape[-1]
         tokens = jnp.zeros((2, dim))
         params = Head(self, dim).init(key, task.text, tokens)["params"]
@@ -160,7 +160,7 @@ class APT(Method):
             return task.logit_scale
         return jnp.minimum(jnp.exp(params["logit_scale"]), MAX_LOGIT_SCALE)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         """Enough epochs for the slow start; logits move alike at every logit scale."""
         recipe = Recipe(learning_rate=2.0 / float(task.logit_scale), epochs=0)
         return with_steps(recipe, task.num_shots, STEPS, *EPOCHS)

@@ -19,14 +19,19 @@ import numpy as np
 import optax
 from jax import Array
 
+from apt_jax import keys
+from apt_jax.clip.checkpoint import Clip
+from apt_jax.clip.pixels import Preprocessing
 from apt_jax.errors import UserError
-from apt_jax.features.stored import Reads
+from apt_jax.features.stored import Reads, image_of
 from apt_jax.features.views import Views
-from apt_jax.fields import at_least, faults, field, fields_of
+from apt_jax.fields import faults, fields_of
 from apt_jax.methods.published import NOTHING, Published, published_on
+from apt_jax.methods.selection import Selection
 from apt_jax.methods.task import Task
 
-Params = Any  # pytree of arrays: everything a method trains, and nothing else
+Params = Any  # pytree of arrays: everything a method trains, and its state
+Chosen = Mapping[str, Any]  # what was selected, by name; JSON values
 
 # Of each training image by default: CoOp's crops. It draws a new one each time; ten that
 # are encoded once stand for that.
@@ -42,13 +47,6 @@ MANY_CLASSES = 1_000
 FEW_EPOCHS = (
     f"from {MANY_CLASSES:,} classes on 50 epochs on any data set, not on ImageNet alone"
 )
-
-# What a published protocol selects on, in words; see `Method.validation`.
-VALIDATION = {
-    "few_shot": "min(K, 4) images a class",
-    "as_many": "as many images a class as shots",
-    "whole": "all of it",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,15 +103,10 @@ def coop_recipe(task: Task) -> Recipe:
 class Method:
     """The base of all methods; a method overrides what its paper says."""
 
-    # No method's concern: see uncertainty.ensemble.
-    members: int = field(
-        1, "trainings of other chance, judged as one", at_least(1), kw_only=True
-    )
-
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
     views: ClassVar[Views] = CROPS  # of a training image, as the paper has them
-    selected_by: ClassVar[str] = "published recipe"  # what chose the defaults
+    selection: ClassVar[Selection] = Selection()  # what selects its hyper-parameters
     by_data_set: ClassVar[Mapping[str, Published]] = NOTHING  # of its paper
     # What fields that are None stand for where no data set sets them; see `settled`.
     usual: ClassVar[Mapping[str, Any]] = NOTHING
@@ -121,7 +114,9 @@ class Method:
     differs: ClassVar[tuple[str, ...]] = ()
     # Whether its parameters serve any class name, also of classes met after training.
     names_new_classes: ClassVar[bool] = False
-    constants: ClassVar[tuple[str, ...]] = ()  # entries of params that are not trained
+    # Entries of the parameters that are not trained: a cache, a running mean. They get no
+    # gradient and no optimiser slot; `after_epoch` may change them.
+    state: ClassVar[tuple[str, ...]] = ()
     needs_text: ClassVar[bool] = True  # a plain ViT has none; see methods.require_fit
     # Whether `logits` runs a tower: then one sample of a batch fills the device.
     runs_tower: ClassVar[bool] = False
@@ -147,32 +142,16 @@ class Method:
         """Whether a key changes what `classes` gives; else samples share it."""
         return False
 
-    @property
-    def validation(self) -> str:
-        """What its paper selects hyper-parameters on: "none" or a key of `VALIDATION`.
-
-        With `protocol=as_published` these images come as `task.val`; what they chose by
-        default is chosen otherwise (`selected_by`).
-        """
-        return "none"
-
-    @property
-    def selected_as_published(self) -> str:
-        """`selected_by` under `protocol=as_published`."""
-        if self.validation == "none":
-            return self.selected_by
-        return f"validation split: {VALIDATION[self.validation]}"
-
     def published(self, data_set: str) -> Published:
         """What its paper sets on a data set; nothing for "" (`Task.dataset`)."""
         return published_on(self.by_data_set, data_set)
 
-    def settled(self, data_set: str, frozen) -> "Method":
+    def settled(self, data_set: str, clip: Clip) -> "Method":
         """The method with its fields filled in that data set and backbone settle.
 
-        Not those that training chooses. `frozen` is a `Clip` or a task.
+        Not those that are chosen (`choose`).
         """
-        del frozen
+        del clip
         fields = {**self.usual, **self.published(data_set).method}
         left_open = {k: v for k, v in fields.items() if getattr(self, k) is None}
         return dataclasses.replace(self, **left_open)
@@ -182,22 +161,23 @@ class Method:
         own = getattr(self, name)
         return self.usual[name] if own is None else own
 
-    def preprocessing(self, frozen):
-        """How pictures become what the tower reads in `logits`; see `settled`."""
-        return frozen.pixels
+    def preprocessing(self, clip: Clip) -> Preprocessing:
+        """How pictures become what the tower reads in `logits`."""
+        return clip.pixels
 
     def check(self, task: Task) -> None:
         """Raises `UserError` if the method cannot work on this task."""
 
-    def init(self, key: Array, task: Task) -> Params:
-        """Parameters before training: everything that is trained, and nothing else.
+    def choose(self, key: Array, task: Task) -> Chosen:
+        """What is selected inside the shots, or on `task.val`; nothing for most."""
+        del key, task
+        return {}
 
-        But for the entries named in `constants`: what the shots alone decide and
-        prediction needs; they get no gradient and no optimiser slot.
-        """
+    def init(self, key: Array, task: Task, chosen: Chosen) -> Params:
+        """Parameters before training: what is trained, and the entries named in `state`."""
         raise NotImplementedError
 
-    def fit(self, key: Array, task: Task) -> Params:
+    def fit(self, key: Array, task: Task, chosen: Chosen) -> Params:
         """The parameters, at once: of methods that have no recipe."""
         raise NotImplementedError
 
@@ -209,13 +189,13 @@ class Method:
         """[K] logits of ONE image; a key (of sample and image) turns dropout on."""
         raise NotImplementedError
 
-    def recipe(self, task: Task) -> Recipe | None:
+    def recipe(self, task: Task, chosen: Chosen) -> Recipe | None:
         """The recipe, whatever the data set; None for methods that `fit` at once."""
         return None
 
-    def recipe_there(self, task: Task) -> Recipe | None:
+    def recipe_there(self, task: Task, chosen: Chosen) -> Recipe | None:
         """The recipe with what the paper sets on the task's data set."""
-        recipe = self.recipe(task)
+        recipe = self.recipe(task, chosen)
         if recipe is None:
             return None
         return dataclasses.replace(recipe, **self.published(task.dataset).train)
@@ -223,17 +203,17 @@ class Method:
     def after_epoch(self, params: Params, task: Task, epoch, recipe) -> Params:
         """The parameters to go on with: for methods that look back over their epochs.
 
-        `epoch` counts from 0, and is traced. What they remember are `constants`.
+        `epoch` counts from 0, and is traced. What they remember is `state`.
         """
         del task, epoch, recipe
         return params
 
     def parts(self, params: Params) -> tuple[Params, Params]:
-        """What is trained of the parameters, and the `constants` among them."""
-        if not self.constants:
+        """What is trained of the parameters, and the `state` among them."""
+        if not self.state:
             return params, {}
-        constants = {name: params[name] for name in self.constants if name in params}
-        return {k: v for k, v in params.items() if k not in constants}, constants
+        state = {name: params[name] for name in self.state if name in params}
+        return {k: v for k, v in params.items() if k not in state}, state
 
     def loss(self, params, task, images, labels, *, key) -> tuple[Array, Array]:
         """Mean cross-entropy (nats) of a batch, and the [B, K] logits behind it."""
@@ -248,21 +228,27 @@ def batch_logits(method, params, task, images, *, key=None) -> Array:
         classes = method.classes(params, task)
         one = lambda image: method.logits(params, task, classes, image)  # noqa: E731
         return jax.vmap(one)(images)
-    class_key, image_key = jax.random.split(key)
+    class_key, image_keys = keys.of_batch(key, jax.tree.leaves(images)[0].shape[0])
     classes = method.classes(params, task, key=class_key)
-    keys = jax.random.split(image_key, jax.tree.leaves(images)[0].shape[0])
 
     def one_image(image, key):
         return method.logits(params, task, classes, image, key=key)
 
-    return jax.vmap(one_image)(images, keys)
+    return jax.vmap(one_image)(images, image_keys)
+
+
+def images_of(method: Method, task: Task, stored):
+    """What the method reads of each of B images, from what was kept of them."""
+    reads_pixels = method.inputs == "pixels"
+    pixels = method.preprocessing(task.backbone) if reads_pixels else None
+    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
 
 
 def require_every_class(task: Task) -> None:
     """Refuses shots, where there are some, that leave classes out."""
-    if task.shot_labels is None:
+    if task.shots is None:
         return
-    missing = set(range(task.num_classes)) - set(np.asarray(task.shot_labels).tolist())
+    missing = set(range(task.num_classes)) - set(np.asarray(task.shots.labels).tolist())
     if missing:
         raise UserError(
             f"{len(missing)} of {task.num_classes} classes have no labelled image, and "

@@ -45,11 +45,11 @@ class CLAP(Method):
         "all views",
         PLAIN_NAMES,
     )
-    constants: ClassVar[tuple[str, ...]] = ("multipliers",)
+    state: ClassVar[tuple[str, ...]] = ("multipliers",)
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         del key  # nothing random
-        return {"weights": task.raw_text, "multipliers": self.multipliers(task)}
+        return {"weights": task.texts.raw, "multipliers": self.multipliers(task)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class weights."""
@@ -60,7 +60,7 @@ class CLAP(Method):
 
     def loss(self, params, task, images, labels, *, key):
         loss, logits = super().loss(params, task, images, labels, key=key)
-        moved = jnp.square(params["weights"] - task.raw_text).sum(-1)
+        moved = jnp.square(params["weights"] - task.texts.raw).sum(-1)
         return loss + (params["multipliers"] * moved).mean(), logits
 
     def multipliers(self, task):
@@ -69,14 +69,14 @@ class CLAP(Method):
             return jnp.zeros(task.num_classes)
         if self.constraint == "balanced":
             return jnp.ones(task.num_classes)
-        cosines = unit(task.shots["embedding"]) @ task.text.T  # [n, R, K]
+        cosines = unit(task.shots.embeddings) @ task.text.T  # [n, R, K]
         probs = jax.nn.softmax(task.logit_scale * cosines)
-        is_label = jax.nn.one_hot(task.shot_labels, task.num_classes)  # [n, K]
+        is_label = jax.nn.one_hot(task.shots.labels, task.num_classes)  # [n, K]
         of_shot = jnp.einsum("nrk,nk->n", probs, is_label) / probs.shape[1]
         of_class = of_shot @ is_label / is_label.sum(0)
         if self.constraint == "constant":
             return jnp.full(task.num_classes, of_class.mean())
         return of_class
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(learning_rate=0.1, epochs=300, batch_size=256, weight_decay=0.0)

@@ -50,7 +50,7 @@ class CLIPAdapter(Method):
     def stochastic(self):
         return self.drop_hidden > 0
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         dim = task.text.shape[-1]
         down, up = jax.random.split(key)
         hidden = max(dim // self.reduction, 1)
@@ -69,5 +69,5 @@ class CLIPAdapter(Method):
         blend = self.ratio * adapted + (1 - self.ratio) * image
         return task.logit_scale * classes @ unit(blend)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return coop_recipe(task)

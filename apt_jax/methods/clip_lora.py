@@ -82,10 +82,10 @@ class CLIPLoRA(Method):
     def gamma(self) -> float:
         return self.alpha / math.sqrt(self.rank)
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         kernels = {
             name: kernel
-            for name, kernel in flat(task.clip).items()
+            for name, kernel in flat(task.backbone.params).items()
             if self._is_changed(name)
         }
         params = {}
@@ -111,30 +111,27 @@ class CLIPLoRA(Method):
         """
         if key is not None and self.drop_branch > 0:
             return self._texts(task, params, key), None
-        merged = updated_kernels(task.clip, params, self.gamma)
+        merged = updated_kernels(task.backbone.params, params, self.gamma)
         text = self._texts(with_changed(task, merged), params, None)
         images = {name: merged[name] for name in merged if name.startswith("image/")}
         return text, images
 
     def _texts(self, task, params, key):
         """[K, D] unit text features; dropped with a key, which every prompt folds."""
-        shape = task.prompt_eos.shape
-        ids = task.prompt_ids.reshape(-1, task.prompt_ids.shape[-1])
+        texts, shape = task.texts, task.texts.prompt_eos.shape
+        ids = texts.prompt_ids.reshape(-1, texts.prompt_ids.shape[-1])
 
         def one(prompt):
             ids, end, index = prompt
             own = None if key is None else jax.random.fold_in(key, index)
             with self._branches(params, own):
-                return task.module.apply(
-                    {"params": task.clip},
-                    word_embeddings(task, ids)[None],
-                    end[None],
-                    method="text_features_from_embeddings",
-                )[0]
+                words = word_embeddings(task, ids)[None]
+                tower = "text_features_from_embeddings"
+                return task.backbone.apply(tower, words, end[None])[0]
 
-        prompts = (ids, task.prompt_eos.reshape(-1), jnp.arange(len(ids)))
+        prompts = (ids, texts.prompt_eos.reshape(-1), jnp.arange(len(ids)))
         raw = over_classes(one, prompts)
-        shares = task.prompt_shares[..., None]
+        shares = texts.prompt_shares[..., None]
         return unit((shares * unit(raw).reshape(*shape, -1)).sum(axis=1))
 
     def logits(self, params, task, classes, image, *, key=None):
@@ -156,7 +153,7 @@ class CLIPLoRA(Method):
             ),
         )
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         recipe = Recipe(
             learning_rate=2e-4,
             epochs=1,
@@ -172,4 +169,5 @@ class CLIPLoRA(Method):
 
 def with_changed(task, kernels):
     """The task on CLIP with some kernels changed; all others are there once."""
-    return task.replace(clip=with_kernels(task.clip, kernels))
+    params = with_kernels(task.backbone.params, kernels)
+    return task.replace(backbone=task.backbone.replace(params=params))

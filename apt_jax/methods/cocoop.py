@@ -59,7 +59,7 @@ class CoCoOp(Method):
         """[M, W] context before training."""
         return first_context(task, key, self.context_length, self.init_words)
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         keys, dim = jax.random.split(key, 5), task.text.shape[-1]
         hidden = max(dim // self.reduction, 1)
         context = self._start(keys[0], task)
@@ -84,5 +84,5 @@ class CoCoOp(Method):
         prompts = insert_context(task, context, "end")
         return task.logit_scale * unit(text_features(task, *prompts)) @ f
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(learning_rate=2e-3, epochs=10, batch_size=1)

@@ -79,7 +79,7 @@ class CoOp(Method):
         """[M, W] context before training."""
         return first_context(task, key, self.context_length, self.init_words)
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         if not self.class_specific:
             return {"context": self._start(key, task)}
         keys = jax.random.split(key, task.num_classes)
@@ -97,5 +97,5 @@ class CoOp(Method):
     def logits(self, params, task, classes, image, *, key=None):
         return task.logit_scale * classes @ unit(image)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return coop_recipe(task)

@@ -17,9 +17,9 @@ import jax.numpy as jnp
 
 from apt_jax.features.views import Views
 from apt_jax.methods.base import Recipe
+from apt_jax.methods.selection import Selection
 from apt_jax.methods.visual_prompts import (
-    FROM_GRID,
-    ON_ANOTHER,
+    FROM_OTHERS,
     VPT_CROPS,
     VPT_DIFFERS,
     WithHead,
@@ -39,18 +39,21 @@ class FineTune(WithHead):
         "batches of 64 and 10 epochs of warm-up; the authors have 384 and 5",
         "on a CLIP the class texts are the head",
     )
-    selected_by: ClassVar[str] = f"{FROM_GRID}, {ON_ANOTHER}"
+    selection: ClassVar[Selection] = FROM_OTHERS
 
-    def init(self, key, task):
-        image = jax.tree.map(lambda x: x.astype(jnp.float32), task.clip["image"])
+    def init(self, key, task, chosen):
+        image = jax.tree.map(
+            lambda x: x.astype(jnp.float32), task.backbone.params["image"]
+        )
         return {"image": image, **init_head(key, task, self.head)}
 
     def logits(self, params, task, classes, image, *, key=None):
-        tuned = task.replace(clip=task.clip | {"image": params["image"]})
+        weights = task.backbone.params | {"image": params["image"]}
+        tuned = task.replace(backbone=task.backbone.replace(params=weights))
         features = embedding(tuned, image, [], "end")
         return head_logits(params, task, features)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(
             learning_rate=1.25e-4,  # 5e-4 for batches of 256
             epochs=100,

@@ -25,7 +25,12 @@ from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import OTHER_LISTS, Method, require_every_class, unit
 from apt_jax.methods.published import Published
-from apt_jax.methods.selection import CHOSEN, chosen, chosen_by, errors_and_nll
+from apt_jax.methods.selection import (
+    CHOSEN,
+    best_of,
+    cross_validating,
+    errors_and_nll,
+)
 
 ALPHAS = tuple(10.0**exponent for exponent in range(-4, 3))
 DEFAULT_ALPHA = 0.1
@@ -44,26 +49,25 @@ class GDA(Method):
         OTHER_LISTS,
         "its closed form for classes without images is not here",
     )
-    constants: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
+    state: ClassVar[tuple[str, ...]] = ("weights", "bias", "alpha")
 
     @property
-    def selected_by(self):
-        return chosen_by(self.alpha)
-
-    @property
-    def validation(self):
-        return "whole" if self.alpha is None else "none"
+    def selection(self):
+        return cross_validating(self.alpha, validation="whole")
 
     def check(self, task):
         require_every_class(task)
 
-    def fit(self, key, task):
+    def choose(self, key, task):
+        if self.alpha is not None:
+            return {}
+        return {"alpha": best_of(task, ALPHAS, _judge, DEFAULT_ALPHA)}
+
+    def fit(self, key, task, chosen):
         del key  # nothing random
         weights, bias = gaussian(task)
-        alpha = self.alpha
-        if alpha is None:
-            alpha = chosen(task, ALPHAS, _judge, DEFAULT_ALPHA)
-        return {"weights": weights, "bias": bias, "alpha": jnp.float32(alpha)}
+        alpha = jnp.float32(chosen.get("alpha", self.alpha))
+        return {"weights": weights, "bias": bias, "alpha": alpha}
 
     def classes(self, params, task, *, key=None):
         """Nothing: all is in the parameters."""
@@ -82,8 +86,8 @@ def gaussian(task):
         UserError: if all views of each class are equal: one shot in one view, as a fold
             of two shots has.
     """
-    f = np.asarray(unit(task.shots["embedding"]), np.float64)
-    labels = np.repeat(np.asarray(task.shot_labels), f.shape[1])
+    f = np.asarray(unit(task.shots.embeddings), np.float64)
+    labels = np.repeat(np.asarray(task.shots.labels), f.shape[1])
     f = f.reshape(-1, f.shape[-1])
     means = np.stack([f[labels == c].mean(0) for c in range(task.num_classes)])
     about_means = f - means[labels]
@@ -105,11 +109,11 @@ def gaussian(task):
 def _judge(train, held_out):
     """The errors and the NLL of each alpha."""
     weights, bias = gaussian(train)
-    f = unit(held_out.centre["embedding"][:, 0])
+    f = unit(held_out.shots.crops["embedding"])
     zero_shot = train.logit_scale * f @ train.text.T
     learned = f @ weights.T + bias[None]
 
     def of_alpha(alpha):
-        return errors_and_nll(zero_shot + alpha * learned, held_out.shot_labels)
+        return errors_and_nll(zero_shot + alpha * learned, held_out.shots.labels)
 
     return jax.vmap(of_alpha)(jnp.asarray(ALPHAS))

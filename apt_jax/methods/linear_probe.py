@@ -28,7 +28,12 @@ import optax
 from apt_jax.features.views import Views
 from apt_jax.fields import above, field
 from apt_jax.methods.base import OTHER_LISTS, Method, unit
-from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
+from apt_jax.methods.selection import (
+    CHOSEN,
+    cross_validated,
+    cross_validating,
+    errors_and_nll,
+)
 
 STRENGTHS = tuple(10.0**exponent for exponent in range(-4, 2))
 DEFAULT_STRENGTH = 0.1
@@ -54,19 +59,15 @@ class LinearProbe(Method):
     )
 
     @property
-    def selected_by(self):
-        return chosen_by(self.strength)
+    def selection(self):
+        return cross_validating(self.strength, validation="few_shot")
 
-    @property
-    def validation(self):
-        return "few_shot" if self.strength is None else "none"
+    def choose(self, key, task):
+        return {} if self.strength is not None else {"strength": best_strength(task)}
 
-    def fit(self, key, task):
+    def fit(self, key, task, chosen):
         del key  # nothing random
-        strength = self.strength
-        if strength is None:
-            strength = chosen_strength(task)
-        return regression(task, jnp.float32(strength))
+        return regression(task, jnp.float32(chosen.get("strength", self.strength)))
 
     def classes(self, params, task, *, key=None):
         """Nothing: all is in the parameters."""
@@ -76,7 +77,7 @@ class LinearProbe(Method):
         return params["weights"] @ unit(image) + params["bias"]
 
 
-def chosen_strength(task) -> float:
+def best_strength(task) -> float:
     """The strength with the lowest NLL on shots held out; or as published."""
     if task.val is None:
         return cross_validated(task, STRENGTHS, _judge, DEFAULT_STRENGTH, by="nll")
@@ -108,10 +109,10 @@ def halving_search(errors) -> float:
 @jax.jit
 def regression(task, strength):
     """[K, D] weights and [K] biases for unit embeddings, at the optimum."""
-    x = unit(task.shots["embedding"])
+    x = unit(task.shots.embeddings)
     views = x.shape[1]
     x = x.reshape(-1, x.shape[-1])
-    labels = jnp.repeat(task.shot_labels, views)
+    labels = jnp.repeat(task.shots.labels, views)
     mean, deviation = x.mean(0), x.std(0) + 1e-6
     x = (x - mean[None]) / deviation[None]
 
@@ -166,7 +167,7 @@ def _judge(train, held_out):
 
 @jax.jit
 def _score(train, held_out, strength):
-    x = unit(held_out.centre["embedding"][:, 0])
+    x = unit(held_out.shots.crops["embedding"])
     fitted = regression(train, strength)
     logits = x @ fitted["weights"].T + fitted["bias"][None]
-    return errors_and_nll(logits, held_out.shot_labels)
+    return errors_and_nll(logits, held_out.shots.labels)

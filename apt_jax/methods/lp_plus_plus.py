@@ -30,7 +30,7 @@ from apt_jax.features.views import Views
 from apt_jax.fields import Rule, field
 from apt_jax.methods.base import Method, require_every_class, unit
 from apt_jax.methods.published import Published
-from apt_jax.methods.selection import chosen_by, cross_validated, errors_and_nll
+from apt_jax.methods.selection import cross_validated, cross_validating, errors_and_nll
 
 EPOCHS, ALPHA_EVERY = 300, 10
 EPOCHS_OR_CHOSEN = Rule(lambda epochs: 0 <= epochs <= EPOCHS, f"1 to {EPOCHS}, or 0")
@@ -53,19 +53,18 @@ class LPPlusPlus(Method):
     )
 
     @property
-    def selected_by(self):
-        return chosen_by(self.epochs or None)
-
-    @property
-    def validation(self):
-        return "none" if self.epochs else "as_many"
+    def selection(self):
+        return cross_validating(self.epochs or None, validation="as_many")
 
     def check(self, task):
         require_every_class(task)
 
-    def fit(self, key, task):
-        epochs = self.epochs or chosen_epochs(key, task)
-        return descend(start(jax.random.clone(key), task), task, epochs)
+    def choose(self, key, task):
+        return {} if self.epochs else {"epochs": best_epochs(key, task)}
+
+    def fit(self, key, task, chosen):
+        epochs = chosen.get("epochs", self.epochs)
+        return descend(start(key, task), task, epochs)
 
     def classes(self, params, task, *, key=None):
         """[K, D] class weights with the weighted text features added."""
@@ -75,7 +74,7 @@ class LPPlusPlus(Method):
         return classes @ unit(image) + params["bias"]
 
 
-def chosen_epochs(key, task) -> int:
+def best_epochs(key, task) -> int:
     """The epochs with the fewest errors on shots held out; or as published."""
     if task.val is None:
         judge = functools.partial(_judge, key)
@@ -121,7 +120,7 @@ def _judge(key, train, held_out):
 def _descend(params, task, watched, epochs):
     """Parameters after `epochs`; errors and NLL on `watched` after each epoch."""
     f, is_label = _shots(task)
-    of_watched = unit(watched.centre["embedding"][:, 0])
+    of_watched = unit(watched.shots.crops["embedding"])
     step, alpha_step = step_sizes(task)
 
     def logits_of(params, f):
@@ -141,7 +140,7 @@ def _descend(params, task, watched, epochs):
         moved["text_weights"] = params["text_weights"] - due * alpha_step * summed
         going = epoch < epochs
         params = jax.tree.map(lambda a, b: jnp.where(going, a, b), moved, params)
-        judged = errors_and_nll(logits_of(params, of_watched), watched.shot_labels)
+        judged = errors_and_nll(logits_of(params, of_watched), watched.shots.labels)
         return (params, velocity, summed), judged
 
     still = {name: jnp.zeros_like(params[name]) for name in ("weights", "bias")}
@@ -152,5 +151,5 @@ def _descend(params, task, watched, epochs):
 
 def _shots(task):
     """[n, D] unit embeddings of the first view of each shot, and [n, K] its label."""
-    f = unit(task.shots["embedding"][:, 0])
-    return f, jax.nn.one_hot(task.shot_labels, task.num_classes)
+    f = unit(task.shots.embeddings[:, 0])
+    return f, jax.nn.one_hot(task.shots.labels, task.num_classes)

@@ -53,9 +53,9 @@ class MaPLe(Method):
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))
 
-    def init(self, key, task):
-        keys, vision = jax.random.split(key, 5), task.module.config.vision
-        text_blocks = task.module.config.text.num_hidden_layers
+    def init(self, key, task, chosen):
+        keys, vision = jax.random.split(key, 5), task.backbone.config.vision
+        text_blocks = task.backbone.config.text.num_hidden_layers
         later = min(self.depth, vision.num_hidden_layers, text_blocks) - 1
         first = first_context(task, None, 0, WORDS)[: self.prompts]
         couple = (first.shape[-1], vision.hidden_size)
@@ -96,5 +96,5 @@ class MaPLe(Method):
         f = unit(embedding(task, image, list(prompts), "end"))
         return task.logit_scale * text @ f
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(learning_rate=3.5e-3, epochs=5, batch_size=4)

@@ -74,19 +74,19 @@ class PromptSRC(Method):
         "what is averaged are the prompts; the authors average all weights, in half "
         "precision",
     )
-    constants: ClassVar[tuple[str, ...]] = ("teacher", "average")
+    state: ClassVar[tuple[str, ...]] = ("teacher", "average")
 
     def check(self, task):
         require_room(task, len(first_context(task, None, 0, WORDS)))
-        cut = [text for text in _ensemble(task) if task.tokenizer.is_cut(text)]
+        cut = [text for text in _ensemble(task) if task.backbone.tokenizer.is_cut(text)]
         if cut and self.teacher == "ensemble":
             raise UserError(
                 f"the tokenizer cuts {cut[0]!r}, one of the teacher's 60 prompts; "
                 "let it read the task's own with --config.method.teacher=task"
             )
 
-    def init(self, key, task):
-        config = task.module.config
+    def init(self, key, task, chosen):
+        config = task.backbone.config
         of_text, of_image = jax.random.split(key)
         first = first_context(task, None, 0, WORDS)[: self.prompts]
         texts = min(self.depth, config.text.num_hidden_layers) - 1
@@ -104,7 +104,7 @@ class PromptSRC(Method):
 
     def trained(self, params):
         """The prompts alone."""
-        return {name: params[name] for name in params.keys() - set(self.constants)}
+        return {name: params[name] for name in params.keys() - set(self.state)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features with prompts."""
@@ -132,7 +132,7 @@ class PromptSRC(Method):
         loss += departure(t, t_frozen, f, frozen, log_p, log_p_frozen)
         return loss, logits
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(learning_rate=2.5e-3, epochs=50, batch_size=4)
 
     def after_epoch(self, params, task, epoch, recipe):
@@ -168,7 +168,7 @@ def departure(t, t_frozen, f, f_frozen, log_p, log_p_frozen):
 
 def ensemble(task):
     """[K, D] unit features t* of frozen CLIP: the mean of raw ones over 60 templates."""
-    ids, eos = task.tokenizer.encode(_ensemble(task))
+    ids, eos = task.backbone.tokenizer.encode(_ensemble(task))
     words = word_embeddings(task, jnp.asarray(ids[:, : eos.max() + 1]))
     raw = text_features(task, words, jnp.asarray(eos))
     return unit(raw.reshape(task.num_classes, len(IMAGENET_60), -1).mean(axis=1))

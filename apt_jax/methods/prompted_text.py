@@ -22,15 +22,15 @@ WORDS_OR_NONE = Rule(lambda text: not text or text.strip(), "words, or empty")
 
 def word_embeddings(task, ids):
     """[..., W] embeddings of token ids, before positions."""
-    return task.module.apply({"params": task.clip}, ids, method="embed_tokens")
+    return task.backbone.apply("embed_tokens", ids)
 
 
 def first_context(task, key, length, words=""):
     """[M, W] vectors: N(0, 0.02^2) of `length`, or the embeddings of `words`."""
     if words:
-        ids, eos = task.tokenizer.encode([words])
+        ids, eos = task.backbone.tokenizer.encode([words])
         return word_embeddings(task, jnp.asarray(ids)[0, 1 : eos[0]])
-    width = task.clip["text"]["token_embedding"].shape[-1]
+    width = task.backbone.params["text"]["token_embedding"].shape[-1]
     return SPREAD * jax.random.normal(key, (length, width))
 
 
@@ -40,7 +40,7 @@ def insert_context(task, context, position):
     `context` is [M, W], or [K, M, W] for each class apart. Methods refuse tasks whose
     prompts are longer than the tower reads (`require_room`).
     """
-    words = word_embeddings(task, task.name_ids)
+    words = word_embeddings(task, task.texts.name_ids)
     context = jnp.broadcast_to(context, (len(words), *context.shape[-2:]))
     count = context.shape[1]
     before = BEFORE[position](count)
@@ -58,13 +58,14 @@ def insert_context(task, context, position):
         learned = context[jnp.clip(of_context, 0, count - 1)]
         return jnp.where((first | second)[:, None], learned, chosen)
 
-    return jax.vmap(of_class)(words, context, task.name_eos), task.name_eos + count
+    ends = task.texts.name_eos
+    return jax.vmap(of_class)(words, context, ends), ends + count
 
 
 def require_room(task, words: int):
     """Refuses class names that `words` vectors leave no room for."""
-    longest = int(np.max(task.name_eos)) + words
-    room = task.clip["text"]["position_embedding"].shape[0]
+    longest = int(np.max(task.texts.name_eos)) + words
+    room = task.backbone.params["text"]["position_embedding"].shape[0]
     if longest >= room:
         raise UserError(
             f"a prompt of {longest + 1} tokens is longer than this CLIP can read "
@@ -81,14 +82,9 @@ def text_features(task, embeddings, eos, *, prompts=None):
 
     def one(prompt):
         embedding, end = prompt
-        weights = {"params": task.clip}
-        return task.module.apply(
-            weights,
-            embedding[None],
-            end[None],
-            prompts=prompts,
-            method="text_features_from_embeddings",
-        )[0]
+        tower = "text_features_from_embeddings"
+        prompt = embedding[None], end[None]
+        return task.backbone.apply(tower, *prompt, prompts=prompts)[0]
 
     return over_classes(one, (embeddings, eos))
 

@@ -26,8 +26,8 @@ class Restricted(Method):
     stochastic = property(lambda self: self.method.stochastic)
     stochastic_classes = property(lambda self: self.method.stochastic_classes)
 
-    def preprocessing(self, frozen):
-        return self.method.preprocessing(frozen)
+    def preprocessing(self, clip):
+        return self.method.preprocessing(clip)
 
     def classes(self, params, task, *, key=None):
         return self.method.classes(params, task, key=key)
@@ -41,4 +41,4 @@ def restricted(method: Method, labels: tuple[int, ...] | None) -> Method:
     """`method` among `labels`; as it is for None."""
     if labels is None:
         return method
-    return Restricted(method, labels, members=method.members)
+    return Restricted(method, labels)

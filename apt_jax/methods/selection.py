@@ -13,19 +13,47 @@ candidate is fitted to all shots and judged on them, by its errors alone.
 The test split is not at hand here.
 """
 
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 CHOSEN = "chosen as the protocol says"  # what None means of what is chosen
-CROSS_VALIDATED = "cross-validated on the shots"  # `selected_by` of those that do
+CROSS_VALIDATED = "cross-validated on the shots"
 BY_HAND = "set by hand"
 MOST_FOLDS = 5
 
+# Validation images that a published protocol selects on, in words.
+VALIDATION = {
+    "few_shot": "min(K, 4) images a class",
+    "as_many": "as many images a class as shots",
+    "whole": "all of it",
+}
 
-def chosen_by(*values) -> str:
-    """`selected_by` of a method that cross-validates those of the values that are None."""
-    return CROSS_VALIDATED if None in values else BY_HAND
+
+class Selection(NamedTuple):
+    """What selects a method's hyper-parameters, in words for the card."""
+
+    inside_shots: str = "published recipe"
+    # What its paper selects on: "none" or a key of VALIDATION. With
+    # `protocol=as_published` these images come as `task.val`.
+    validation: str = "none"
+    besides: str = ""  # what more to say of `as_published`
+
+    @property
+    def as_published(self) -> str:
+        """The words under `protocol=as_published`."""
+        if self.validation == "none":
+            return self.inside_shots
+        return f"validation split: {VALIDATION[self.validation]}{self.besides}"
+
+
+def cross_validating(*values, validation: str) -> Selection:
+    """Of a method that chooses those of the values that are None."""
+    if None in values:
+        return Selection(CROSS_VALIDATED, validation)
+    return Selection(BY_HAND)
 
 
 def folds(labels) -> np.ndarray | None:
@@ -51,7 +79,7 @@ def errors_and_nll(logits, labels):
     return jnp.stack([(logits.argmax(-1) != labels).sum(), nll])
 
 
-def chosen(task, candidates, judge, default):
+def best_of(task, candidates, judge, default):
     """The best candidate: on the validation images if there are any, else inside the shots.
 
     `judge(train, held_out)` is as in `cross_validated`.
@@ -71,7 +99,7 @@ def cross_validated(task, candidates, judge, default, by="errors"):
         default: what is returned where no image can be held out.
         by: "nll" for the lowest NLL, whatever the errors.
     """
-    of_image = folds(task.shot_labels)
+    of_image = folds(task.shots.labels)
     if of_image is None:
         return default
     total = np.zeros((len(candidates), 2))

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.templates import prompts
 from apt_jax.features.encode import require_directions
 
@@ -20,81 +21,135 @@ PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower
 
 
 @flax.struct.dataclass
+class Texts:
+    """What the text tower says of K classes, and the tokens of their prompts."""
+
+    features: Array  # [K, D] unit-norm text feature of each class
+    raw: Array  # [K, D] mean of its prompts' features as they are, not unit
+    prompt_ids: Array  # [K, P, L] int32 token ids of at most P prompts a class
+    prompt_eos: Array  # [K, P] int32 position of the end token
+    prompt_shares: Array  # [K, P] what each is of its class's mean; 0 for none
+    name_ids: Array  # [K, L] int32 token ids of "NAME.", between start and end
+    name_eos: Array  # [K] int32 position of the end token
+
+
+@flax.struct.dataclass
+class Shots:
+    """Labelled images, held once; which of them count is `rows`.
+
+    `stored` and `centre` are frozen outputs (`features.Features.stored`): of the views that
+    train, and of the centre crops, as which a test image is read: what is selected inside
+    the shots is judged on these. Several subsets (seeds, folds) share what is held; of S
+    that train together (`training.loop`) rows have a leading axis [S].
+    """
+
+    stored: Any  # each [N, R, ...]
+    centre: Any  # each [N, 1, ...]
+    all_labels: Array  # [N] int32
+    rows: Array | None = None  # [n] int32 places of those that count; None = all
+
+    @property
+    def count(self) -> int:
+        """n."""
+        return (self.all_labels if self.rows is None else self.rows).shape[-1]
+
+    @property
+    def num_views(self) -> int:
+        """R."""
+        return jax.tree.leaves(self.stored)[0].shape[1]
+
+    @property
+    def labels(self) -> Array:
+        """[n] int32."""
+        return self._of_rows(self.all_labels)
+
+    @property
+    def embeddings(self) -> Array:
+        """[n, R, D] raw embeddings of the views."""
+        return self._of_rows(self.stored["embedding"])
+
+    @property
+    def crops(self) -> Any:
+        """What is kept of the centre crops, each [n, ...]."""
+        return jax.tree.map(lambda array: self._of_rows(array)[:, 0], self.centre)
+
+    def take(self, rows) -> "Shots":
+        """Some of those that count: indices, or [n] bool. Nothing is copied."""
+        there = np.arange(self.count) if self.rows is None else np.asarray(self.rows)
+        return self.replace(rows=jnp.asarray(there[np.asarray(rows)], jnp.int32))
+
+    def batch(self, images, views) -> Any:
+        """What is kept of one view each of some images, [B, ...]; and their labels."""
+        places = images if self.rows is None else self.rows[images]
+        kept = jax.tree.map(lambda array: array[places, views], self.stored)
+        return kept, self.all_labels[places]
+
+    def _of_rows(self, array):
+        return array if self.rows is None else array[self.rows]
+
+
+@flax.struct.dataclass
 class Task:
     """What every method may read and none may train.
 
-    `shots` are stored features (`features.Features.stored`), [n, R, ...] for R views
-    of each image, and `centre` those of their centre crops, [n, 1, ...], which is what a
-    test image is read as: what is selected inside the shots is judged on these. They and
-    `shot_labels` are None once training is over. Of S runs that train together
-    (`training.loop`) shots and labels have a leading axis [S], and no centre crops. `val`
-    and `val_labels` are there while training if the protocol is `as_published` and the
-    paper selects on validation images: their centre crops, [m, 1, ...]. With a plain ViT,
-    which reads no text, all that comes from text is None, and the logit scale 1.
+    There are no `shots` once training is over. `val` are there while training if the
+    protocol is `as_published` and the paper selects on validation images: their centre
+    crops. With a plain ViT, which reads no text, there are no `texts`.
     """
 
-    text: Array | None  # [K, D] unit-norm text feature of each class
-    raw_text: Array | None  # [K, D] mean of its prompts' features as they are, not unit
-    logit_scale: Array  # [] exp of CLIP's learned temperature
-    prompt_ids: Array | None  # [K, P, L] int32 token ids of at most P prompts a class
-    prompt_eos: Array | None  # [K, P] int32 position of the end token
-    prompt_shares: Array | None  # [K, P] what each is of its class's mean; 0 for none
-    name_ids: Array | None  # [K, L] int32 token ids of "NAME.", between start and end
-    name_eos: Array | None  # [K] int32 position of the end token
-    clip: Any = None  # the backbone's parameters
-    shots: Any = None
-    centre: Any = None
-    shot_labels: Array | None = None  # [n] int32
-    val: Any = None
-    val_labels: Array | None = None  # [m] int32
-    module: Any = flax.struct.field(pytree_node=False, default=None)  # clip.ViT
-    pixels: Any = flax.struct.field(pytree_node=False, default=None)  # preprocessing
-    tokenizer: Any = flax.struct.field(pytree_node=False, default=None)
+    backbone: Clip | None = None
+    texts: Texts | None = None
+    logit_scale: Array = 1.0  # [] exp of CLIP's learned temperature; 1 of a plain ViT
+    shots: Shots | None = None
+    val: Shots | None = None
     names: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())  # [K]
     # The name in `data.templates` under which a paper sets things by data set; "" inside
     # the shots, where nothing hangs on it.
     dataset: str = flax.struct.field(pytree_node=False, default="")
 
     @property
+    def text(self) -> Array | None:
+        """[K, D] unit-norm text feature of each class."""
+        return self.texts and self.texts.features
+
+    @property
     def num_classes(self) -> int:
         """K."""
-        return len(self.names) if self.text is None else self.text.shape[0]
+        return len(self.names) if self.texts is None else self.text.shape[0]
 
     @property
     def embedding_dim(self) -> int:
         """D."""
-        if self.text is None:
-            return self.module.config.embedding_dim
+        if self.texts is None:
+            return self.backbone.config.embedding_dim
         return self.text.shape[1]
 
     @property
     def num_shots(self) -> int:
         """Labelled images of a run in all; 0 once training is over."""
-        return 0 if self.shot_labels is None else self.shot_labels.shape[-1]
-
-    def take(self, rows) -> "Task":
-        """The same task with the shots `rows` only: indices, or [n] bool."""
-        of_rows = lambda features: jax.tree.map(lambda array: array[rows], features)  # noqa: E731
-        return self.replace(
-            shots=of_rows(self.shots),
-            centre=of_rows(self.centre),
-            shot_labels=self.shot_labels[rows],
-        )
-
-    def validation(self) -> "Task":
-        """The same task with the validation images in the place of the shots."""
-        return self.replace(
-            shots=self.val, centre=self.val, shot_labels=self.val_labels
-        )
+        return 0 if self.shots is None else self.shots.count
 
     @property
     def shots_per_class(self) -> int:
         """Labelled images a class, rounded up where they differ."""
         return -(-self.num_shots // self.num_classes)
 
+    def take(self, rows) -> "Task":
+        """The same task with the shots `rows` only: indices, or [n] bool."""
+        return self.replace(shots=self.shots.take(rows))
+
+    def validation(self) -> "Task":
+        """The same task with the validation images in the place of the shots."""
+        return self.replace(shots=self.val)
+
+    @property
+    def bare(self) -> "Task":
+        """The task as prediction knows it: without labelled images."""
+        return self.replace(shots=None, val=None)
+
 
 def make_task(
-    clip,
+    clip: Clip,
     classes: Sequence[str],
     templates: Sequence[str],
     descriptions: Sequence[Sequence[str]] = (),
@@ -104,25 +159,16 @@ def make_task(
     The text feature of a class is the mean of its prompts' unit features, made unit
     again (CoOp's rule, the one most of the literature follows).
     """
-    frozen = {
-        "clip": clip.params,
-        "module": clip.module,
-        "pixels": clip.pixels,
-        "tokenizer": clip.tokenizer,
-        "names": tuple(classes),
-    }
+    names = tuple(classes)
     if clip.tokenizer is None:
-        return Task(
-            text=None,
-            raw_text=None,
-            logit_scale=jnp.float32(1),
-            prompt_ids=None,
-            prompt_eos=None,
-            prompt_shares=None,
-            name_ids=None,
-            name_eos=None,
-            **frozen,
-        )
+        return Task(clip, logit_scale=jnp.float32(1), names=names)
+    scale = jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32))
+    texts = make_texts(clip, classes, templates, descriptions)
+    return Task(clip, texts, scale, names=names)
+
+
+def make_texts(clip, classes, templates, descriptions) -> Texts:
+    """What the text tower says of the classes; see `make_task`."""
     of_classes = prompts(classes, templates, descriptions)
     flat = [prompt for of_class in of_classes for prompt in of_class]
     ids, eos = clip.tokenizer.encode(flat)
@@ -137,16 +183,14 @@ def make_task(
     mean = _means(_unit(features), of_classes)
     names = [name for (name,) in prompts(classes, ("{}.",))]
     name_ids, name_eos = clip.tokenizer.encode(names)
-    return Task(
-        text=jnp.asarray(_unit(mean)),
-        raw_text=jnp.asarray(_means(features, of_classes)),
-        logit_scale=jnp.exp(jnp.asarray(clip.params["logit_scale"], jnp.float32)),
+    return Texts(
+        features=jnp.asarray(_unit(mean)),
+        raw=jnp.asarray(_means(features, of_classes)),
         prompt_ids=jnp.asarray(_trimmed(ids, eos)[rows]),
         prompt_eos=jnp.asarray(eos[rows]),
         prompt_shares=jnp.asarray(shares),
         name_ids=jnp.asarray(_trimmed(name_ids, name_eos)),
         name_eos=jnp.asarray(name_eos),
-        **frozen,
     )
 
 
@@ -179,12 +223,12 @@ def _text_features(clip, ids, eos):
     pad = [(0, PROMPTS_AT_ONCE - n if n < PROMPTS_AT_ONCE else 0)]
     ids = np.pad(ids, [*pad, (0, 0)])
     eos = np.pad(eos[:n], pad)
-    return np.asarray(_encode_text(clip.module, clip.params, ids, eos))[:n]
+    return np.asarray(_encode_text(clip, ids, eos))[:n]
 
 
-@jax.jit(static_argnames="module")
-def _encode_text(module, params, ids, eos):
-    return module.apply({"params": params}, ids, eos, method="text_features")
+@jax.jit
+def _encode_text(clip, ids, eos):
+    return clip.apply("text_features", ids, eos)
 
 
 def _unit(x):

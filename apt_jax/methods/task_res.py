@@ -34,18 +34,18 @@ class TaskRes(Method):
         "oxford_flowers": Published(method={"alpha": 1.0}),
     }
 
-    def init(self, key, task):
+    def init(self, key, task, chosen):
         del key  # nothing random
-        return {"residual": jnp.zeros_like(task.raw_text)}
+        return {"residual": jnp.zeros_like(task.texts.raw)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class features."""
-        return unit(task.raw_text + self.value("alpha") * params["residual"])
+        return unit(task.texts.raw + self.value("alpha") * params["residual"])
 
     def logits(self, params, task, classes, image, *, key=None):
         return task.logit_scale * classes @ unit(image)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(
             learning_rate=2e-3,
             epochs=100 if task.shots_per_class <= 4 else 200,

@@ -33,7 +33,13 @@ from apt_jax.features.views import Views
 from apt_jax.fields import at_least, field
 from apt_jax.methods.base import STORED, Method, Recipe, unit, with_steps
 from apt_jax.methods.published import EVERY, Published
-from apt_jax.methods.selection import CHOSEN, chosen_by, cross_validated, errors_and_nll
+from apt_jax.methods.selection import (
+    CHOSEN,
+    Selection,
+    cross_validated,
+    cross_validating,
+    errors_and_nll,
+)
 
 ALPHAS = np.linspace(0.1, 13, 20, endpoint=False, dtype=np.float32)
 BETAS = np.linspace(0.1, 13, 40, endpoint=False, dtype=np.float32)
@@ -81,20 +87,12 @@ class TipAdapter(Method):
     by_data_set: ClassVar = PUBLISHED
 
     @property
-    def selected_by(self):
-        return chosen_by(self.alpha, self.beta)
-
-    @property
-    def validation(self):
-        given = self.alpha is not None and self.beta is not None
-        return "none" if given and not self.trained else "whole"
-
-    @property
-    def selected_as_published(self):
-        selected = super().selected_as_published
+    def selection(self):
+        chosen = cross_validating(self.alpha, self.beta, validation="whole")
         if not self.trained:
-            return selected
-        return f"{selected}; the epoch too, which the authors chose on the test split"
+            return chosen
+        epoch = "; the epoch too, which the authors chose on the test split"
+        return Selection(chosen.inside_shots, "whole", epoch)
 
     @property
     def differs(self):
@@ -110,26 +108,34 @@ class TipAdapter(Method):
         )
 
     @property
-    def constants(self):
+    def state(self):
         always = ("labels", "alpha", "beta")
         return (*always, "best") if self.trained else ("keys", *always)
 
-    def init(self, key, task):
+    def choose(self, key, task):
+        if None not in (self.alpha, self.beta):
+            return {}
+        if task.val is None:
+            alpha, beta = map(float, cross_validated(task, PAIRS, _judge, START))
+        elif self.trained:  # what is kept is searched after training
+            alpha, beta = self.published(task.dataset).search.start, START[1]
+        else:
+            alpha, beta = map(float, self._searched(_cache(task), task))
+        found = {"alpha": alpha, "beta": beta}
+        return {name: found[name] for name in found if getattr(self, name) is None}
+
+    def init(self, key, task, chosen):
         del key  # nothing random
-        alpha, beta = self._start(task)
-        params = {
-            "keys": keys_of(task),
-            "labels": task.shot_labels,
-            "alpha": jnp.float32(alpha),
-            "beta": jnp.float32(beta),
+        params = _cache(task) | {
+            name: jnp.float32(chosen.get(name, getattr(self, name)))
+            for name in ("alpha", "beta")
         }
         if self.trained and task.val is not None:
             params["best"] = {"keys": params["keys"], "errors": jnp.int32(2**31 - 1)}
         return params
 
-    def fit(self, key, task):
-        params = self.init(key, task)
-        return params if task.val is None else self._searched(params, task)
+    def fit(self, key, task, chosen):
+        return self.init(key, task, chosen)
 
     def after_epoch(self, params, task, epoch, recipe):
         if task.val is None or not self.trained:
@@ -137,7 +143,9 @@ class TipAdapter(Method):
         params = params | {"best": _better(params, task)}
 
         def searched(params):
-            return self._searched(params | {"keys": params["best"]["keys"]}, task)
+            params = params | {"keys": params["best"]["keys"]}
+            alpha, beta = self._searched(params, task)
+            return params | {"alpha": alpha, "beta": beta}
 
         last = epoch + 1 == recipe.epochs
         return jax.lax.cond(last, searched, lambda params: params, params)
@@ -152,7 +160,7 @@ class TipAdapter(Method):
         cached = jax.ops.segment_sum(near, params["labels"], task.num_classes)
         return task.logit_scale * classes @ f + params["alpha"] * cached
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         if not self.trained:
             return None
         recipe = Recipe(
@@ -167,37 +175,28 @@ class TipAdapter(Method):
         )
         return with_steps(recipe, task.num_shots, STEPS, *EPOCHS)
 
-    def _start(self, task):
-        """alpha and beta: to be kept, or to start with where a search follows."""
-        alpha, beta = self.alpha, self.beta
-        if alpha is None or beta is None:
-            if task.val is None:
-                found = cross_validated(task, PAIRS, _judge, START)
-            else:
-                found = (self.published(task.dataset).search.start, START[1])
-            alpha = found[0] if alpha is None else alpha
-            beta = found[1] if beta is None else beta
-        return alpha, beta
-
-    def _searched(self, params, task):
-        """The parameters with alpha and beta from the authors' grid."""
+    def _searched(self, cache, task):
+        """alpha and beta from the authors' grid."""
         most_beta, most_alpha, _ = self.published(task.dataset).search
         alphas = _grid(most_alpha, 20) if self.alpha is None else np.array([self.alpha])
         betas = _grid(most_beta, 200) if self.beta is None else np.array([self.beta])
         alphas, betas = jnp.float32(alphas), jnp.float32(betas)
-        errors = _scores(params, task, task.validation(), alphas, betas)[:, 0]
+        errors = _scores(cache, task, task.validation(), alphas, betas)[:, 0]
         first = jnp.argmin(errors)
-        alpha, beta = alphas[first % len(alphas)], betas[first // len(alphas)]
-        return params | {"alpha": alpha, "beta": beta}
+        return alphas[first % len(alphas)], betas[first // len(alphas)]
 
 
 def _grid(most, count):
     return np.linspace(0.1, most, count, endpoint=False)
 
 
+def _cache(task):
+    return {"keys": keys_of(task), "labels": task.shots.labels}
+
+
 def keys_of(task):
     """[n, D] the key of each shot."""
-    return unit(task.shots["embedding"].mean(axis=1))
+    return unit(task.shots.embeddings.mean(axis=1))
 
 
 def nearness(cosines, beta):
@@ -207,15 +206,14 @@ def nearness(cosines, beta):
 
 def _judge(train, held_out):
     """Errors and NLL of each of `PAIRS`, on the centre crops of images held out."""
-    cache = {"keys": keys_of(train), "labels": train.shot_labels}
     grids = jnp.asarray(ALPHAS), jnp.asarray(BETAS)
-    return _scores(cache, train, held_out, *grids)
+    return _scores(_cache(train), train, held_out, *grids)
 
 
 @jax.jit
 def _scores(cache, task, held_out, alphas, betas):
     """Errors and NLL of each beta and, within it, each alpha."""
-    f = unit(held_out.centre["embedding"][:, 0])
+    f = unit(held_out.shots.crops["embedding"])
     cosines = f @ cache["keys"].T
     is_label = jax.nn.one_hot(cache["labels"], task.num_classes)
     zero_shot = task.logit_scale * f @ task.text.T
@@ -224,7 +222,7 @@ def _scores(cache, task, held_out, alphas, betas):
         cached = nearness(cosines, beta) @ is_label
 
         def of_alpha(alpha):
-            return errors_and_nll(zero_shot + alpha * cached, held_out.shot_labels)
+            return errors_and_nll(zero_shot + alpha * cached, held_out.shots.labels)
 
         return jax.lax.map(of_alpha, alphas)
 

@@ -29,10 +29,10 @@ from apt_jax.features.views import Views
 from apt_jax.fields import RATE, at_least, field
 from apt_jax.methods.base import Recipe, torch_linear
 from apt_jax.methods.dropout import dropout
+from apt_jax.methods.selection import Selection
 from apt_jax.methods.visual_prompts import (
-    FROM_GRID,
+    FROM_OTHERS,
     NOT_SEARCHED,
-    ON_ANOTHER,
     VPT_CROPS,
     VPT_DIFFERS,
     WithHead,
@@ -60,22 +60,22 @@ class VAPT(WithHead):
         NOT_SEARCHED,
         "prompts follow the authors' code; the paper's formula has no G + and no norm",
     )
-    selected_by: ClassVar[str] = f"{FROM_GRID}, {ON_ANOTHER}"
+    selection: ClassVar[Selection] = FROM_OTHERS
 
     @property
     def stochastic(self):
         return max(self.drop_prompt, self.drop_channel, self.drop_hidden) > 0
 
     def check(self, task):
-        grid = _grid(task.module.config.vision)
+        grid = _grid(task.backbone.config.vision)
         if self.kernel > grid:
             raise UserError(
                 f"method.kernel={self.kernel} is larger than the grid of {grid} x "
                 f"{grid} patches; lower it"
             )
 
-    def init(self, key, task):
-        vision = task.module.config.vision
+    def init(self, key, task, chosen):
+        vision = task.backbone.config.vision
         width, blocks = vision.hidden_size, vision.num_hidden_layers - 1
         places = (_grid(vision) - self.kernel + 1) ** 2
         keys = jax.random.split(key, 5)
@@ -133,7 +133,7 @@ class VAPT(WithHead):
         hidden = jax.nn.relu(G @ params["W1"])
         return G + dropout(hidden, self.drop_hidden, of_hidden) @ params["W2"]
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return Recipe(
             learning_rate=1.25,  # 5.0 for batches of 256
             epochs=100,

@@ -18,6 +18,7 @@ from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD
 from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
 from apt_jax.methods.base import Method, unit
+from apt_jax.methods.selection import Selection
 
 HEADS = ("auto", "text", "linear")  # auto: the text where there is one
 NORMALISE = ("auto", "imagenet", "checkpoint")  # auto: as VPT on a plain ViT
@@ -36,9 +37,11 @@ NOT_SEARCHED = (
     "learning rate and weight decay are the same on every data set; the authors search "
     "both (configs/studies/visual_prompts.py)"
 )
-# `selected_by` of recipes whose learning rate the papers search.
-FROM_GRID = "published recipe; learning rate: one of its grid"
-ON_ANOTHER = "on validation images of another data set"
+# Of recipes whose learning rate the papers search.
+FROM_GRID = Selection("published recipe; learning rate: one of its grid")
+FROM_OTHERS = Selection(
+    f"{FROM_GRID.inside_shots}, on validation images of another data set"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,21 +65,20 @@ class WithHead(Method):
     inputs: ClassVar[str] = "pixels"
     runs_tower: ClassVar[bool] = True
 
-    def settled(self, data_set, frozen):
-        return dataclasses.replace(
-            super().settled(data_set, frozen), normalise=self._normalise(frozen)
-        )
+    def settled(self, data_set, clip):
+        settled = super().settled(data_set, clip)
+        return dataclasses.replace(settled, normalise=self._normalise(clip))
 
-    def _normalise(self, frozen):
+    def _normalise(self, clip):
         if self.normalise != "auto":
             return self.normalise
-        return "imagenet" if frozen.tokenizer is None else "checkpoint"
+        return "imagenet" if clip.tokenizer is None else "checkpoint"
 
-    def preprocessing(self, frozen):
-        if self._normalise(frozen) == "checkpoint":
-            return frozen.pixels
+    def preprocessing(self, clip):
+        if self._normalise(clip) == "checkpoint":
+            return clip.pixels
         imagenet = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-        return dataclasses.replace(frozen.pixels, **imagenet)
+        return dataclasses.replace(clip.pixels, **imagenet)
 
     @property
     def needs_text(self):
@@ -96,13 +98,8 @@ def embedding(task, pixels, prompts, placement):
 
     In later blocks the tokens of the last prompts go on as ordinary ones.
     """
-    return task.module.apply(
-        {"params": task.clip},
-        pixels[None],
-        prompts=prompts,
-        placement=placement,
-        method="image_embedding",
-    )[0]
+    how = {"prompts": prompts, "placement": placement}
+    return task.backbone.apply("image_embedding", pixels[None], **how)[0]
 
 
 def xavier(key, shape, vision):
@@ -112,7 +109,7 @@ def xavier(key, shape, vision):
 
 
 def has_linear_head(task, head) -> bool:
-    return head == "linear" or (head == "auto" and task.text is None)
+    return head == "linear" or (head == "auto" and task.texts is None)
 
 
 def init_head(key, task, head) -> dict:

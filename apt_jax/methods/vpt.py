@@ -87,15 +87,15 @@ class VPT(WithHead):
         return {EVERY: Published(templates=DEFAULT)} if reads_text else NOTHING
 
     @property
-    def selected_by(self):
-        return FROM_GRID if self.form == "original" else super().selected_by
+    def selection(self):
+        return FROM_GRID if self.form == "original" else super().selection
 
     @property
     def stochastic(self):
         return self.drop_prompt > 0
 
-    def init(self, key, task):
-        vision = task.module.config.vision
+    def init(self, key, task, chosen):
+        vision = task.backbone.config.vision
         depth = min(self.depth, vision.num_hidden_layers)
         shape = (depth, self.prompts, vision.hidden_size)
         of_prompts, of_head = jax.random.split(key)
@@ -110,5 +110,5 @@ class VPT(WithHead):
         features = embedding(task, image, list(prompts), PLACEMENT[self.form])
         return head_logits(params, task, features)
 
-    def recipe(self, task):
+    def recipe(self, task, chosen):
         return RECIPES[self.form]

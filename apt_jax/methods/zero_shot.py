@@ -23,7 +23,7 @@ class ZeroShot(Method):
     names_new_classes: ClassVar[bool] = True
     differs: ClassVar = ("templates are CoOp's; the paper averages up to 80",)
 
-    def fit(self, key, task):
+    def fit(self, key, task, chosen):
         del key, task  # nothing is trained
         return {}
 

@@ -5,7 +5,6 @@
 A test compares the two, so a recipe that changes is a line that changes there.
 """
 
-import dataclasses
 import sys
 
 from apt_jax import command
@@ -121,7 +120,7 @@ def recipe_rows(method) -> list[list]:
 
 def recipe_row(method, protocol) -> list[str]:
     """What stands in a row behind the protocol."""
-    recipes = [method.recipe_there(task_of(shots, protocol)) for shots in SHOTS]
+    recipes = [method.recipe_there(task_of(shots, protocol), {}) for shots in SHOTS]
     return [*views_of(method), *trained_by(recipes), selection(method, protocol)]
 
 
@@ -130,17 +129,14 @@ def task_of(shots: int, protocol: str):
     import numpy as np
 
     from apt_jax.methods.published import EVERY
-    from apt_jax.methods.task import Task
+    from apt_jax.methods.task import Shots, Task
 
-    nothing = dict.fromkeys(field.name for field in dataclasses.fields(Task))
-    given = {
-        "text": np.zeros((CLASSES, EMBEDDING), np.float32),
-        "logit_scale": np.float32(LOGIT_SCALE),
-        "shot_labels": np.repeat(np.arange(CLASSES), shots),
-        "names": tuple(map(str, range(CLASSES))),
-        "dataset": EVERY if protocol == PUBLISHED else "",
-    }
-    return Task(**(nothing | given))
+    return Task(
+        logit_scale=np.float32(LOGIT_SCALE),
+        shots=Shots(None, None, np.repeat(np.arange(CLASSES), shots)),
+        names=tuple(map(str, range(CLASSES))),
+        dataset=EVERY if protocol == PUBLISHED else "",
+    )
 
 
 def views_of(method) -> list[str]:
@@ -178,10 +174,14 @@ def optimiser(recipe) -> str:
 
 def selection(method, protocol) -> str:
     """What selects, and which fields of the method."""
-    inside = method.selected_by
-    selects = inside if protocol == INSIDE else method.selected_as_published
+    inside = method.selection.inside_shots
+    selects = inside if protocol == INSIDE else method.selection.as_published
     fields = ", ".join(chosen_fields(method))
-    return f"{fields}: {selects}" if fields and method.validation != "none" else selects
+    return (
+        f"{fields}: {selects}"
+        if fields and method.selection.validation != "none"
+        else selects
+    )
 
 
 def chosen_fields(method) -> list[str]:
@@ -217,7 +217,7 @@ def rows_by_data_set(methods) -> list[list]:
 def parts_of(method, there) -> list[str]:
     """What a paper sets on a data set, as Markdown."""
     parts = [prompts(there.templates)] if there.templates else []
-    trains = method.recipe(task_of(1, PUBLISHED)) is not None
+    trains = method.recipe(task_of(1, PUBLISHED), {}) is not None
     fields = {"train": there.train if trains else {}, "method": there.method}
     for part, values in fields.items():
         set_there = [code(f"{part}.{name}={values[name]}") for name in values]

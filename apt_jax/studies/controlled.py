@@ -127,11 +127,13 @@ def cell_settings(settings, level, seed):
 
 def run_cell(settings) -> dict:
     """Rows of results.json by method, and the analysis of the test images."""
+    from apt_jax import keys
     from apt_jax.experiment import labels_of, training_images
     from apt_jax.methods import make
     from apt_jax.methods.task import make_task
     from apt_jax.preparation import prepare
     from apt_jax.studies.variance import analyse
+    from apt_jax.training.fit import fit
 
     prepared = prepare(settings)
     dataset = prepared.dataset
@@ -148,8 +150,9 @@ def run_cell(settings) -> dict:
     for name, method in methods.items():
         shots, test = encoded[name]
         with_shots = task.replace(**training_images(prepared, shots, None))
-        params = trained(method, with_shots, settings)
-        rows[name] = judged(settings, method, params, task, test, labels)
+        key = keys.of_seed(settings.seed, keys.TRAIN)
+        fitted, _ = fit(method, with_shots, key, train=settings.train)
+        rows[name] = judged(settings, fitted, task, test, labels)
     _, test = encoded["zero_shot"]
     embedding, permutations = (
         test.stored["embedding"][:, 0],
@@ -193,31 +196,18 @@ def encode_once(prepared, settings, methods) -> dict:
     }
 
 
-def trained(method, task, settings):
-    """The method's parameters after its recipe, or what `train` sets in its place."""
-    from apt_jax.record import chosen_recipe
-    from apt_jax.restore import seed_key
-    from apt_jax.training import loop
-
-    key = seed_key(settings.seed, "train")
-    recipe = chosen_recipe(method, task, settings.train)
-    if recipe is None:
-        return loop.fit(method, task, key)[0].params
-    return loop.train(method, task, recipe, loop.start(method, task, recipe, key), key)
-
-
-def judged(settings, method, params, task, test, labels) -> list[dict]:
+def judged(settings, fitted, task, test, labels) -> list[dict]:
     """Rows of results.json: one pass, and samples if the method draws any."""
+    from apt_jax import keys
     from apt_jax.evaluation import evaluate
-    from apt_jax.restore import seed_key
 
     rows = [("deterministic", {})]
-    if method.stochastic:
-        key = seed_key(settings.seed, "judge")
+    if fitted.method.stochastic:
+        key = keys.of_seed(settings.seed, keys.PREDICT)
         rows.append(("mc_dropout", {"key": key, "samples": settings.eval.samples}))
     return [
         evaluate(
-            name, method, params, task, test, labels, bins=settings.eval.bins, **chance
+            name, fitted, task, test, labels, bins=settings.eval.bins, **chance
         ).row
         for name, chance in rows
     ]

@@ -1,11 +1,11 @@
 """The training loop: an epoch over cached features is one compiled call.
 
-Everything random in epoch e comes from `fold_in(key, e)`: the order of the images, the
+Everything random in epoch e comes from one key (`keys`): the order of the images, the
 view of each, the dropout of each step. A resumed run therefore draws what the
 uninterrupted one draws, and ends with the same bits.
 
 Several runs of one method and recipe may train together, as one program: their states
-and keys get a leading axis (`stack`), their shots too if each has its own (`together`).
+and keys get a leading axis (`stack`), and the rows of their shots (`together`).
 A run draws what it draws alone; what is frozen is there once for all. The program is a
 `vmap` over the runs. On a CPU, and with an image tower in the loop, one run fills the
 device: there the program takes the runs in turns (`benchmarks/seeds.py`).
@@ -22,10 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from apt_jax import keys
 from apt_jax.errors import NotFinite
-from apt_jax.features.stored import image_of
 from apt_jax.finite import require_finite
-from apt_jax.methods.base import Method, Recipe, steps_of
+from apt_jax.methods.base import Method, Recipe, images_of, steps_of
 from apt_jax.training.optimizer import (
     learning_rate_of,
     make_optimizer,
@@ -55,11 +55,11 @@ class EpochReport(NamedTuple):
     seconds: float
 
 
-def start(method: Method, task, recipe: Recipe, key) -> State:
+def start(method: Method, task, recipe: Recipe, key, chosen) -> State:
     """The state before the first step; for [S] keys, of S runs that train together."""
     if key.ndim:
-        return stack([start(method, task, recipe, of_run) for of_run in key])
-    params = method.init(jax.random.fold_in(key, 0), task)
+        return stack([start(method, task, recipe, of_run, chosen) for of_run in key])
+    params = method.init(keys.folded(key, keys.START), task, chosen)
     # The state is donated to every epoch, the task is not: they may share no buffer.
     params = jax.tree.map(jnp.array, params)
     optimizer = make_optimizer(recipe, steps_per_epoch=1)  # not part of its state
@@ -74,10 +74,11 @@ def stack(states: list[State]) -> State:
 
 
 def together(tasks: list):
-    """One task for runs that train together, each on shots of its own, equally many."""
-    shots = jax.tree.map(lambda *arrays: jnp.stack(arrays), *[t.shots for t in tasks])
-    labels = jnp.stack([task.shot_labels for task in tasks])
-    return tasks[0].replace(shots=shots, centre=None, shot_labels=labels)
+    """One task for runs that train together: rows of the same shots, equally many."""
+    rows = [task.shots.rows for task in tasks]
+    if rows[0] is None:  # all of them, each
+        return tasks[0]
+    return tasks[0].replace(shots=tasks[0].shots.replace(rows=jnp.stack(rows)))
 
 
 def unstack(params, index: int):
@@ -96,15 +97,15 @@ def train(
 ):
     """Trains from `state` to the recipe's last epoch; returns the parameters.
 
-    For S runs at once `state` is from `stack` and `key` is [S]; the task has shots for
-    all of them, or for each (`together`). Reports are then means over the runs.
+    For S runs at once `state` is from `stack` and `key` is [S]; the task has the same
+    shots for all of them, or rows for each (`together`). Reports are then means over runs.
 
     Raises:
         NotFinite: when the loss stops being finite; it names the step. Or when what is
             trained does, after an epoch.
     """
     steps = steps_of(task.num_shots, recipe)
-    epochs_key = _fold_in(key, 1)
+    epochs_key = keys.folded(key, keys.EPOCHS)
     if only_warms_up(recipe):
         print(f"note: {_hardly_trains(recipe)}", file=sys.stderr)
     while (epoch := int(state.epoch)) < recipe.epochs:
@@ -127,7 +128,7 @@ def train(
     return state.params
 
 
-def fit(method: Method, task, key) -> tuple[State, EpochReport]:
+def fit_at_once(method: Method, task, key, chosen) -> tuple[State, EpochReport]:
     """What a method without a recipe has after its only step, and a line on it.
 
     Loss and accuracy are of the shots' centre crops, without dropout.
@@ -136,10 +137,10 @@ def fit(method: Method, task, key) -> tuple[State, EpochReport]:
         NotFinite: if the method fitted what is not finite, or fits so badly.
     """
     began = time.monotonic()
-    params = jax.block_until_ready(method.fit(jax.random.fold_in(key, 0), task))
+    fitted = method.fit(keys.folded(key, keys.START), task, chosen)
+    params = jax.block_until_ready(fitted)
     seconds = time.monotonic() - began
-    centre = jax.tree.map(lambda array: array[:, 0], task.centre)
-    images, labels = _images(method, task, centre), task.shot_labels
+    images, labels = images_of(method, task, task.shots.crops), task.shots.labels
     loss, logits = method.loss(params, task, images, labels, key=None)
     accuracy = float((logits.argmax(-1) == labels).mean())
     found = {"parameters": params, "loss": loss}
@@ -161,12 +162,14 @@ def run_epoch(method, recipe, state, task, key):
     """
     if key.ndim == 0:
         return _epoch(method, recipe, state, task, key)
-    own = (task.shots, task.shot_labels) if task.shot_labels.ndim == 2 else None
+    rows = task.shots.rows
+    own = rows if rows is not None and rows.ndim == 2 else None
 
     def one_run(run):
         state, key, own = run
-        shots, labels = (task.shots, task.shot_labels) if own is None else own
-        of_run = task.replace(shots=shots, shot_labels=labels)
+        of_run = task.replace(
+            shots=task.shots.replace(rows=rows if own is None else own)
+        )
         state = state._replace(epoch=epoch)
         after, *figures = _epoch(method, recipe, state, of_run, key)
         return after._replace(epoch=None), *figures
@@ -187,17 +190,17 @@ def _epoch(method, recipe, state, task, key):
         jax.random.fold_in(key, state.epoch), 3
     )
     order, views = _draw(task, order_key, view_key)
-    trained, constants = method.parts(state.params)
+    trained, kept = method.parts(state.params)
 
     def one_step(carry, inputs):
         trained, opt_state = carry
         images, views, index = inputs
-        batch = _gather(method, task, images, views)
-        labels = task.shot_labels[images]
+        stored, labels = task.shots.batch(images, views)
+        batch = images_of(method, task, stored)
         step_key = jax.random.fold_in(dropout_key, index)
 
         def objective(trained):
-            params = _whole(trained, constants)
+            params = _whole(trained, kept)
             return method.loss(params, task, batch, labels, key=step_key)
 
         (loss, logits), grads = jax.value_and_grad(objective, has_aux=True)(trained)
@@ -217,38 +220,20 @@ def _epoch(method, recipe, state, task, key):
         losses = jnp.append(losses, of_last[0])
         accuracies = jnp.append(accuracies, of_last[1])
     trained, opt_state = carry
-    params = _whole(trained, constants)
+    params = _whole(trained, kept)
     params = method.after_epoch(params, task, state.epoch, recipe)
     return State(params, opt_state, state.epoch + 1), losses, accuracies
 
 
-def _fold_in(key, value):
-    """`fold_in` of a key, or of each of [S] keys."""
-    fold_in = jax.random.fold_in
-    return jax.vmap(fold_in, (0, None))(key, value) if key.ndim else fold_in(key, value)
-
-
-def _whole(trained, constants):
-    return trained | constants if constants else trained
+def _whole(trained, kept):
+    return trained | kept if kept else trained
 
 
 def _draw(task, order_key, view_key):
     """[n] image indices in random order, and a view of each."""
     count = task.num_shots
-    num_views = jax.tree.leaves(task.shots)[0].shape[1]
     order = jax.random.permutation(order_key, count)
-    return order, jax.random.randint(view_key, (count,), 0, num_views)
-
-
-def _gather(method, task, images, views):
-    return _images(
-        method, task, jax.tree.map(lambda array: array[images, views], task.shots)
-    )
-
-
-def _images(method, task, stored):
-    pixels = method.preprocessing(task)
-    return jax.vmap(lambda kept: image_of(kept, method.inputs, pixels))(stored)
+    return order, jax.random.randint(view_key, (count,), 0, task.shots.num_views)
 
 
 def _hardly_trains(recipe):

@@ -13,21 +13,8 @@ views of the images, dropout. The first is the run that a single one would be.
 
 import jax
 import jax.numpy as jnp
-from jax import Array
 
-from apt_jax.errors import UserError
 from apt_jax.uncertainty.monte_carlo import Prediction
-
-OTHERS = 2  # what the keys of other members are folded with; 0 and 1 have other uses
-
-
-def member_keys(key, members: int) -> Array:
-    """[M] keys of the members, the first of them `key`; `key` itself for one member."""
-    if members == 1:
-        return key
-    others = jax.random.fold_in(key, OTHERS)
-    folded = jax.vmap(jax.random.fold_in, (None, 0))(others, jnp.arange(1, members))
-    return jnp.concatenate([jax.random.clone(key)[None], folded])
 
 
 def mean_over_members(predict, params, keys=None) -> Prediction:
@@ -41,30 +28,26 @@ def mean_over_members(predict, params, keys=None) -> Prediction:
 
     def one_member(sums, member):
         of_member = predict(*member)
-        log_sum = jnp.logaddexp(sums.log_probs, of_member.log_probs)
         return Prediction(
-            log_sum, sums.expected_entropy + of_member.expected_entropy
+            jnp.logaddexp(sums.log_probs, of_member.log_probs),
+            sums.logits + of_member.logits,
+            sums.expected_entropy + of_member.expected_entropy,
         ), ()
 
     members = jax.tree.leaves(params)[0].shape[0]
     like = jax.eval_shape(lambda members: predict(*_first(members)), (params, keys))
     empty = Prediction(
-        jnp.full(like.log_probs.shape, -jnp.inf), jnp.zeros(like.expected_entropy.shape)
+        jnp.full(like.log_probs.shape, -jnp.inf),
+        jnp.zeros(like.logits.shape),
+        jnp.zeros(like.expected_entropy.shape),
     )
     sums, _ = jax.lax.scan(one_member, empty, (params, keys))
-    log_probs, expected_entropy, _ = sums
-    return Prediction(log_probs - jnp.log(members), expected_entropy / members)
+    return Prediction(
+        sums.log_probs - jnp.log(members),
+        sums.logits / members,
+        sums.expected_entropy / members,
+    )
 
 
 def _first(members):
     return jax.tree.map(lambda array: array[0], members)
-
-
-def require_members(method, recipe):
-    """Refuses an ensemble of a method whose members would all be equal."""
-    if method.members > 1 and recipe is None:
-        raise UserError(
-            f"method.members={method.members}: {type(method).__name__} is fitted at "
-            "once to one solution, so all members would be equal; drop "
-            "--config.method.members, or choose a method that trains"
-        )

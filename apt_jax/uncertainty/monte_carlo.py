@@ -9,9 +9,9 @@ Gal & Ghahramani 2016, arXiv:1506.02142. With samples p_t = softmax(logits_t), t
 Kept are running sums, never the [T, B, K] samples: the log of the summed probabilities
 (logs, so that a confident error does not underflow) and the summed entropies.
 
-The mask of sample t is keyed by (base, image content, t) and, for what depends on no
-image, by (base, t). So an image's numbers depend on neither its batch nor its place in
-it, nor on how samples are chunked, nor on the number of devices.
+The mask of sample t is keyed by the image's content and t (`keys`). So an image's numbers
+depend on neither its batch nor its place in it, nor on how samples are chunked, nor on the
+number of devices.
 """
 
 from typing import NamedTuple
@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from apt_jax import keys
 from apt_jax.errors import UserError
 
 # What the samples of one chunk may take, roughly: a CPU is fastest within its caches
@@ -32,6 +33,7 @@ class Prediction(NamedTuple):
     """Of B images; natural logarithms."""
 
     log_probs: Array  # [B, K] log of the mean probability
+    logits: Array  # [B, K] as the method gives them; of samples their mean
     expected_entropy: Array  # [B] nats; for one deterministic pass, its entropy
     samples: Array | None = None  # [T, B, K] log-probabilities, only when asked for
 
@@ -46,7 +48,7 @@ def class_side(method, params, task, *, key=None, samples=None):
     class_base, _ = jax.random.split(key)
 
     def of_sample(index):
-        return method.classes(params, task, key=sample_key(class_base, index))
+        return method.classes(params, task, key=keys.of_sample(class_base, index))
 
     return jax.lax.map(of_sample, jnp.arange(samples))
 
@@ -60,10 +62,11 @@ def deterministic(method, params, task, images, classes=None) -> Prediction:
         classes = class_side(method, params, task)
 
     def one_image(image):
-        return jax.nn.log_softmax(method.logits(params, task, classes, image))
+        return method.logits(params, task, classes, image)
 
-    log_probs = jax.vmap(one_image)(images)
-    return Prediction(log_probs, entropy(log_probs))
+    logits = jax.vmap(one_image)(images)
+    log_probs = jax.nn.log_softmax(logits)
+    return Prediction(log_probs, logits, entropy(log_probs))
 
 
 def monte_carlo(
@@ -99,16 +102,15 @@ def monte_carlo(
     if classes is None:
         once = jax.random.clone(key)
         classes = class_side(method, params, task, key=once, samples=samples)
-    _, image_bases = base_keys(key, contents)
+    _, image_bases = keys.of_images(key, contents)
 
     def one_sample(image, image_base, index):
         of_sample = classes
         if method.stochastic_classes:
             at = jnp.minimum(index, samples - 1)  # those beyond count nowhere
             of_sample = jax.tree.map(lambda array: array[at], classes)
-        image_key = sample_key(image_base, index)
-        logits = method.logits(params, task, of_sample, image, key=image_key)
-        return jax.nn.log_softmax(logits)
+        image_key = keys.of_sample(image_base, index)
+        return method.logits(params, task, of_sample, image, key=image_key)
 
     # Nested vmaps keep apart what depends on the image, on the sample and on both:
     # all that lies upstream of the first mask stays outside the axis of samples.
@@ -117,36 +119,29 @@ def monte_carlo(
 
     def one_chunk(sums, start):
         index = start + jnp.arange(chunk)
-        log_probs = of_batch(images, image_bases, index)  # [chunk, B, K]
+        logits = of_batch(images, image_bases, index)  # [chunk, B, K]
+        log_probs = jax.nn.log_softmax(logits)
         real = (index < samples)[:, None]
         entropies = jnp.where(real, entropy(log_probs), 0).sum(0)
         masked = jnp.where(real[..., None], log_probs, -jnp.inf)
         log_sum = jnp.logaddexp(sums[0], jax.nn.logsumexp(masked, axis=0))
-        return (log_sum, sums[1] + entropies), log_probs if keep else None
+        logits = sums[1] + jnp.where(real[..., None], logits, 0).sum(0)
+        return (log_sum, logits, sums[2] + entropies), log_probs if keep else None
 
-    batch = contents.shape[0]
-    empty = (jnp.full((batch, task.num_classes), -jnp.inf), jnp.zeros(batch))
+    like = jax.eval_shape(of_batch, images, image_bases, jnp.arange(chunk))
+    of_classes = like.shape[1:]  # [B, K]
+    empty = (
+        jnp.full(of_classes, -jnp.inf),
+        jnp.zeros(of_classes),
+        jnp.zeros(of_classes[0]),
+    )
     starts = jnp.arange(0, samples, chunk)
-    (log_sum, entropies), kept = jax.lax.scan(one_chunk, empty, starts)
+    sums, kept = jax.lax.scan(one_chunk, empty, starts)
+    log_sum, logits, entropies = sums
     if keep:
         kept = kept.reshape(-1, *kept.shape[2:])[:samples]
-    return Prediction(log_sum - jnp.log(samples), entropies / samples, kept)
-
-
-def base_keys(key, contents):
-    """The key of all that depends on no image, and [B] keys of the images."""
-    class_base, image_base = jax.random.split(key)
-
-    def of_image(content):
-        first = jax.random.fold_in(image_base, content[0])
-        return jax.random.fold_in(first, content[1])
-
-    return class_base, jax.vmap(of_image)(contents)
-
-
-def sample_key(base, index):
-    """The key of sample `index`, on the class side or on one image's side."""
-    return jax.random.fold_in(base, index)
+    log_probs = log_sum - jnp.log(samples)
+    return Prediction(log_probs, logits / samples, entropies / samples, kept)
 
 
 def entropy(log_probs) -> Array:
