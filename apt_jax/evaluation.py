@@ -1,7 +1,6 @@
-"""A fitted method over a split: predictions of every image, and figures of them."""
+"""A fitted method over a split: predictions of every image, and what they score."""
 
 import dataclasses
-import functools
 import time
 
 import jax
@@ -9,7 +8,7 @@ import numpy as np
 
 from apt_jax import keys
 from apt_jax.methods.zero_shot import ZeroShot
-from apt_jax.metrics import Scores
+from apt_jax.metrics import Scores, figures_of
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.monte_carlo import Prediction
 from apt_jax.uncertainty.predictive import predict_batches
@@ -31,7 +30,7 @@ class Evaluation:
     def row(self) -> dict:
         """The entry of results.json."""
         named = {"name": self.name, "samples": self.samples, "split": self.split}
-        return {**named, "classes": self.classes, **self.scores.summary()}
+        return {**named, "classes": self.classes, **figures_of(self.scores)}
 
 
 def evaluate(
@@ -56,26 +55,18 @@ def evaluate(
     passes = fitted.members * (1 if key is None else samples)
     labels = np.asarray(labels)
     warm_up = next(predict_batches(fitted, task, features, key, samples))
-    parts, scores, start = [], [], time.monotonic()
-    for part in predict_batches(fitted, task, features, key, samples):
-        first = sum(len(earlier.log_probs) for earlier in parts)
-        of_part = labels[first : first + len(part.log_probs)]
-        scores.append(
-            Scores.of(
-                part.log_probs,
-                of_part,
-                expected_entropy=None if single else part.expected_entropy,
-                num_bins=bins,
-            )
-        )
-        parts.append(part)
+    start = time.monotonic()
+    parts = list(predict_batches(fitted, task, features, key, samples))
     seconds = time.monotonic() - start
     del warm_up  # only its compilation mattered
+    prediction = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
+    expected = None if single else prediction.expected_entropy
+    log_probs = prediction.log_probs
     return Evaluation(
         name,
         None if single else passes,
-        functools.reduce(Scores.merge, scores),
-        jax.tree.map(lambda *rows: np.concatenate(rows), *parts),
+        Scores.of(log_probs, labels, expected_entropy=expected, num_bins=bins),
+        prediction,
         seconds / len(labels),
         classes,
         split,

@@ -42,9 +42,9 @@ from apt_jax.report.parameters import count, parameters_table
 from apt_jax.report.predictions import write_predictions
 from apt_jax.report.protocol import device
 from apt_jax.report.tables import (
-    base_to_new_table,
+    base_to_new_text,
     protocol_line,
-    results_table,
+    results_text,
 )
 from apt_jax.restore import (
     belongs_to,
@@ -317,9 +317,9 @@ def publish(workdir, prepared, of_own, of_new, shifted, cost):
 def show(workdir) -> dict:
     """Prints what a finished run found and what to do with it; returns its results."""
     results = workdir.read("results.json")
-    print(results_table(results["evaluations"]))
+    print(results_text(results["evaluations"]))
     if "base_to_new" in results:
-        print(base_to_new_table(results["base_to_new"]))
+        print(base_to_new_text(results["base_to_new"]))
     print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     folder = shlex.quote(str(workdir.folder))

@@ -39,7 +39,7 @@ CARD = {
     "protocol": {"name": str},
     "selected_by": str,
 }
-ROW = {
+ROW = {  # what rows of every version have; figures that came since may be missing
     "name": str,
     "split": str,
     "classes": str,

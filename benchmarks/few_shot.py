@@ -29,7 +29,7 @@ from apt_jax.experiment import training_images
 from apt_jax.features.store import Store
 from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import make_task
-from apt_jax.metrics import Scores
+from apt_jax.metrics import Scores, figures_of
 from apt_jax.preparation import encode_shots, encode_test, prepare
 from apt_jax.training.fit import fit
 from apt_jax.training.fitted import Fitted
@@ -109,7 +109,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     }
     if method.stochastic:
         rows["APT + MC"] = evaluate("", fitted, task, test, test_labels, **chance)
-    figures = {row: evaluation.scores.summary() for row, evaluation in rows.items()}
+    figures = {row: figures_of(evaluation.scores) for row, evaluation in rows.items()}
     probe = logistic_regression(shot_features, labels, test, test_labels)
     return {
         "zero-shot": figures.pop("zero-shot"),
@@ -133,7 +133,7 @@ def logistic_regression(shots, labels, test, test_labels) -> dict:
     probe.fit((train - centre) / scale, labels)
     embedding = unit(np.asarray(test.stored["embedding"][:, 0]))
     log_probs = probe.predict_log_proba((embedding - centre) / scale)
-    return Scores.of(log_probs, test_labels).summary()
+    return figures_of(Scores.of(log_probs, test_labels))
 
 
 def settings_of(name, shots, seed, options):

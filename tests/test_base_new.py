@@ -16,7 +16,7 @@ from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
 from apt_jax.preparation import prepare
 from apt_jax.record import split_of
-from apt_jax.report.tables import base_to_new_table
+from apt_jax.report.tables import base_to_new_text
 from apt_jax.restore import require_same_images
 from apt_jax.workdir import Workdir
 
@@ -166,7 +166,7 @@ def test_a_method_of_fixed_classes_reports_the_base_and_says_so(photos):
     assert experiment.task_of_new(prepared) is None
     assert experiment.judge_new(None, prepared, {}, None, None) == []
     rows = [{"name": "deterministic", "classes": "base", "accuracy": 0.5}]
-    table = base_to_new_table(base_to_new(rows))
+    table = base_to_new_text(base_to_new(rows))
     assert "50.0 %" in table
     assert "this method's parameters belong to classes" in table
 

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from test_grid_report import cell
 from toy import draw
 
-from apt_jax import command, config, experiment, predict
+from apt_jax import command, config, experiment, predict, tables
 from apt_jax.data import Item
 from apt_jax.errors import UserError
+from apt_jax.metrics.figures import OF_AN_IMAGE
 from apt_jax.names import printable, storable
-from apt_jax.report import grid, tables
-from apt_jax.report.predictions import ANSWER, FIGURES, render, rows, write_predictions
+from apt_jax.report import grid, grid_tables
+from apt_jax.report.grid_rows import Rows
+from apt_jax.report.predictions import ANSWER, render, rows, write_predictions
 from apt_jax.uncertainty.monte_carlo import Prediction
 from apt_jax.uncertainty.predictions import Predictions
 from apt_jax.workdir import Workdir
@@ -110,7 +112,7 @@ def test_json_gives_back_every_name_and_figure(places, classes, encoding):
         assert row["path"] == storable(path)
         assert row["error"] == (storable(why) if why else None)
         if why:
-            assert {row[name] for name in (*FIGURES, "predicted")} == {None}
+            assert {row[name] for name in (*OF_AN_IMAGE, "predicted")} == {None}
             continue
         shares = found.probabilities[next(known)].tolist()
         assert row["probabilities"] == dict(zip(classes, shares, strict=True))
@@ -156,20 +158,21 @@ def test_a_grids_files_hold_any_names(dataset, method, message, group):
     read = list(csv.DictReader(io.StringIO(grid.csv_of(cells), newline="")))
     assert {row["dataset"] for row in read} == {dataset}
     assert {row["method"] for row in read} == {method}
-    table = grid.Table(cells)
+    of_set = Rows(cells)
     groups = {group: (method, "other")}
     parts = [
         grid.heading(cells, {}, f"grid {message}"),
-        grid.section_of(dataset, table, groups),
+        grid.section_of(dataset, of_set, groups),
         grid.failures_of({dataset: message}),
     ]
     for line in "\n".join(parts).split("\n"):
         assert line.isprintable()
-    widths = {
-        grid.means_table(table, figure).count("\n") for figure in ("accuracy", "nll")
+    lengths = {
+        grid_tables.means(of_set, figure).markdown().count("\n")
+        for figure in ("accuracy", "nll")
     }
-    assert len(widths) == 1
-    assert grid.terminal_table(dataset, table).replace("\n", "").isprintable()
+    assert len(lengths) == 1
+    assert grid.terminal_table(dataset, of_set).replace("\n", "").isprintable()
     assert "/" not in grid.picture_of(dataset, "nll")
 
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from apt_jax.metrics.figures import FIGURES, GRID, shown_in
 from apt_jax.metrics.paired import paired_difference
 from apt_jax.report import figures, grid
 from apt_jax.studies import follow
 
-FIGURES = dict.fromkeys(grid.FIGURES, 0.1) | {"samples": None}
+ROW = dict.fromkeys(FIGURES, 0.1) | {"samples": None}
 
 
 def cell(method, seed, *rows, shots=4, classes="all", shifted=None):
@@ -27,7 +28,7 @@ def cell(method, seed, *rows, shots=4, classes="all", shifted=None):
         "shots": shots,
         "seed": seed,
         "evaluations": [
-            FIGURES
+            ROW
             | {"name": name, "accuracy": accuracy, "nll": nll}
             | {"classes": part[0] if part else classes, "split": split}
             for split, of_split in {"test": rows, **(shifted or {})}.items()
@@ -231,7 +232,7 @@ def test_data_sets_and_methods_of_any_name_are_text_and_never_a_path(tmp_path, n
     grid.write_report(folder, found, {}, "a command")
     assert [path.name for path in tmp_path.iterdir()] == ["grid"]
     text = (folder / "grid.md").read_text(encoding="utf-8")
-    for figure in grid.SHOWN:
+    for figure in shown_in(GRID):
         picture = grid.picture_of(name, figure)
         assert (folder / "figures" / picture).is_file()
         assert f"(figures/{quote(picture)})" in text

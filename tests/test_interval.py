@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from apt_jax.metrics import Scores
+from apt_jax.metrics import Scores, figures_of
 from apt_jax.metrics.interval import TOO_WIDE, images_for, wilson
 from apt_jax.report import tables
 
@@ -42,7 +42,8 @@ def row_of(right, count, **fields):
     probs = np.full((count, 2), [0.9, 0.1])
     labels = np.arange(count) >= right
     named = {"name": "zero_shot", "samples": None, "split": "test", "classes": "all"}
-    return named | Scores.of(np.log(probs), labels.astype(int)).summary() | fields
+    scores = Scores.of(np.log(probs), labels.astype(int))
+    return named | figures_of(scores) | fields
 
 
 def test_results_hold_the_number_of_images_and_the_ends_of_the_interval():
@@ -53,7 +54,7 @@ def test_results_hold_the_number_of_images_and_the_ends_of_the_interval():
 
 
 def test_the_table_shows_the_images_and_the_interval():
-    heads, _, line = tables.results_table([row_of(900, 1000)]).splitlines()
+    heads, _, line = tables.results_text([row_of(900, 1000)]).splitlines()
     assert "images" in heads
     assert "95 % interval" in heads
     assert "1,000    90.0 %      88.0-91.7" in line
@@ -63,7 +64,7 @@ def test_the_table_shows_the_images_and_the_interval():
     ("right", "count", "said"), [(30, 40, True), (5, 5, True), (1, 1, True)]
 )
 def test_too_few_images_to_tell_are_said_below_the_table(right, count, said):
-    last = tables.results_table([row_of(right, count)]).splitlines()[-1]
+    last = tables.results_text([row_of(right, count)]).splitlines()[-1]
     images = "1 test image is" if count == 1 else f"{count} test images are"
     assert last.startswith(f"{images} too few to tell: the interval of accuracy is ")
     assert last.endswith("93 images make it 20 at most")
@@ -88,4 +89,4 @@ def test_each_part_with_too_few_images_is_named():
 def test_results_of_earlier_versions_are_shown_without_an_interval():
     row = row_of(3, 9)
     del row["accuracy_low"], row["accuracy_high"]
-    assert "33.3 %              -" in tables.results_table([row])
+    assert "33.3 %              -" in tables.results_text([row])

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from apt_jax.metrics import (
+    FIGURES,
     Scores,
     bin_by_confidence,
     entropy,
     expected_calibration_error,
+    figures_of,
+    scores,
 )
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/metrics.json").read_text())
@@ -37,7 +40,7 @@ def test_confidences_on_edges_belong_to_the_bin_below(bins):
 
 def test_goldens_of_the_scores():
     inputs, expected = (GOLDEN["proper_scores"][part] for part in ("inputs", "outputs"))
-    found = Scores.of(np.log(inputs["probs"]), inputs["labels"]).summary()
+    found = figures_of(Scores.of(np.log(inputs["probs"]), inputs["labels"]))
     assert found["accuracy"] == pytest.approx(expected["accuracy"], abs=1e-7)
     assert found["nll"] == pytest.approx(expected["nll"], abs=1e-7)
     assert found["brier"] == pytest.approx(expected["brier_sum"], abs=1e-7)
@@ -50,49 +53,39 @@ def test_entropy_by_hand_and_of_certainty():
     np.testing.assert_allclose(entropy(probs), [np.log(2), 0, np.log(3)])
 
 
-def test_a_streamed_test_set_scores_as_a_whole():
+@pytest.mark.parametrize("at_once", [1, 4 * 9, 4 * 23])
+def test_scores_are_the_same_however_many_are_computed_at_once(monkeypatch, at_once):
     log_probs, labels = made_up()
-    expected = 0.9 * entropy(np.exp(log_probs))
-    whole = Scores.of(log_probs, labels, expected_entropy=expected)
-    parts = [
-        Scores.of(log_probs[rows], labels[rows], expected_entropy=expected[rows])
-        for rows in (slice(0, 9), slice(9, 10), slice(10, 23))
-    ]
-    merged = parts[0].merge(parts[1]).merge(parts[2]).summary()
-    for name, value in whole.summary().items():
-        assert merged[name] == pytest.approx(value, rel=1e-12)
+    whole = Scores.of(log_probs, labels)
+    monkeypatch.setattr(scores, "NUMBERS_AT_ONCE", at_once)
+    sliced = Scores.of(log_probs, labels)
+    for one, other in zip(vars(whole).values(), vars(sliced).values(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
-def test_padding_counts_nowhere():
-    log_probs, labels = made_up()
-    plain = Scores.of(log_probs, labels).summary()
-    padded = Scores.of(
-        np.concatenate([log_probs, log_probs[:5]]),
-        np.concatenate([labels, labels[:5]]),
-        mask=np.arange(28) < 23,
-    )
-    assert padded.summary() == plain
+def test_every_figure_is_computed_in_the_order_of_the_table():
+    assert list(figures_of(Scores.of(*made_up()))) == list(FIGURES)
 
 
 def test_one_pass_has_no_mutual_information_and_samples_have():
     log_probs, labels = made_up()
-    one = Scores.of(log_probs, labels).summary()
+    one = figures_of(Scores.of(log_probs, labels))
     assert one["mutual_information"] == 0
     assert one["expected_entropy"] == one["predictive_entropy"]
     total = entropy(np.exp(log_probs))
-    many = Scores.of(log_probs, labels, expected_entropy=total - 0.25).summary()
+    many = figures_of(Scores.of(log_probs, labels, expected_entropy=total - 0.25))
     assert many["mutual_information"] == pytest.approx(0.25)
-    rounded = Scores.of(log_probs, labels, expected_entropy=total + 1e-8).summary()
+    rounded = figures_of(Scores.of(log_probs, labels, expected_entropy=total + 1e-8))
     assert rounded["mutual_information"] == 0
 
 
 def test_ties_go_to_the_first_class():
     half = np.log([[0.5, 0.5], [0.5, 0.5]])
-    assert Scores.of(half, [0, 1]).summary()["accuracy"] == 0.5
+    assert figures_of(Scores.of(half, [0, 1]))["accuracy"] == 0.5
 
 
 def test_no_examples_and_wrong_shapes_raise():
     with pytest.raises(ValueError, match="no examples"):
-        Scores.of(np.zeros((0, 3)), np.zeros(0, int)).summary()
+        Scores.of(np.zeros((0, 3)), np.zeros(0, int))
     with pytest.raises(ValueError, match="average Monte-Carlo samples first"):
         Scores.of(np.zeros((4, 4, 3)), np.zeros(4, int))

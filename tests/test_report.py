@@ -10,6 +10,7 @@ from apt_jax.evaluation import Evaluation
 from apt_jax.metrics import Scores
 from apt_jax.report import figures, predictions, protocol, tables
 from apt_jax.report.parameters import parameters_table
+from apt_jax.tables import Table
 from apt_jax.uncertainty.monte_carlo import Prediction
 
 GENERATOR = np.random.default_rng(0)
@@ -27,7 +28,7 @@ def evaluation(name="mc_dropout", samples=30, count=40):
 def test_the_table_names_rows_and_rounds():
     rows = [evaluation("zero_shot", None).row, evaluation().row]
     rows[0] |= {"accuracy": 0.12345, "ece": 0.05678, "nll": 1.23456}
-    text = tables.results_table(rows)
+    text = tables.results_text(rows)
     assert "zero-shot CLIP" in text
     assert "adapted, Monte-Carlo, T = 30" in text
     for figure in ("12.3 %", "5.7 %", "1.235"):
@@ -89,5 +90,6 @@ def test_the_protocol_card_adds_versions_device_and_commit():
 @pytest.mark.parametrize("columns", [1, 3])
 def test_tables_keep_every_row(columns):
     rows = [[str(10 * row + column) for column in range(columns)] for row in range(5)]
-    text = tables.render([f"c{index}" for index in range(columns)], rows)
+    heads = [f"c{index}" for index in range(columns)]
+    text = Table(heads, rows).terminal()
     assert all(cell in text for row in rows for cell in row)

@@ -8,7 +8,9 @@ import pytest
 from rich.cells import cell_len
 
 from apt_jax.names import as_part, printable, storable
-from apt_jax.report import figures, grid, survey, tables, variance
+from apt_jax.report import figures, grid, survey, variance
+from apt_jax.report.tables import predictions_table
+from apt_jax.tables import Table, code
 
 NAMES = [
     "photo [final].jpg",
@@ -53,9 +55,13 @@ def rows_of(names):
     ]
 
 
+def shown(rows):
+    return predictions_table(rows).terminal()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_shown_as_it_is_or_escaped_and_whole(name):
-    text = tables.predictions_table(rows_of([name]))
+    text = shown(rows_of([name]))
     assert printable(name) in text
     assert text.splitlines()[2].endswith("12.3 %    1.234               0.345")
     assert len(text.splitlines()) == 3
@@ -66,7 +72,7 @@ def test_a_name_is_shown_as_it_is_or_escaped_and_whole(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_on_a_narrow_terminal_a_name_folds_and_figures_stay_whole(monkeypatch, name):
     on_terminal(monkeypatch, 60)
-    text = tables.predictions_table(rows_of([name]))
+    text = shown(rows_of([name]))
     lines = text.splitlines()
     assert max(map(cell_len, lines)) <= 60
     (row,) = (line for line in lines if "12.3 %" in line)
@@ -79,14 +85,14 @@ def test_folded_names_lose_no_letter(monkeypatch):
     on_terminal(monkeypatch, 60)
     name = "".join(chr(0x41 + index % 26) for index in range(160))
     row = rows_of([name])[0] | {"predicted": "-"}
-    lines = tables.predictions_table([row]).splitlines()[3:]
+    lines = shown([row]).splitlines()[3:]
     assert "".join(line.split()[0] for line in lines) == name
 
 
 @pytest.mark.parametrize("columns", [1, 10, 40])
 def test_figures_are_whole_on_any_terminal(monkeypatch, columns):
     on_terminal(monkeypatch, columns)
-    text = tables.predictions_table(rows_of([WIDE]))
+    text = shown(rows_of([WIDE]))
     for figure in ("12.3 %", "1.234", "0.345", "confidence", "entropy"):
         assert figure in text
 
@@ -94,26 +100,26 @@ def test_figures_are_whole_on_any_terminal(monkeypatch, columns):
 def test_elsewhere_nothing_folds_whatever_the_environment_says(monkeypatch):
     for name, value in (("COLUMNS", "20"), ("FORCE_COLOR", "1"), ("TERM", "dumb")):
         monkeypatch.setenv(name, value)
-    text = tables.predictions_table(rows_of([WIDE]))
+    text = shown(rows_of([WIDE]))
     assert f"{WIDE}  {WIDE[:30]}" in text
     assert "\x1b" not in text
 
 
 def test_what_cannot_be_read_is_told_in_the_table():
     nothing = dict.fromkeys(("predicted", "confidence"))
-    text = tables.predictions_table(
+    text = shown(
         [*rows_of(["a.jpg"]), {"path": "b.jpg", "error": "empty file"} | nothing]
     )
     assert text.splitlines()[0].split()[:3] == ["image", "class", "unreadable"]
     assert re.search(r"b\.jpg  -      empty file +-  +-  +-$", text)
-    assert "unreadable" not in tables.predictions_table(rows_of(["a.jpg"]))
+    assert "unreadable" not in shown(rows_of(["a.jpg"]))
 
 
 def test_a_rule_is_of_characters_that_standard_output_has(monkeypatch):
     on_terminal(monkeypatch, 80, "ascii")
-    assert tables.render(["a", "b"], [["x", "1"]]).isascii()
+    assert Table(["a", "b"], [["x", "1"]]).terminal().isascii()
     on_terminal(monkeypatch, 80)
-    assert "─" in tables.render(["a", "b"], [["x", "1"]])
+    assert "─" in Table(["a", "b"], [["x", "1"]]).terminal()
 
 
 # -- Markdown ---------------------------------------------------------------------------
@@ -127,7 +133,7 @@ def cells_of(line):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_breaks_no_table_in_markdown(name):
-    lines = tables.markdown(["", "a|b"], [[name, "1"]]).split("\n")
+    lines = Table(["", "a|b"], [[name, "1"]]).markdown().split("\n")
     assert len(lines) == 3
     assert cells_of(lines[2]) == [printable(name), "1"]
     assert cells_of(lines[0]) == ["", "a|b"]
@@ -135,7 +141,7 @@ def test_a_name_breaks_no_table_in_markdown(name):
 
 
 def test_ordinary_names_and_figures_are_not_escaped():
-    text = tables.markdown(["", "− zero-shot"], [["zero_shot", "61.5 ± 0.5 (tie)"]])
+    text = Table(["", "− zero-shot"], [["zero_shot", "61.5 ± 0.5 (tie)"]]).markdown()
     assert "| zero_shot | 61.5 ± 0.5 (tie) |" in text
 
 
@@ -143,7 +149,7 @@ def test_ordinary_names_and_figures_are_not_escaped():
     ("text", "expected"), [("a b", "`a b`"), ("a`b``", "``` a`b`` ```")]
 )
 def test_a_command_is_code_whatever_is_in_it(text, expected):
-    assert tables.code(text) == expected
+    assert code(text) == expected
 
 
 # -- pictures and pages -----------------------------------------------------------------

@@ -172,7 +172,7 @@ def _verdict(splits) -> str:
 
 def told(found) -> str:
     """The comparison for the terminal."""
-    from apt_jax.report.tables import render
+    from apt_jax.tables import Table
 
     rows = [
         (
@@ -187,7 +187,7 @@ def told(found) -> str:
         for way, counts in ways.items()
     ]
     columns = ("", "in both", "only in A", "only in B", "same order", "other label")
-    lines = [render(columns, rows)]
+    lines = [Table(columns, rows).terminal()]
     for one, other in ("ab", "ba"):
         if leaking := found[f"trained_in_{one}_tested_in_{other}"]:
             lines.append(

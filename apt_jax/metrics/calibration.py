@@ -5,8 +5,7 @@ on the right, with n examples in all (Guo et al. 2017, arXiv:1706.04599, section
 
     ECE = sum_m |B_m|/n * |accuracy(B_m) - confidence(B_m)|        in [0, 1]
 
-`Bins` holds sums, not means, so a test set may be streamed: bin each part, `merge`, take
-the error once. NumPy in float64: in float32, confidences that sit on an edge change bin.
+NumPy in float64: in float32, confidences that sit on an edge change bin.
 """
 
 from typing import NamedTuple
@@ -15,15 +14,11 @@ import numpy as np
 
 
 class Bins(NamedTuple):
-    """Per-bin sums over the examples seen so far; each field is [M] float64."""
+    """Per-bin sums over the examples; each field is [M] float64."""
 
     count: np.ndarray  # examples in the bin
     confidence: np.ndarray  # summed top-class probability
     correct: np.ndarray  # examples whose top class is the label
-
-    def merge(self, other: "Bins") -> "Bins":
-        """The bins of both sets of examples together."""
-        return Bins(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 def bin_by_confidence(confidence, correct, *, num_bins: int = 15) -> Bins:

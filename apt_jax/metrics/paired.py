@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from apt_jax.metrics.figures import FIGURES
+
 LEVEL = 0.95
 
 
@@ -26,6 +28,16 @@ class Difference(NamedTuple):
     @property
     def tie(self) -> bool:
         return abs(self.mean) <= self.half_width
+
+
+def gain(figure: str, ours: float | None, theirs: float | None) -> float | None:
+    """How much better ours is than theirs: above 0, be it higher or lower.
+
+    None where one of them has no value.
+    """
+    if ours is None or theirs is None:
+        return None
+    return FIGURES[figure].better * (ours - theirs)
 
 
 def paired_difference(ours, theirs, level: float = LEVEL) -> Difference:

@@ -1,110 +1,96 @@
-"""The figures of an evaluation, kept as sums so that a test set may be streamed.
+"""What each prediction of an evaluation scored; `figures` makes figures of them.
 
-Of n examples with probabilities p [K] and label y:
+Of an image with class probabilities p [K] and label y:
 
-    accuracy  mean of argmax p = y        NLL    mean of -ln p_y          nats
-    ECE       see `calibration`           Brier  mean of |p - onehot(y)|^2, in [0, 2]
-    accuracy_low, accuracy_high           ends of its 95 % interval, see `interval`
+    correct  whether argmax p = y       NLL    -ln p_y                   nats
+    confidence  max p                   Brier  |p - onehot(y)|^2, in [0, 2]
 
-and means of the entropies of `uncertainty`: predictive H(p), expected (of the Monte-Carlo
-samples) and their difference, the mutual information.
+and the entropies of `uncertainty`: predictive H(p), expected (of the Monte-Carlo samples)
+and their difference, the mutual information.
 """
 
 import dataclasses
 
 import numpy as np
 
-from apt_jax.metrics.calibration import (
-    Bins,
-    bin_by_confidence,
-    expected_calibration_error,
-)
+from apt_jax.metrics.calibration import Bins, bin_by_confidence
 from apt_jax.metrics.entropy import entropy
-from apt_jax.metrics.interval import wilson
 
-SUMS = (
-    "accuracy",
-    "nll",
-    "brier",
-    "predictive_entropy",
-    "expected_entropy",
-    "mutual_information",
-)
+NUMBERS_AT_ONCE = 2**22  # probabilities in float64; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """Sums over the examples seen so far."""
+    """Of n predictions, in order; [n] float64 where nothing else is said."""
 
-    examples: int
-    sums: dict[str, float]  # one for each name in SUMS
-    bins: Bins
+    log_probs: np.ndarray  # [n, K], as given
+    labels: np.ndarray  # [n] integers
+    correct: np.ndarray  # 1 or 0; of equally probable classes the first is predicted
+    confidence: np.ndarray
+    nll: np.ndarray
+    brier: np.ndarray
+    predictive_entropy: np.ndarray
+    expected_entropy: np.ndarray
+    mutual_information: np.ndarray
+    bins: Bins  # by confidence
 
     @classmethod
-    def of(cls, log_probs, labels, *, expected_entropy=None, mask=None, num_bins=15):
-        """The scores of a part of the examples.
+    def of(cls, log_probs, labels, *, expected_entropy=None, num_bins=15):
+        """The scores of predictions.
 
         Args:
             log_probs: [n, K] natural logarithms of class probabilities.
             labels: [n] integers in [0, K).
             expected_entropy: [n] mean entropy of the Monte-Carlo samples, nats; None for
                 one deterministic pass, whose samples cannot disagree.
-            mask: [n] bool, False for padding; by default every example counts.
+            num_bins: of the calibration error.
 
         Raises:
-            ValueError: if the shapes do not fit.
+            ValueError: if the shapes do not fit, or there is no prediction.
         """
-        log_probs = np.asarray(log_probs, np.float64)
-        labels = np.asarray(labels)
+        log_probs, labels = np.asarray(log_probs), np.asarray(labels)
         if log_probs.ndim != 2 or labels.shape != log_probs.shape[:1]:
             raise ValueError(
                 f"expected log_probs [n, K] and labels [n], got {log_probs.shape} and "
                 f"{labels.shape}; average Monte-Carlo samples first"
             )
-        real = np.ones(len(labels), bool) if mask is None else np.asarray(mask)
-        log_probs, labels = log_probs[real], labels[real]
-        probs = np.exp(log_probs)
-        correct = (probs.argmax(-1) == labels).astype(np.float64)
-        total = entropy(probs)
+        if not len(labels):
+            raise ValueError("no examples to score")
+        size = max(1, NUMBERS_AT_ONCE // log_probs.shape[1])
+        parts = [
+            _scored(log_probs[start : start + size], labels[start : start + size])
+            for start in range(0, len(labels), size)
+        ]
+        correct, confidence, nll, brier, total = map(np.concatenate, zip(*parts))
         expected = total
         if expected_entropy is not None:
-            expected = np.asarray(expected_entropy, np.float64)[real]
-        one_hot = np.eye(probs.shape[-1])[labels]
-        per_example = {
-            "accuracy": correct,
-            "nll": -log_probs[np.arange(len(labels)), labels],
-            "brier": np.square(probs - one_hot).sum(-1),
-            "predictive_entropy": total,
-            "expected_entropy": expected,
+            expected = np.asarray(expected_entropy, np.float64)
+        return cls(
+            log_probs,
+            labels,
+            correct,
+            confidence,
+            nll,
+            brier,
+            predictive_entropy=total,
+            expected_entropy=expected,
             # Rounding leaves -1e-8 where the samples agree.
-            "mutual_information": np.maximum(total - expected, 0),
-        }
-        sums = {name: float(values.sum()) for name, values in per_example.items()}
-        bins = bin_by_confidence(probs.max(-1), correct, num_bins=num_bins)
-        return cls(len(labels), sums, bins)
+            mutual_information=np.maximum(total - expected, 0),
+            bins=bin_by_confidence(confidence, correct, num_bins=num_bins),
+        )
 
-    def merge(self, other: "Scores") -> "Scores":
-        """The scores of both sets of examples together."""
-        sums = {name: self.sums[name] + other.sums[name] for name in SUMS}
-        return Scores(self.examples + other.examples, sums, self.bins.merge(other.bins))
 
-    def summary(self) -> dict:
-        """Means by name, as results.json has them; fractions and nats.
-
-        Raises:
-            ValueError: when no example was counted.
-        """
-        ece = expected_calibration_error(self.bins)
-        means = {name: self.sums[name] / self.examples for name in SUMS}
-        accuracy = means.pop("accuracy")
-        low, high = wilson(accuracy, self.examples)
-        return {
-            "examples": self.examples,
-            "accuracy": accuracy,
-            "accuracy_low": low,
-            "accuracy_high": high,
-            "nll": means.pop("nll"),
-            "brier": means.pop("brier"),
-            "ece": ece,
-            **means,
-        }
+def _scored(log_probs, labels):
+    """Correct, confidence, NLL, Brier and entropy of some of the predictions."""
+    log_probs, rows = np.asarray(log_probs, np.float64), np.arange(len(labels))
+    probs = np.exp(log_probs)
+    correct = (probs.argmax(-1) == labels).astype(np.float64)
+    confidence, total = probs.max(-1), entropy(probs)
+    probs[rows, labels] -= 1
+    return (
+        correct,
+        confidence,
+        -log_probs[rows, labels],
+        np.square(probs).sum(-1),
+        total,
+    )

@@ -6,7 +6,9 @@ import warnings
 import numpy as np
 
 from apt_jax.files import write_bytes
+from apt_jax.metrics import FIGURES
 from apt_jax.names import printable, short
+from apt_jax.report.grid_rows import many
 from apt_jax.report.tables import LABELS
 
 INK, BLUE, ORANGE, GREY = "#222222", "#3465a4", "#ce5c00", "#bbbbbb"
@@ -67,9 +69,9 @@ def reliability_diagram(evaluations):
         above.plot([0, 1], [0, 1], color=GREY, linewidth=1, zorder=0)
         above.vlines(confidence, accuracy, confidence, color=ORANGE, alpha=0.5)
         above.plot(confidence, accuracy, "o-", color=BLUE, markersize=4)
-        ece = 100 * evaluation.scores.summary()["ece"]
+        ece = FIGURES["ece"].unit.text(evaluation.row["ece"])
         label = LABELS.get(evaluation.name, evaluation.name)
-        title = f"{label}\nECE {ece:.1f} %, {len(bins.count)} bins"
+        title = f"{label}\nECE {ece}, {len(bins.count)} bins"
         above.set_title(title, color=INK, size=9.5)
         left = [index * width for index in range(len(bins.count))]
         below.bar(left, bins.count, width=0.92 * width, align="edge", color=GREY)
@@ -96,7 +98,7 @@ def over_shots(curves, title, label, *, unit=1.0, references=()):
     """
     figure, axis = new_figure(1, 1, (7.2, max(4.0, 0.24 * len(curves) + 0.6)))
     counts = sorted(
-        {shots for found, *_ in curves.values() for shots in found}, key=_many
+        {shots for found, *_ in curves.values() for shots in found}, key=many
     )
     others = [name for name in curves if name not in references]
     ends = []
@@ -160,10 +162,6 @@ def _name_ends(axis, ends):
         beyond = {"color": colour, "size": 7.5, "va": "center", "clip_on": False}
         axis.text(beside, height, f" {text}", **beyond)
     axis.set_ylim(low, high)
-
-
-def _many(shots):
-    return shots or float("inf")
 
 
 def _tick(shots):

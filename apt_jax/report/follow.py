@@ -1,31 +1,35 @@
 """What methods gain beside the variance of the data sets, as tables."""
 
+from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.rank import LEAST
-from apt_jax.report.tables import markdown
 from apt_jax.report.variance import number
+from apt_jax.tables import Table
 from apt_jax.words import counted
 
 NONE = "–"
-FIGURES = {"accuracy": (100, 1), "nll": (1, 3)}  # what it is shown in, and digits
 
 
 def follow_markdown(found: dict) -> str:
     """A table for each number of shots of follow.json, the sets that spread least first."""
     sets = found["sets"]
     per_class = counted(found["per_class"], "test image")
+    units = " / ".join(
+        f"{figure.title} in {figure.unit.apart}"
+        for figure in shown_in(COMPARED).values()
+    )
     heading = (
         f"Gains over zero-shot CLIP beside the spread of {counted(len(sets), 'data set')}, "
-        f"{per_class} a class: accuracy in points / NLL in nats, above 0 the method is "
+        f"{per_class} a class: {units}, above 0 the method is "
         "better. The last line is Spearman's rank correlation of gain and intra / inter, "
         f"with the number of sets behind it; of fewer than {LEAST} none is told."
     )
     parts = [heading]
     for shots, ranks in found["ranks"].items():
-        parts += [f"**{named(shots)}**", table(found, shots, ranks)]
+        parts += [f"**{named(shots)}**", table(found, shots, ranks).markdown()]
     return "\n\n".join(parts) + "\n"
 
 
-def table(found, shots, ranks) -> str:
+def table(found, shots, ranks) -> Table:
     """Sets in rows, statistics and methods in columns, correlations below."""
     sets, gains = found["sets"], found["gains"]
     ordered = sorted(
@@ -45,7 +49,7 @@ def table(found, shots, ranks) -> str:
     ]
     last = ("rank correlation", "", "", "", "", *map(correlation, ranks.values()))
     heads = ("", "classes", "intra / inter", "R², adjusted", "pseudo-F", *ranks)
-    return markdown(heads, [*rows, last])
+    return Table(heads, [*rows, last])
 
 
 def spread_of(of_set) -> float:
@@ -58,13 +62,13 @@ def gain(of_method) -> str:
     if of_method is None:
         return NONE
     return " / ".join(
-        f"{scale * of_method[name]:+.{digits}f}"
-        for name, (scale, digits) in FIGURES.items()
+        NONE if of_method[name] is None else figure.unit.number(of_method[name], "+")
+        for name, figure in shown_in(COMPARED).items()
     )
 
 
 def correlation(of_method) -> str:
-    told = [of_method[name] for name in FIGURES]
+    told = (of_method[name] for name in shown_in(COMPARED))
     figures = " / ".join(NONE if one is None else f"{one:+.2f}" for one in told)
     return f"{figures} ({counted(of_method['sets'], 'set')})"
 

@@ -8,17 +8,13 @@ them by name under `probabilities`. `reason` is `ok`, or `unreadable` with the w
 from collections.abc import Iterable, Iterator, Mapping
 
 from apt_jax.files import json_text, write_text
+from apt_jax.metrics.figures import OF_AN_IMAGE
 from apt_jax.names import probability_column, storable
-from apt_jax.report.tables import csv_text, predictions_table
+from apt_jax.report.tables import predictions_table
+from apt_jax.tables import Table
 from apt_jax.uncertainty.predictions import Predictions
 
-FIGURES = (
-    "confidence",
-    "predictive_entropy",
-    "expected_entropy",
-    "mutual_information",
-)
-ANSWER = ("predicted", *FIGURES, "reason", "error")
+ANSWER = ("predicted", *OF_AN_IMAGE, "reason", "error")
 FORMATS = ("table", "json", "csv")
 
 
@@ -48,7 +44,7 @@ def rows(
     faults, answered = faults or {}, iter(range(len(predictions.labels)))
     for place, path in enumerate(map(storable, paths)):
         if place in faults:
-            nothing = dict.fromkeys(("predicted", *FIGURES))
+            nothing = dict.fromkeys(("predicted", *OF_AN_IMAGE))
             why = {"reason": "unreadable", "error": storable(faults[place])}
             yield {"path": path} | nothing | why | {"probabilities": None}
         else:
@@ -56,7 +52,7 @@ def rows(
 
 
 def _answer(predictions, index, classes):
-    figures = {name: getattr(predictions, name)[index].item() for name in FIGURES}
+    figures = {name: getattr(predictions, name)[index].item() for name in OF_AN_IMAGE}
     probabilities = predictions.probabilities[index].tolist()
     return {
         "predicted": predictions.labels[index],
@@ -72,7 +68,7 @@ def render(answered: Iterable[dict], classes, form: str, encoding="utf-8") -> st
     if form == "csv":
         return as_csv(answered, classes, ("path", *ANSWER))
     if form == "table":
-        return predictions_table(list(answered)) + "\n"
+        return predictions_table(list(answered)).terminal() + "\n"
     return json_text(list(answered), encoding)
 
 
@@ -83,4 +79,4 @@ def as_csv(answered: Iterable[dict], classes, names) -> str:
         [*map(row.get, names), *(row["probabilities"] or nothing).values()]
         for row in answered
     )
-    return csv_text([*names, *map(probability_column, classes)], cells)
+    return Table([*names, *map(probability_column, classes)], cells).csv()

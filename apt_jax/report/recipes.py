@@ -8,7 +8,7 @@ A test compares the two, so a recipe that changes is a line that changes there.
 import sys
 
 from apt_jax import command
-from apt_jax.report.tables import Marked, code, markdown
+from apt_jax.tables import Marked, Table, code
 
 # Methods that are two: the fields that make the second.
 FORMS = {"tip_adapter": {"trained": True}, "vpt": {"form": "original"}}
@@ -83,7 +83,7 @@ def document() -> str:
 
 
 def table(columns, rows) -> str:
-    return markdown(columns, rows, texts=len(columns))
+    return Table(columns, rows, texts=len(columns)).markdown()
 
 
 def forms() -> dict:

@@ -2,7 +2,7 @@
 
 from apt_jax.data.listing import SHOWN, listed
 from apt_jax.names import printable
-from apt_jax.report.tables import render
+from apt_jax.tables import Table
 from apt_jax.words import counted
 
 SPLITS = {"given": "splits given", "drawn": "divided by the seed"}
@@ -50,7 +50,7 @@ def _classes(rows):
         shown.insert(half, (f"... {left_out:,} more ...", *[""] * 5))
     else:
         shown = list(map(_row, rows))
-    return render(columns, shown)
+    return Table(columns, shown).terminal()
 
 
 def _row(row):
@@ -119,7 +119,7 @@ def _copies(report):
             )
         )
     columns = ("", "groups", "images", "across splits", "across classes")
-    lines = render(columns, rows).split("\n")
+    lines = Table(columns, rows).terminal().split("\n")
     for kind, groups in report["copies"].items():
         worst = sorted(
             groups,

@@ -1,13 +1,14 @@
 """The analysis of variance in words and pictures; and what a method gains along it."""
 
-from apt_jax.files import write_bytes
+from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.names import short
-from apt_jax.report.figures import BLUE, GREY, INK, NAME, ORANGE, new_figure, png_of
-from apt_jax.report.tables import markdown
+from apt_jax.report.figures import BLUE, GREY, INK, NAME, ORANGE, new_figure
+from apt_jax.tables import Table
 from apt_jax.words import counted
 
 COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
 HARDEST = 3  # classes that are named
+SHORT = {"accuracy": "acc., %", "nll": "NLL"}  # heads of figures beside a method's name
 # Each statistic in words, its digits after the point, and what "None" means: without
 # spread ratios are infinite, and its equality no question.
 STATISTICS = {
@@ -18,10 +19,6 @@ STATISTICS = {
     "fisher": ("Fisher ratio", 1, "∞"),
     "dispersion_f": ("F of dispersion", 1, "–"),
 }
-
-
-def write_figure(path, figure):
-    write_bytes(path, png_of(figure))
 
 
 # -- one data set -----------------------------------------------------------------------
@@ -49,7 +46,7 @@ def analysis_markdown(found: dict) -> str:
     )
     rows.append(("closest classes (own spread / distance)", ", ".join(hardest(found))))
     title = f"{found['data']}, {found['split']} split, {found['backbone']}"
-    return markdown((title, ""), rows)
+    return Table((title, ""), rows).markdown()
 
 
 def hardest(found) -> list[str]:
@@ -125,42 +122,16 @@ def drawn_of(summary) -> str:
 def controlled_markdown(summary: dict) -> str:
     """Three tables of controlled.json: figures, gains, analysis of variance."""
     levels = summary["levels"]
-    methods, rivals = levels[0]["methods"], levels[0]["gains"]
-    heads = [f"{name} {words}" for name in methods for words in ("acc., %", "NLL")]
-    figures = [
-        (
-            f"{at['level']:g}",
-            *(
-                mean_sd(of_method[figure], *unit)
-                for of_method in at["methods"].values()
-                for figure, unit in (("accuracy", (100, 1)), ("nll", (1, 3)))
-            ),
-        )
-        for at in levels
+    figures = compared_in(levels)
+    titles = [SHORT.get(name, figure.heading) for name, figure in figures.items()]
+    heads = [f"{name} {title}" for name in levels[0]["methods"] for title in titles]
+    units = [figure.unit.apart for figure in figures.values()]
+    gained = [
+        unit if units.count(unit) == 1 else f"{figure.title}, {unit}"
+        for unit, figure in zip(units, figures.values(), strict=True)
     ]
     over = [
-        f"over {rival}, {words}" for rival in rivals for words in ("points", "nats")
-    ]
-    gains = [
-        (
-            f"{at['level']:g}",
-            *(
-                mean_sd(gain[figure], *unit)
-                for gain in at["gains"].values()
-                for figure, unit in (("accuracy", (100, 1)), ("nll", (1, 3)))
-            ),
-        )
-        for at in levels
-    ]
-    spreads = [
-        (
-            f"{at['level']:g}",
-            *(
-                mean_sd(value, 1, *STATISTICS[name][1:])
-                for name, value in at["variance"].items()
-            ),
-        )
-        for at in levels
+        f"over {rival}, {title}" for rival in levels[0]["gains"] for title in gained
     ]
     words = [STATISTICS[name][0] for name in levels[0]["variance"]]
     intro = (
@@ -168,26 +139,54 @@ def controlled_markdown(summary: dict) -> str:
         f"(ddof 0). {', '.join(summary['devices'])}; commit "
         f"{', '.join(commit[:12] for commit in summary['commits'])}."
     )
+
+    def told(methods):
+        return [
+            mean_sd(of_method[name], figure.unit.scale, figure.unit.digits)
+            for of_method in methods.values()
+            for name, figure in figures.items()
+        ]
+
+    def spreads(statistics):
+        return [
+            mean_sd(value, 1, *STATISTICS[name][1:])
+            for name, value in statistics.items()
+        ]
+
+    def table(heads, part, cells_of):
+        rows = [(f"{at['level']:g}", *cells_of(at[part])) for at in levels]
+        return Table(("variance", *heads), rows).markdown()
+
     return "\n\n".join(
         (
             intro,
-            markdown(("variance", *heads), figures),
+            table(heads, "methods", told),
             f"Gains of {summary['method']}, above 0 it is better:",
-            markdown(("variance", *over), gains),
-            markdown(("variance", *words), spreads),
+            table(over, "gains", told),
+            table(words, "variance", spreads),
         )
     )
 
 
+def compared_in(levels) -> dict:
+    """The figures that methods are compared by; cells of earlier versions lack some."""
+    return {
+        name: figure
+        for name, figure in shown_in(COMPARED).items()
+        if all(
+            of[name]["mean"] is not None for at in levels for of in at["gains"].values()
+        )
+    }
+
+
 def controlled_figure(summary: dict):
     """Gains over each rival along the knob, with bands over seeds; and the variance."""
-    figure, axes = new_figure(1, 3, (10.2, 3.3))
-    levels = summary["levels"]
+    levels, compared = summary["levels"], compared_in(summary["levels"])
+    columns = len(compared) + 1
+    figure, (*axes, last) = new_figure(1, columns, (3.4 * columns, 3.3))
     at = [level["level"] for level in levels]
-    for axis, name, scale, unit in (
-        (axes[0], "accuracy", 100, "accuracy gained (points)"),
-        (axes[1], "nll", 1, "NLL gained (nats)"),
-    ):
+    for axis, (name, one) in zip(axes, compared.items(), strict=True):
+        scale = one.unit.scale
         axis.axhline(0, color=GREY, linewidth=1)
         for colour, rival in zip(COLOURS, levels[0]["gains"], strict=False):
             gains = [level["gains"][rival][name] for level in levels]
@@ -196,7 +195,8 @@ def controlled_figure(summary: dict):
             high = [scale * (gain["mean"] + gain["sd"]) for gain in gains]
             axis.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
             axis.plot(at, mean, "o-", color=colour, markersize=4, label=f"over {rival}")
-        axis.set_ylabel(unit)
+        unit = one.unit.apart
+        axis.set_ylabel(f"{one.title} gained{f' ({unit})' * bool(unit)}")
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_title(
@@ -206,13 +206,13 @@ def controlled_figure(summary: dict):
     )
     for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
         values = [level["variance"][name]["mean"] for level in levels]
-        axes[2].plot(
+        last.plot(
             at, values, "o-", color=colour, markersize=4, label=STATISTICS[name][0]
         )
-    axes[2].set_ylim(bottom=0)
-    axes[2].set_xlabel("data.variance")
-    axes[2].legend(frameon=False, fontsize=8)
-    axes[2].set_title("Test embeddings", color=INK, size=9.5)
+    last.set_ylim(bottom=0)
+    last.set_xlabel("data.variance")
+    last.legend(frameon=False, fontsize=8)
+    last.set_title("Test embeddings", color=INK, size=9.5)
     return figure
 
 

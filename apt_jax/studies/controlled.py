@@ -62,6 +62,7 @@ def run_cells(settings, workdir) -> dict:
     from apt_jax.files import write_text
     from apt_jax.progress import progress
     from apt_jax.report import variance as report
+    from apt_jax.report.figures import write_figure
     from apt_jax.report.protocol import commit, device
 
     cells = [
@@ -89,7 +90,7 @@ def run_cells(settings, workdir) -> dict:
     text = report.controlled_markdown(summary)
     write_text(workdir.folder / "controlled.md", text)
     figure = workdir.figures / "controlled.png"
-    report.write_figure(figure, report.controlled_figure(summary))
+    write_figure(figure, report.controlled_figure(summary))
     print(f"{text}\ntables and figure: {workdir.folder}")
     return summary
 
@@ -216,32 +217,34 @@ def judged(settings, fitted, task, test, labels) -> list[dict]:
 def summarise(cells, settings) -> dict:
     """Means and deviations over seeds, level by level.
 
-    A gain is the method's accuracy less the rival's, and the rival's NLL less the
-    method's: above 0 the method is better. Where a method samples, its samples count.
+    Of each figure that methods are compared by. A gain above 0 means that the method is
+    better. Where a method samples, its samples count.
     """
+    from apt_jax.metrics.figures import COMPARED, shown_in
+    from apt_jax.metrics.paired import gain
+
     method, rivals = settings.method.name, ("zero_shot", *settings.study.rivals)
     levels = []
     for level in sorted({cell["level"] for cell in cells}):
         at = [cell for cell in cells if cell["level"] == level]
 
         def figures(name, figure, at=at):
-            return [cell["rows"][name][-1][figure] for cell in at]
+            return [cell["rows"][name][-1].get(figure) for cell in at]
 
-        def gain(rival, figure, figures=figures):
-            ours, theirs = figures(method, figure), figures(rival, figure)
-            sign = -1 if figure == "nll" else 1
-            return [sign * (a - b) for a, b in zip(ours, theirs, strict=True)]
+        def gains(rival, figure, figures=figures):
+            both = zip(figures(method, figure), figures(rival, figure), strict=True)
+            return [gain(figure, ours, theirs) for ours, theirs in both]
 
-        both = ("accuracy", "nll")
+        compared = shown_in(COMPARED)
         levels.append(
             {
                 "level": level,
                 "methods": {
-                    name: {figure: spread(figures(name, figure)) for figure in both}
+                    name: {figure: spread(figures(name, figure)) for figure in compared}
                     for name in (*rivals, method)
                 },
                 "gains": {
-                    rival: {figure: spread(gain(rival, figure)) for figure in both}
+                    rival: {figure: spread(gains(rival, figure)) for figure in compared}
                     for rival in rivals
                 },
                 "variance": {

@@ -112,34 +112,35 @@ def first_of(cells) -> dict:
 def gains_of(cells) -> dict:
     """By shots and method, what it gains over zero-shot CLIP: means over its seeds.
 
-    Accuracy and the NLL that it is lower by: above 0 the method is better.
+    Of each figure that methods are compared by; above 0 the method is better.
     """
     from apt_jax.errors import UserError
-    from apt_jax.report.grid import BASE, Table
+    from apt_jax.metrics.figures import COMPARED, shown_in
+    from apt_jax.report.grid_rows import BASE, Rows
 
-    table, found = Table(cells), {}
-    if not table.bases:
+    rows, found = Rows(cells), {}
+    if not rows.bases:
         raise UserError(
             f"the cells of {cells[0]['dataset']} have no row of zero-shot CLIP to gain "
             "over: their backbone reads no text; take a grid of a CLIP"
         )
-    for shots in table.shots:
+    for shots in rows.shots:
         of_shots = found.setdefault(f"{shots:g}", {})
-        for method in table.methods:
-            gains = {
-                figure: paired(table, method, shots, figure, sign)
-                for figure, sign in (("accuracy", 1), ("nll", -1))
-            }
+        for method in rows.methods:
+            compared = shown_in(COMPARED)
+            gains = {name: mean_gain(rows, method, shots, name) for name in compared}
             if method != BASE and gains["accuracy"] is not None:
                 of_shots[method] = gains
     return found
 
 
-def paired(table, method, shots, figure, sign) -> float | None:
-    """The mean of the method's figure less zero-shot CLIP's in its own cells, by seed."""
-    ours = table.values(method, shots, figure)
-    theirs = table.beside(method, shots, figure)
-    both = [sign * (ours[seed] - theirs[seed]) for seed in ours if seed in theirs]
+def mean_gain(rows, method, shots, figure) -> float | None:
+    """How much better a method is than zero-shot CLIP in its own cells, over seeds."""
+    from apt_jax.metrics.paired import gain
+
+    ours = rows.values(method, shots, figure)
+    theirs = rows.beside(method, shots, figure)
+    both = [gain(figure, ours[seed], theirs[seed]) for seed in ours if seed in theirs]
     return sum(both) / len(both) if both else None
 
 
@@ -217,7 +218,7 @@ def analysed(settings, prepared, per_class, permutations) -> dict:
 
 def correlations(spread, gained) -> dict:
     """By shots and method: rank correlation of gain and spread, and over how many sets."""
-    from apt_jax.metrics.rank import rank_correlation
+    from apt_jax.metrics.figures import COMPARED, shown_in
 
     found = {}
     for shots in dict.fromkeys(shots for of_set in gained.values() for shots in of_set):
@@ -228,12 +229,19 @@ def correlations(spread, gained) -> dict:
             sets = [name for name in sets if spread[name][SPREAD] is not None]
             wide = [spread[name][SPREAD] for name in sets]
             of_shots[method] = {"sets": len(sets)} | {
-                figure: rank_correlation(
+                figure: correlation(
                     wide, [having[name][method][figure] for name in sets]
                 )
-                for figure in ("accuracy", "nll")
+                for figure in shown_in(COMPARED)
             }
     return found
+
+
+def correlation(wide, gains) -> float | None:
+    """Of the spread and the gains of sets; None where a set has no gain."""
+    from apt_jax.metrics.rank import rank_correlation
+
+    return None if None in gains else rank_correlation(wide, gains)
 
 
 if __name__ == "__main__":

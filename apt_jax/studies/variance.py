@@ -59,9 +59,10 @@ def write(found, workdir):
     """Writes figure, table and the result."""
     from apt_jax.files import write_text
     from apt_jax.report import variance as report
+    from apt_jax.report.figures import write_figure
 
     figure = workdir.figures / "variance.png"
-    report.write_figure(figure, report.classes_figure(found))
+    write_figure(figure, report.classes_figure(found))
     write_text(workdir.folder / "variance.md", report.analysis_markdown(found))
     workdir.write(RESULT, found)  # last: it marks the study done
 

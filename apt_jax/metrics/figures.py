@@ -1,0 +1,130 @@
+"""The figures of an evaluation: one table, which all that computes or shows them reads.
+
+results.json and grid.csv have every figure, in this order and in full precision; tables
+and pictures have those that are shown there. An entry says what a figure is called, what
+it is measured in, how it comes from the scores of the predictions, and whether more of it
+is better. docs/adding_a_figure.md has an example.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Callable
+from typing import NamedTuple
+
+from apt_jax.metrics.calibration import expected_calibration_error
+from apt_jax.metrics.interval import LEVEL, wilson
+from apt_jax.metrics.scores import Scores
+
+HIGHER, LOWER = 1, -1  # is better
+
+
+class Place(enum.Flag):
+    """Where a figure is shown."""
+
+    NOWHERE = 0
+    RUN = enum.auto()  # in the tables of runs and predictions
+    GRID = enum.auto()  # in the report of a grid, with a section and a picture
+    COMPARED = enum.auto()  # where methods are compared, in grids and studies
+
+
+RUN, GRID, COMPARED = Place.RUN, Place.GRID, Place.COMPARED
+EVERYWHERE = RUN | GRID | COMPARED
+
+
+class Unit(NamedTuple):
+    """What figures are measured in; they are shown times `scale`, with so many digits."""
+
+    name: str  # in a heading
+    apart: str  # of a difference
+    scale: int = 1
+    digits: int = 3
+
+    def number(self, value, sign: str = "") -> str:
+        """A value as it is shown below a heading; with `sign` "+" gains have it too."""
+        form = f".{self.digits}f" if self.digits else ","
+        return f"{self.scale * value:{sign}{form}}"
+
+    def text(self, value) -> str:
+        """A value as it is shown where no heading says "%"; a dash for None."""
+        if value is None:
+            return "-"
+        return self.number(value) + (" %" if self.name == "%" else "")
+
+
+FRACTION = Unit("%", "points", 100, 1)
+NATS = Unit("nats", "nats")
+NUMBER = Unit("", "")
+COUNT = Unit("", "", digits=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """A figure of an evaluation."""
+
+    title: str
+    unit: Unit
+    of: Callable[[Scores], float | int | None]  # None where it has no value
+    better: int = 0  # HIGHER, LOWER, or 0 where neither is
+    shown: Place = Place.NOWHERE
+    until: str = ""  # the other end, where two figures are shown as one range
+
+    @property
+    def heading(self) -> str:
+        """The title with the unit: "Accuracy, %"."""
+        title = self.title[:1].upper() + self.title[1:]
+        return f"{title}, {self.unit.name}" if self.unit.name else title
+
+
+def mean(name: str) -> Callable[[Scores], float]:
+    """The mean over the images of one of their scores."""
+    return lambda scores: float(getattr(scores, name).mean())
+
+
+def count(scores: Scores) -> int:
+    return len(scores.labels)
+
+
+def end_of_interval(end: int) -> Callable[[Scores], float]:
+    """An end of the interval of the accuracy, 0 the lower."""
+    return lambda scores: wilson(mean("correct")(scores), count(scores))[end]
+
+
+def ece(scores: Scores) -> float:
+    return expected_calibration_error(scores.bins)
+
+
+INTERVAL = f"{100 * LEVEL:.0f} % interval"
+FIGURES = {
+    "examples": Figure("images", COUNT, count, shown=RUN),
+    "accuracy": Figure("accuracy", FRACTION, mean("correct"), HIGHER, EVERYWHERE),
+    "accuracy_low": Figure(
+        INTERVAL, FRACTION, end_of_interval(0), shown=RUN, until="accuracy_high"
+    ),
+    "accuracy_high": Figure(INTERVAL, FRACTION, end_of_interval(1)),
+    "nll": Figure("NLL", NATS, mean("nll"), LOWER, EVERYWHERE),
+    "brier": Figure("Brier", NUMBER, mean("brier"), LOWER, RUN),
+    "ece": Figure("ECE", FRACTION, ece, LOWER, RUN | GRID),
+    "predictive_entropy": Figure(
+        "entropy", NATS, mean("predictive_entropy"), shown=RUN
+    ),
+    "expected_entropy": Figure("expected entropy", NATS, mean("expected_entropy")),
+    "mutual_information": Figure(
+        "mutual information", NATS, mean("mutual_information"), shown=RUN
+    ),
+}
+ENTROPIES = ("predictive_entropy", "expected_entropy", "mutual_information")
+# What a single prediction has, whatever its label: columns of predictions.csv.
+OF_AN_IMAGE = {
+    "confidence": Figure("confidence", FRACTION, mean("confidence"), shown=RUN),
+    **{name: FIGURES[name] for name in ENTROPIES},
+}
+
+
+def figures_of(scores: Scores) -> dict:
+    """All figures by name, as results.json has them."""
+    return {name: figure.of(scores) for name, figure in FIGURES.items()}
+
+
+def shown_in(place: Place, figures=FIGURES) -> dict[str, Figure]:
+    """The figures that are shown there, by name."""
+    return {name: figure for name, figure in figures.items() if place in figure.shown}
