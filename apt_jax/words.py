@@ -6,6 +6,12 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {form(count, one, many)}"
 
 
+def series(texts) -> str:
+    """Texts in a sentence: "a, b and c"."""
+    *others, last = texts
+    return f"{', '.join(others)} and {last}" if others else last
+
+
 def form(count: int, one: str, many: str | None = None) -> str:
     """The form of a word that goes with a count."""
     return one if count == 1 else many or f"{one}s"

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from apt_jax.metrics.figures import FIGURES, GRID, shown_in
-from apt_jax.metrics.paired import paired_difference
+from apt_jax.metrics.figures import COMPARED, FIGURES, GRID, shown_in
+from apt_jax.metrics.paired import gain, paired_difference
 from apt_jax.report import figures, grid
+from apt_jax.report.grid_rows import Rows
 from apt_jax.studies import follow
 
 ROW = dict.fromkeys(FIGURES, 0.1) | {"samples": None}
@@ -88,6 +89,24 @@ def test_equal_figures_and_single_pairs_are_ties_and_constant_differences_are_no
     assert not paired_difference([2.0, 3.0], [1.0, 2.0]).tie
     with pytest.raises(ValueError, match="expected pairs"):
         paired_difference([1.0, 2.0], [1.0])
+
+
+@pytest.mark.parametrize("figure", shown_in(COMPARED))
+def test_a_gain_is_above_zero_where_the_method_is_better(figure):
+    better = {"accuracy": (0.7, 0.5), "nll": (0.5, 0.7)}[figure]
+    assert gain(figure, *better) == pytest.approx(0.2)
+    assert gain(figure, *better[::-1]) == pytest.approx(-0.2)
+    assert gain(figure, 0.5, None) is None
+
+
+def test_methods_are_compared_by_figures_with_a_direction_alone():
+    assert all(figure.better for figure in shown_in(GRID | COMPARED).values())
+
+
+@pytest.mark.parametrize("figure", shown_in(GRID))
+def test_a_method_without_cells_at_the_most_shots_stands_last(figure):
+    found = cells(4) + [one for one in cells(16) if one["method"] != "luck"]
+    assert Rows(found).ordered(figure)[-1] == "luck"
 
 
 def test_a_report_shows_means_differences_and_ties(tmp_path):
@@ -347,9 +366,9 @@ def test_a_method_gains_over_zero_shot_with_its_own_prompts(tmp_path, reverse):
     text = (tmp_path / "grid.md").read_text()
     assert row_of(text, "zero_shot, 1 prompt", "### Accuracy")[1] == "50.0 ± 0.0"
     assert row_of(text, "zero_shot, 7 prompts", "### Accuracy")[1] == "60.0 ± 0.0"
-    for label, gain in (("plain", "+21.5"), ("worded", "+11.5")):
+    for label, gained in (("plain", "+21.5"), ("worded", "+11.5")):
         compared = row_of(text, label, "### Compared")
-        assert compared[2].startswith(f"**{gain} ± "), label
+        assert compared[2].startswith(f"**{gained} ± "), label
     for label in ("zero_shot, 1 prompt", "zero_shot, 7 prompts"):
         assert row_of(text, label, "### Compared")[2] == ""
     assert "| zero_shot | 50" not in text

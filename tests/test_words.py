@@ -19,7 +19,7 @@ from apt_jax.methods import METHODS, make
 from apt_jax.record import selected_by
 from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
-from apt_jax.words import counted, form
+from apt_jax.words import counted, form, series
 
 
 def test_counts_agree_with_their_nouns():
@@ -27,6 +27,14 @@ def test_counts_agree_with_their_nouns():
     assert counted(0, "group") == "0 groups"
     assert counted(1234, "class", "classes") == "1,234 classes"
     assert (form(1, "is", "are"), form(2, "is", "are")) == ("is", "are")
+
+
+def test_the_last_of_a_series_has_its_and():
+    assert [series("abc"[:count]) for count in (1, 2, 3)] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
 
 
 @pytest.mark.parametrize("groups", [1, 2])

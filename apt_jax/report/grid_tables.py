@@ -6,7 +6,7 @@ from apt_jax.metrics.figures import COMPARED, FIGURES, FRACTION, GRID, shown_in
 from apt_jax.metrics.paired import paired_difference
 from apt_jax.report.grid_rows import BASE, spread
 from apt_jax.tables import Marked, Table
-from apt_jax.words import counted
+from apt_jax.words import counted, series
 
 # Columns of grid.csv; of those in the table of costs the title and how a value is shown.
 COSTS = {
@@ -170,9 +170,7 @@ def difference_units() -> str:
     titles = {}
     for figure in (shown_in(GRID) | shown_in(COMPARED)).values():
         titles.setdefault(figure.unit.apart, []).append(figure.title)
-    return ", ".join(
-        f"{' and '.join(of)} in {unit}" for unit, of in titles.items() if unit
-    )
+    return ", ".join(f"{series(of)} in {unit}" for unit, of in titles.items() if unit)
 
 
 def spell(shots) -> str:
