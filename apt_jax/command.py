@@ -14,6 +14,8 @@ import apt_jax
 from apt_jax.errors import UserError, did_you_mean, nearest, one_line
 from apt_jax.files import of_disk
 
+CONSOLE = "python -m apt_jax"
+
 
 def run(main, arguments: list[str] | None = None) -> int:
     """Calls `main(arguments)`; returns the exit status, its own if it returns one.
@@ -82,15 +84,15 @@ def _told(error) -> int:
 
 
 class Arguments(argparse.ArgumentParser):
-    """The arguments of a command with positional ones; faults are a `UserError`.
+    """The arguments of a command of the console; faults are a `UserError`.
 
-    `description` is the docstring, printed as it stands.
+    `name` is what follows `CONSOLE`, `description` the docstring, printed as it stands.
     """
 
     def __init__(self, name: str, description: str):
         self.options = []
         super().__init__(
-            name,
+            f"{CONSOLE} {name}",
             description=description.strip(),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,

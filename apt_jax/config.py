@@ -352,7 +352,7 @@ def require_whole(config):
         raise UserError(
             f"the configuration has no {', '.join(missing)}; start it from "
             "apt_jax.config.default(), or if it is of a grid, run it with python -m "
-            "apt_jax.grid"
+            "apt_jax grid"
         )
 
 

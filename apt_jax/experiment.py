@@ -323,7 +323,7 @@ def show(workdir) -> dict:
     print(protocol_line(results["protocol"]))
     print(f"\nreport, predictions and figures: {workdir.folder}")
     folder = shlex.quote(str(workdir.folder))
-    print(f"try it: python -m apt_jax.predict --workdir {folder} PHOTO_OR_FOLDER")
+    print(f"try it: python -m apt_jax predict --workdir {folder} PHOTO_OR_FOLDER")
     if results["protocol"]["data"]["source"] not in KINDS:
         print(
             "your own photographs: python train.py --config configs/folder.py "

@@ -1,6 +1,6 @@
 """Photographs in, labels with honest uncertainty out, by any finished run.
 
-    python -m apt_jax.predict --workdir DIR PHOTO_OR_FOLDER ... [--format=table|json|csv]
+    python -m apt_jax predict --workdir DIR PHOTO_OR_FOLDER ... [--format=table|json|csv]
         [--out FILE] [--on-error=stop|skip]
 
 Of a folder all files are read but hidden ones and those of systems; a file that is named
@@ -42,7 +42,7 @@ def main(argv):
 
 
 def read_options(argv):
-    parser = command.Arguments("python -m apt_jax.predict", __doc__)
+    parser = command.Arguments("predict", __doc__)
     parser.add_argument("paths", nargs="+", metavar="PHOTO_OR_FOLDER")
     parser.add_argument("--workdir", required=True, help="of a finished run")
     parser.add_argument(

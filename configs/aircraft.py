@@ -4,7 +4,7 @@
 
 DATA holds fgvc-aircraft-2013b.tar.gz, or what it unpacks to. The 70 families or 30
 manufacturers instead: --config.data.labels=family or manufacturer. As TFDS data, which
-download by themselves (python -m apt_jax.data.prepare fgvc_aircraft/variant):
+download by themselves (python -m apt_jax prepare fgvc_aircraft/variant):
 --config.data.source=tfds --config.data.name=fgvc_aircraft/variant.
 
 Published for CLIP ViT-B/16, 16 shots, this split: PLOT++ 46.74 % (its README), GDA 50.33 %

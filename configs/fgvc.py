@@ -9,7 +9,7 @@ out here (data.originals.held_out). All training images, VAPT, 224 pixels.
 
 The search over learning rates and decays that both papers make, here for two sets:
 
-    python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR \
+    python -m apt_jax grid --config configs/studies/visual_prompts.py --workdir DIR \
         --config.clip.checkpoint=google/vit-base-patch16-224-in21k \
         --config.datasets=cub,stanford_dogs --config.data.root=DATA \
         --config.search_refit=train --config.augment.views=10

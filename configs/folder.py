@@ -1,6 +1,6 @@
 """Your own photographs: a folder, a table, or a set of the Hugging Face hub.
 
-    python -m apt_jax.data.inspect PHOTOS
+    python -m apt_jax inspect PHOTOS
     python train.py --config configs/folder.py --config.data.root=PHOTOS --workdir runs/mine
 
 PHOTOS is one of

@@ -8,7 +8,7 @@ TFDS's order of storage, without TensorFlow (data.vtab). VAPT with a linear head
 plain ViT of the papers. They train on all 1,000 images in the end, with what the 200
 chose (--config.data.refit=True is the former alone):
 
-    python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR \
+    python -m apt_jax grid --config configs/studies/visual_prompts.py --workdir DIR \
         --config.clip.checkpoint=google/vit-base-patch16-224-in21k \
         --config.datasets=svhn,dtd --config.data.root=DATA
 

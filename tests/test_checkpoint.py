@@ -178,7 +178,7 @@ def test_what_a_repository_holds_instead_is_named(monkeypatch, names, words):
         hub.fetched("someone/something", None)
 
 
-# -- python -m apt_jax.clip.check -------------------------------------------------------
+# -- python -m apt_jax check -------------------------------------------------------
 
 
 def test_check_prints_what_a_checkpoint_is(capsys):

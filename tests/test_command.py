@@ -62,7 +62,7 @@ def test_an_error_of_the_user_is_a_value_error():
 
 
 def wrong_line(arguments):
-    parser = command.Arguments("python -m x", "what it is")
+    parser = command.Arguments("x", "what it is")
     parser.add_argument("--count", type=int)
     parser.add_argument("name")
     return parser.parse_args(arguments)
@@ -77,7 +77,7 @@ def test_a_wrong_command_line_is_one_line_that_names_help(monkeypatch, capsys, l
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("error: ")
-    assert err.endswith("; python -m x --help tells what there is\n")
+    assert err.endswith("; python -m apt_jax x --help tells what there is\n")
     assert err.count("\n") == 1
 
 

@@ -105,7 +105,9 @@ def test_a_root_may_be_the_folder_of_a_version(root):
 
 
 def test_what_is_not_prepared_is_told_how(root):
-    with pytest.raises(UserError, match=r"apt_jax.data.prepare food101 --data_dir="):
+    with pytest.raises(
+        UserError, match=r"python -m apt_jax prepare food101 --data_dir="
+    ):
         toy(root, name="food101")
     with pytest.raises(UserError, match=r"data\.name is empty"):
         toy(root, name="")
@@ -120,7 +122,7 @@ def test_another_format_is_told_the_command_that_prepares_anew(tmp_path):
     (folder / "dataset_info.json").write_text(
         json.dumps(info | {"fileFormat": "tfrecord"})
     )
-    command = f"apt_jax.data.prepare sized/small --data_dir={tmp_path}"
+    command = f"python -m apt_jax prepare sized/small --data_dir={tmp_path}"
     with pytest.raises(UserError, match=f"format tfrecord.*{command}"):
         toy(tmp_path, name="sized")
 

@@ -498,8 +498,8 @@ def test_photographs_of_many_classes_have_fewer_epochs_that_still_train(request)
 def test_help_needs_nothing_heavy(request):
     program = (
         "import sys, runpy\n"
-        "sys.argv = ['grid', '--help']\n"
-        "try: runpy.run_module('apt_jax.grid', run_name='__main__')\n"
+        "sys.argv = ['apt_jax', 'grid', '--help']\n"
+        "try: runpy.run_module('apt_jax', run_name='__main__')\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "heavy = {'jax', 'flax', 'transformers', 'matplotlib', 'orbax', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
@@ -512,4 +512,4 @@ def test_help_needs_nothing_heavy(request):
         check=False,
     )
     assert found.returncode == 0, found.stderr
-    assert "python -m apt_jax.grid" in found.stdout
+    assert "python -m apt_jax grid" in found.stdout

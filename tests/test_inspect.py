@@ -1,4 +1,4 @@
-"""`python -m apt_jax.data.inspect` tells all that is wrong, and leaves the folder alone."""
+"""`python -m apt_jax inspect` tells all that is wrong, and leaves the folder alone."""
 
 import io
 import json
@@ -490,7 +490,7 @@ def test_help_is_fast_and_needs_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert found.returncode == 0, found.stderr
-    assert "python -m apt_jax.data.inspect ROOT" in found.stdout
+    assert "python -m apt_jax inspect ROOT" in found.stdout
 
 
 # -- pictures of 16 bits ------------------------------------------------------------------

@@ -391,7 +391,14 @@ def test_a_locale_without_the_letters_of_a_name_costs_nothing(
         for name, value in os.environ.items()
         if not name.startswith(("LC_", "LANG", "PYTHON"))
     }
-    line = ["-m", "apt_jax.predict", f"--workdir={run}", f"--format={form}", odd_folder]
+    line = [
+        "-m",
+        "apt_jax",
+        "predict",
+        f"--workdir={run}",
+        f"--format={form}",
+        odd_folder,
+    ]
     done = subprocess.run(
         [sys.executable, *line],
         cwd=ROOT,

@@ -33,12 +33,12 @@ def grid(arguments):
 
 
 READERS = {
-    "apt_jax.grid": grid,
-    "apt_jax.studies.controlled": lambda arguments: config.read(
+    "-m apt_jax grid": grid,
+    "-m apt_jax study controlled": lambda arguments: config.read(
         arguments, controlled.NEEDED, controlled.EXAMPLE
     ),
-    "apt_jax.studies.follow": follow.read_options,
-    "benchmarks.overhead": lambda arguments: overhead.parser().parse_args(arguments),
+    "-m apt_jax study follow": follow.read_options,
+    "-m benchmarks.overhead": lambda arguments: overhead.parser().parse_args(arguments),
 }
 
 
@@ -49,9 +49,8 @@ def _in_the_checkout(monkeypatch):
 
 @pytest.mark.parametrize("line", commands(TEXT))
 def test_every_command_is_one_that_can_be_read(line):
-    python, option, module, *arguments = shlex.split(line)
-    assert (python, option) == ("python", "-m")
-    assert READERS[module](arguments)
+    command, *given = re.split(r" (?=--)", line, maxsplit=1)
+    assert READERS[command.removeprefix("python ")](shlex.split(" ".join(given)))
 
 
 def test_every_question_has_a_command_what_is_published_and_what_it_takes():
@@ -72,7 +71,7 @@ def test_every_question_has_a_command_what_is_published_and_what_it_takes():
 def cells_of(words):
     """The cells of the one command that has these words."""
     (line,) = [line for line in commands(TEXT) if words in line]
-    return grid(shlex.split(line)[3:])
+    return grid(shlex.split(line)[4:])
 
 
 def test_the_question_of_apt_has_its_rivals_sets_and_shots():
@@ -119,7 +118,7 @@ def test_the_crops_of_the_fine_grained_sets_are_the_recipes(module):
     assert lines
     for line in lines:
         assert "augment.area" not in line
-        for cell in grid(shlex.split(line)[3:]):
+        for cell in grid(shlex.split(line)[4:]):
             method = make(cell.config.method.name, **hyper_parameters(cell.config))
             assert views_of(cell.config, method, 1000) == VPT_CROPS
             assert cell.config.augment.views == 10

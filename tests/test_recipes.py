@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[1] / "docs/recipes.md"
 def test_the_page_is_what_the_code_prints(capsys):
     recipes.main([])
     assert capsys.readouterr().out == PAGE.read_text(), (
-        "print it again: python -m apt_jax.report.recipes > docs/recipes.md"
+        "print it again: python -m apt_jax recipes > docs/recipes.md"
     )
 
 

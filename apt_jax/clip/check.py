@@ -1,6 +1,6 @@
 """Proves the port on real weights.
 
-    python -m apt_jax.clip.check NAME_OR_FOLDER [--image PATH] [--dtype float32]
+    python -m apt_jax check NAME_OR_FOLDER [--image PATH] [--dtype float32]
 
 Prints what the checkpoint is. For OpenAI's ViT-B/32 it also computes the logits of the
 two-cats picture (COCO val2017 000000039769) against "a photo of a cat" and "a photo of a
@@ -24,7 +24,7 @@ SECONDS = 10
 
 
 def main(arguments):
-    parser = command.Arguments("python -m apt_jax.clip.check", __doc__)
+    parser = command.Arguments("check", __doc__)
     parser.add_argument("checkpoint", metavar="NAME_OR_FOLDER")
     parser.add_argument("--revision", help="of a hub name: branch, tag or commit")
     parser.add_argument(

@@ -1,12 +1,9 @@
-"""Trains the small CLIP of the package on drawn aircraft and their captions.
+"""The training of the small CLIP of the package, on drawn aircraft and their captions.
 
-    python -m apt_jax.clip.pretrain --out DIR [--steps 3600]
-
-About 30 minutes on two CPU cores. The loss is the image half of CLIP's (Radford et al.
-2021, arXiv:2103.00020), a softmax over exp(scale) cosines, once for every kind of fact
-(nose, tail, ..., name): which of all captions of that kind is true of the picture? Pairs
-drawn at random, as in CLIP itself, would need far more of them: most captions are true of
-many pictures.
+The loss is the image half of CLIP's (Radford et al. 2021, arXiv:2103.00020), a softmax
+over exp(scale) cosines, once for every kind of fact (nose, tail, ..., name): which of all
+captions of that kind is true of the picture? Pairs drawn at random, as in CLIP itself,
+would need far more of them: most captions are true of many pictures.
 
 What else makes it converge in minutes: Muon (Jordan et al. 2024) for the matrices; texts
 that differ from the first step on (large token embeddings, small positions, a high
@@ -14,7 +11,6 @@ scale); and calm pictures first, those drawn with little variance.
 """
 
 import functools
-import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +21,6 @@ import numpy as np
 import optax
 from PIL import Image
 
-from apt_jax import command
 from apt_jax.clip import checkpoint
 from apt_jax.clip.bpe import learn_bpe
 from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
@@ -69,18 +64,15 @@ def architecture(vocab_size: int) -> ClipConfig:
     )
 
 
-def main(arguments):
-    parser = command.Arguments("python -m apt_jax.clip.pretrain", __doc__)
-    parser.add_argument("--out", required=True, type=Path, help="folder to write")
-    parser.add_argument("--steps", type=int, default=3600)
-    options = parser.parse_args(arguments)
+def run(out: Path, steps: int):
+    """Writes the trained checkpoint to the folder `out`."""
     pool = draw_pool(POOL)
     with tempfile.TemporaryDirectory() as folder:
         size = learn_bpe(captions.every_caption(), Path(folder))
         config = architecture(size)
         tokenizer = Tokenizer(folder, config.text.max_position_embeddings)
-        params = train(config, tokenizer, pool, options.steps)
-        checkpoint.write(options.out, config, params, PREPROCESSING, folder)
+        params = train(config, tokenizer, pool, steps)
+        checkpoint.write(out, config, params, PREPROCESSING, folder)
 
 
 class Pool(NamedTuple):
@@ -205,7 +197,3 @@ def move(picture, generator):
     image = Image.fromarray(picture[top : top + side, left : left + side])
     moved = np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
     return moved[:, ::-1] if generator.random() < 0.5 else moved
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))

@@ -6,6 +6,7 @@ A command is a module with `main(arguments)`; none is imported to say which ther
 import importlib
 from typing import NamedTuple
 
+from apt_jax.command import CONSOLE
 from apt_jax.config import HELP
 from apt_jax.errors import UserError, require_known
 
@@ -37,11 +38,17 @@ COMMANDS = {
         "apt_jax.data.compare", "whether two runs or split files have the same images"
     ),
     "check": Command("apt_jax.clip.check", "say what a CLIP is, and prove it"),
+    "recipes": Command(
+        "apt_jax.report.recipes", "print docs/recipes.md, what every method does"
+    ),
+    "pretrain": Command(
+        "apt_jax.commands.pretrain", "train the small CLIP of the package"
+    ),
 }
 
 
 def main(arguments: list[str]):
-    return dispatch(arguments, "command", COMMANDS, "python -m apt_jax COMMAND")
+    return dispatch(arguments, "command", COMMANDS, "COMMAND")
 
 
 def dispatch(arguments, what: str, table: dict[str, Command], usage: str):
@@ -61,7 +68,8 @@ def dispatch(arguments, what: str, table: dict[str, Command], usage: str):
 
 
 def listed(what, table, usage) -> str:
-    """What there is, a line each."""
+    """What there is, a line each; `usage` is what follows `CONSOLE`."""
+    usage = f"{CONSOLE} {usage}"
     width = max(map(len, table))
     return "\n".join(
         [

@@ -16,4 +16,4 @@ STUDIES = {
 
 
 def main(arguments: list[str]):
-    return dispatch(arguments, "study", STUDIES, "python -m apt_jax study NAME")
+    return dispatch(arguments, "study", STUDIES, "study NAME")

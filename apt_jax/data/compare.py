@@ -1,6 +1,6 @@
 """Whether two split files, or two work directories, used the same images.
 
-    python -m apt_jax.data.compare A B [--root_a=IMAGES] [--root_b=IMAGES] [--format=json]
+    python -m apt_jax compare A B [--root_a=IMAGES] [--root_b=IMAGES] [--format=json]
 
 A and B are split files of CoOp's layout or directories of runs, in any mixture. A run knows
 the SHA-256 of its images; a split file only names them, so with its folder of images given
@@ -201,7 +201,7 @@ def told(found) -> str:
 
 
 def _options(arguments):
-    parser = command.Arguments("python -m apt_jax.data.compare", __doc__)
+    parser = command.Arguments("compare", __doc__)
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
     parser.add_argument("--root_a", help="the images of the split file A")

@@ -1,6 +1,6 @@
 """Looks at somebody's own photographs before anyone trains.
 
-    python -m apt_jax.data.inspect ROOT [--config PATH] [--config.FIELD=VALUE ...]
+    python -m apt_jax inspect ROOT [--config PATH] [--config.FIELD=VALUE ...]
         [--out SHEET.png] [--format=table|json]
 
 ROOT is what train.py reads with configs/folder.py: a folder of photographs
@@ -84,7 +84,7 @@ def read(argv) -> Asked:
     if len(roots) != 1:
         raise UserError(
             f"{counted(len(roots), 'root')} named; name one: python -m "
-            "apt_jax.data.inspect ROOT"
+            "apt_jax inspect ROOT"
         )
     root, out = roots[0], given.named.get("out")
     form = given.named.get("format", FORMATS[0])

@@ -1,6 +1,6 @@
 """Downloads and prepares a TFDS data set as array_record, the format read here.
 
-    python -m apt_jax.data.prepare NAME[/CONFIG] [--data_dir=DIR] [--manual_dir=DIR]
+    python -m apt_jax prepare NAME[/CONFIG] [--data_dir=DIR] [--manual_dir=DIR]
 
 NAME is any image-classification builder of TFDS, or one of ours (`data.builders`:
 fgvc_aircraft, nabirds), which need no TensorFlow. TFDS's own do while they prepare:
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _options(arguments):
-    parser = command.Arguments("python -m apt_jax.data.prepare", __doc__)
+    parser = command.Arguments("prepare", __doc__)
     parser.add_argument(
         "name", help="such as food101, eurosat/rgb, fgvc_aircraft/family"
     )
@@ -146,7 +146,7 @@ def _prepare_apart(options, place):
             "install -r requirements-tfds.txt (here, or in another environment with the "
             "same --data_dir)"
         )
-    again = [sys.executable, "-m", "apt_jax.data.prepare", options.name, "--in_process"]
+    again = [sys.executable, "-m", "apt_jax", "prepare", options.name, "--in_process"]
     again += [f"--data_dir={place}"]
     if options.manual_dir:
         again.append(f"--manual_dir={options.manual_dir}")

@@ -1,11 +1,11 @@
 """Data sets prepared by TensorFlow Datasets, read without TensorFlow.
 
 `ROOT/NAME[/CONFIG]/VERSION/` in the array_record format, as `python -m
-apt_jax.data.prepare NAME` leaves it; no builder code is needed. Records keep the order
-they are stored in, images the bytes they were stored as, and a record is named by split
-and place: `train/000012`. Splits may be slices such as `train[:80%]` or sums of slices.
-TFDS's other formats are refused: tfrecord cannot be read without TensorFlow, and of
-parquet slices are ignored.
+apt_jax prepare NAME` leaves it; no builder code is needed. Records keep the order they are
+stored in, images the bytes they were stored as, and a record is named by split and place:
+`train/000012`. Splits may be slices such as `train[:80%]` or sums of slices. TFDS's other
+formats are refused: tfrecord cannot be read without TensorFlow, and of parquet slices are
+ignored.
 """
 
 import fnmatch
@@ -98,8 +98,8 @@ def prepared_folder(name: str, root: str = "") -> Path:
     missing = f"version {wanted} of {name}" if wanted and there else name
     others = f" (there is {listed(there)})" if there else ""
     raise UserError(
-        f"no prepared data set {missing} below {place}{others}; prepare it with python "
-        f"-m apt_jax.data.prepare {name} --data_dir={place}, or name another folder with "
+        f"no prepared data set {missing} below {place}{others}; prepare it with "
+        f"python -m apt_jax prepare {name} --data_dir={place}, or name another folder with "
         "--config.data.root"
     )
 
@@ -171,7 +171,7 @@ def _require_array_records(folder):
     above = folder.parents[2 if config else 1]
     raise UserError(
         f"{folder} is in the format {written}, and only array_record can be read "
-        "without TensorFlow; prepare it anew: python -m apt_jax.data.prepare "
+        "without TensorFlow; prepare it anew: python -m apt_jax prepare "
         f"{name}{config and f'/{config}'} --data_dir={above}"
     )
 

@@ -1,9 +1,9 @@
 """Fills a grid: methods x shots x seeds x data sets.
 
-    python -m apt_jax.grid --config configs/studies/few_shot.py --workdir DIR
+    python -m apt_jax grid --config configs/studies/few_shot.py --workdir DIR
         [--config.methods=apt,coop] [--config.shots=1,4] [--config.seeds=1,2]
         [--config.datasets=...] [--config.FIELD=VALUE]
-    python -m apt_jax.grid --config configs/studies/own.py --config.data.root=PHOTOS
+    python -m apt_jax grid --config configs/studies/own.py --config.data.root=PHOTOS
         --workdir DIR
 
 The same command again goes on where it was stopped; a finished cell is never run again.

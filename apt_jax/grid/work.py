@@ -86,7 +86,7 @@ def run_cells(study, planned, store, arguments):
     failures = work(planned, left, store) if left else {}
     done = [store.read(cell) for cell in planned if store.finished(cell)]
     failed = {str(cell): message_of(error) for cell, error in failures.items()}
-    command = shlex.join(["python", "-m", "apt_jax.grid", *arguments])
+    command = shlex.join(["python", "-m", "apt_jax", "grid", *arguments])
     groups = study.groups.to_dict()
     print(write_report(store.folder, done, failed, command, groups))
     if failures:

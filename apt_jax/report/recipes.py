@@ -1,6 +1,6 @@
 """The recipe of every method, as Markdown: docs/recipes.md is what this prints.
 
-    python -m apt_jax.report.recipes > docs/recipes.md
+    python -m apt_jax recipes > docs/recipes.md
 
 A test compares the two, so a recipe that changes is a line that changes there.
 """
@@ -31,7 +31,7 @@ INSIDE, PUBLISHED, BOTH = "inside_shots", "as_published", "both"
 OPENING = f"""# Recipes
 
 What every method does when nothing else is said, printed by
-`python -m apt_jax.report.recipes`. `protocol=inside_shots`, the default, looks at no image
+`python -m apt_jax recipes`. `protocol=inside_shots`, the default, looks at no image
 but the shots; `as_published` gives a method the validation images that its paper had, and
 what the paper sets by data set.
 
@@ -64,7 +64,7 @@ is set by data set. What is trained is float32, where many originals have half p
 
 
 def main(arguments):
-    command.Arguments("python -m apt_jax.report.recipes", __doc__).parse_args(arguments)
+    command.Arguments("recipes", __doc__).parse_args(arguments)
     print(document(), end="")
 
 

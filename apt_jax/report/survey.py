@@ -1,4 +1,4 @@
-"""What `python -m apt_jax.data.inspect` found, on the terminal."""
+"""What `python -m apt_jax inspect` found, on the terminal."""
 
 from apt_jax.data.listing import SHOWN, listed
 from apt_jax.names import printable

@@ -1,6 +1,6 @@
 """What adaptive prompts gain as the classes spread: one knob turned, all else equal.
 
-    python -m apt_jax.studies.controlled --config configs/studies/controlled_variance.py
+    python -m apt_jax study controlled --config configs/studies/controlled_variance.py
         [--workdir DIR]
 
 The paper of APT says that it pays where variance within classes is large. On the drawn

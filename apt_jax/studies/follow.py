@@ -1,6 +1,6 @@
 """How what methods gain follows the variance of the data sets, of a finished grid.
 
-    python -m apt_jax.studies.follow --grid DIR [--per-class=N] [--permutations=999]
+    python -m apt_jax study follow --grid DIR [--per-class=N] [--permutations=999]
 
 For each data set of the grid: the analysis of variance of its test images' embeddings
 (`metrics.variance`), as many images of each class in every set, beside the gain of each
@@ -29,7 +29,7 @@ def main(argv):
 
 
 def read_options(argv):
-    parser = command.Arguments("python -m apt_jax.studies.follow", __doc__)
+    parser = command.Arguments("study follow", __doc__)
     parser.add_argument("--grid", metavar="DIR", required=True)
     parser.add_argument("--per-class", metavar="N", type=at_least(LEAST))
     parser.add_argument(

@@ -1,6 +1,6 @@
 """How far the classes of a data set lie apart in CLIP's eyes, against how far they spread.
 
-    python -m apt_jax.studies.variance --config configs/studies/variance.py
+    python -m apt_jax study variance --config configs/studies/variance.py
         [--config.data.source=folder --config.data.root=PHOTOS] [--workdir DIR]
 
 Encodes a split with the frozen tower, makes the embeddings unit and writes variance.json

@@ -1,6 +1,6 @@
 """What cross-attention itself brings, and which of its parts: one change at a time.
 
-    python -m apt_jax.grid --config configs/studies/ablation.py --workdir runs/ablation
+    python -m apt_jax grid --config configs/studies/ablation.py --workdir runs/ablation
 
 The drawn aircraft, four labelled images a class, three seeds. Every variant is APT (or
 CoOp) with its own recipe, but crops of at least half of a picture, and one change; `groups`

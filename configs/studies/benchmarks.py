@@ -1,6 +1,6 @@
 r"""APT beside CoOp, VPT and others on the eleven data sets of CoOp, and on the birds.
 
-    python -m apt_jax.grid --config configs/studies/benchmarks.py --workdir DIR \
+    python -m apt_jax grid --config configs/studies/benchmarks.py --workdir DIR \
         --config.data.root=DATA
 
 DATA holds the folders of CoOp's layout (caltech-101, oxford_pets, ..., imagenet) and cub;

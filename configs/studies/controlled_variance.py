@@ -1,6 +1,6 @@
 """What adaptive prompts gain over static ones as the variance within classes grows.
 
-    python -m apt_jax.studies.controlled --config configs/studies/controlled_variance.py
+    python -m apt_jax study controlled --config configs/studies/controlled_variance.py
 
 The drawn aircraft at five strengths of pose, light, livery and background, four labelled
 images a class, three seeds: twelve minutes of one CPU core (docs/results.md has what came

@@ -1,6 +1,6 @@
 """Every method, 1, 4 and 16 shots, three seeds, on the drawn aircraft.
 
-    python -m apt_jax.grid --config configs/studies/few_shot.py --workdir runs/few_shot
+    python -m apt_jax grid --config configs/studies/few_shot.py --workdir runs/few_shot
 
 Needs no network and no files of your own. The same command goes on where it was stopped.
 Narrow it with --config.methods=apt,coop --config.shots=1,4; a name in `methods` that

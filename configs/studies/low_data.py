@@ -1,6 +1,6 @@
 """VPT against VAPT at 1, 10, 30, 50 and 100 % of the training images.
 
-    python -m apt_jax.grid --config configs/studies/low_data.py --workdir runs/low_data
+    python -m apt_jax grid --config configs/studies/low_data.py --workdir runs/low_data
 
 The sample-efficiency figure of VAPT (arXiv:2501.18936), on the drawn aircraft: 24 variants
 with 32 training images each, three seeds, prompts of 10 vectors in every block of the small

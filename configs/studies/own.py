@@ -1,6 +1,6 @@
 r"""Which method is best on your own photographs: one line, a table of all.
 
-    python -m apt_jax.grid --config configs/studies/own.py --config.data.root=PHOTOS \
+    python -m apt_jax grid --config configs/studies/own.py --config.data.root=PHOTOS \
         --workdir runs/compare
 
 PHOTOS is a folder with CLASS/* or train/CLASS/* and test/CLASS/*, a table, or

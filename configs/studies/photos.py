@@ -1,6 +1,6 @@
 r"""Every method, 1, 4 and 16 shots, three seeds, on four sets of photographs.
 
-    python -m apt_jax.grid --config configs/studies/photos.py --workdir runs/photos \
+    python -m apt_jax grid --config configs/studies/photos.py --workdir runs/photos \
         --config.data.root=PHOTOS --config.clip.checkpoint=CHECKPOINT
 
 PHOTOS holds the unpacked images and the split files as `sets` below names them; other

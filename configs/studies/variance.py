@@ -1,6 +1,6 @@
 r"""How far a data set's classes lie apart in CLIP's eyes, against how far they spread.
 
-    python -m apt_jax.studies.variance --config configs/studies/variance.py \
+    python -m apt_jax study variance --config configs/studies/variance.py \
         [--config.data.source=folder --config.data.root=PHOTOS]
 
 Of the drawn aircraft unless another source is named. To compare data sets, give them as

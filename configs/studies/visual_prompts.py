@@ -1,6 +1,6 @@
 r"""VPT, VAPT and full fine-tuning, hyper-parameters chosen on validation as they were.
 
-    python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR
+    python -m apt_jax grid --config configs/studies/visual_prompts.py --workdir DIR
 
 Both in the form of their authors (prompts after CLS, a linear head, 100 epochs of SGD with
 a warm cosine), all training images, and the grid of VPT (arXiv:2203.12119, VAPT's too):
@@ -24,7 +24,7 @@ ten minutes on two cores, and the trials that it leaves serve a wider one:
 
 VTAB-1k, DATA with a folder of archives a task (configs/vtab.py names them all):
 
-    python -m apt_jax.grid --config configs/studies/visual_prompts.py --workdir DIR \
+    python -m apt_jax grid --config configs/studies/visual_prompts.py --workdir DIR \
         --config.clip.checkpoint=google/vit-base-patch16-224-in21k \
         --config.datasets=svhn,dtd --config.data.root=DATA --config.seeds=42,44,82,100,800
 

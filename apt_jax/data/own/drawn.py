@@ -73,7 +73,7 @@ def _tell_of_groups(by_class, keys, groups):
             f"{sum(together)} images are near copies or of one burst, "
             f"{counted(len(together), 'group')} that "
             f"{form(len(together), 'stays', 'stay')} on one side of the split (python -m "
-            f"apt_jax.data.inspect names them; {AS_THEY_COME} divides them as they come)"
+            f"apt_jax inspect names them; {AS_THEY_COME} divides them as they come)"
         )
 
 
