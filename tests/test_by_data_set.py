@@ -18,12 +18,12 @@ from apt_jax import config, experiment
 from apt_jax.clip.checkpoint import load
 from apt_jax.data.templates import DEFAULT, FLOWER, IMAGENET_7, IMAGENET_8, TEMPLATES
 from apt_jax.errors import UserError
-from apt_jax.forecast import judged
 from apt_jax.grid import study
 from apt_jax.grid.shared import Shared
 from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
+from apt_jax.planning.forecast import judged
 from apt_jax.preparation import prepare
 from apt_jax.record import (
     card,

@@ -14,11 +14,11 @@ from toy import photo_folder, toy_folder
 
 from apt_jax import config as configuration
 from apt_jax import experiment, preparation
+from apt_jax.commands.grid import main
 from apt_jax.errors import UserError
 from apt_jax.features import encode as encoding
 from apt_jax.features.store import Store
 from apt_jax.grid import shared, study, work
-from apt_jax.grid.__main__ import main
 from apt_jax.grid.cells import Cells
 
 STUDY = """

@@ -14,11 +14,11 @@ from photos import write, write_split
 from toy import CLASSES, draw, photo_folder, toy_folder
 
 from apt_jax import command, config, data, experiment
+from apt_jax.commands.grid import help_text, main
 from apt_jax.errors import UserError
 from apt_jax.features.views import CENTRE
 from apt_jax.fields import defaults
 from apt_jax.grid import study
-from apt_jax.grid.__main__ import help_text, main
 from apt_jax.grid.cells import Cells
 from apt_jax.methods import make
 from apt_jax.preparation import MOST_VIEWS, hyper_parameters, views_of

@@ -37,18 +37,17 @@ ROOMS = [
     "config",
     "workdir",
     "preparation",
-    "forecast",
+    "planning",
     "record",
     "restore",
     "experiment",
     "classifier",
-    "predict",
     "grid",
     "studies",
     "commands",
 ]
 # Commands that stand beside what they are about, in a room that knows less than they do.
-COMMANDS = ["data/compare.py", "data/inspect.py", "data/prepare.py"]
+COMMANDS = ["data/compare.py", "data/prepare.py"]
 LIGHT = [
     "apt_jax",
     "names",
@@ -66,12 +65,14 @@ LIGHT = [
     "data",
     "clip.check",
     "commands.evaluate",
+    "commands.grid",
+    "commands.inspect",
+    "commands.predict",
+    "commands.pretrain",
     "commands.study",
     "commands.train",
     "data.compare",
-    "data.inspect",
     "data.prepare",
-    "predict",
     "report.recipes",
     "studies.controlled",
     "studies.follow",

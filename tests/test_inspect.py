@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.data import inspect
+from apt_jax.commands import inspect
 from apt_jax.data.own.legibility import oddities, readable
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
@@ -481,7 +481,7 @@ def test_the_table_tells_what_the_report_holds(root, capsys):
 def test_help_is_fast_and_needs_nothing_heavy():
     program = (
         "import sys\n"
-        "from apt_jax.data import inspect\n"
+        "from apt_jax.commands import inspect\n"
         "inspect.main(['--help'])\n"
         "heavy = {'jax', 'flax', 'transformers', 'matplotlib', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"

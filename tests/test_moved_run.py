@@ -9,8 +9,8 @@ from toy import photo_folder, toy_folder
 
 import apt_jax
 from apt_jax import config, experiment
+from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
-from apt_jax.predict import main as predict_main
 from apt_jax.preparation import prepare
 
 CLIP, ROOT = "clip.checkpoint", "data.root"
@@ -225,7 +225,7 @@ def test_a_finished_grid_goes_on_where_its_files_are_and_nowhere_else(
 ):
     from test_grid import STUDY
 
-    from apt_jax.grid.__main__ import main
+    from apt_jax.commands.grid import main
     from apt_jax.grid.cells import Cells
 
     photo_folder(tmp_path / "photos")

@@ -16,7 +16,8 @@ from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
 from apt_jax import classifier as classifiers
-from apt_jax import command, config, experiment, predict
+from apt_jax import command, config, experiment
+from apt_jax.commands import predict
 from apt_jax.errors import UserError
 
 ROOT = Path(__file__).parents[1]

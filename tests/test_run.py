@@ -19,11 +19,11 @@ from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
 from apt_jax import config, experiment, record
+from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.methods import APT, make
 from apt_jax.methods.base import Recipe
-from apt_jax.predict import main as predict_main
 from apt_jax.preparation import prepare
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.workdir import Workdir

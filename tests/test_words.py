@@ -9,7 +9,8 @@ from photos import encoded, photo, write
 from apt_jax import experiment
 from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.data import DRAWN, SOURCES, Item, inspect, own
+from apt_jax.commands import inspect
+from apt_jax.data import DRAWN, SOURCES, Item, own
 from apt_jax.data.own import survey
 from apt_jax.data.own.legibility import better
 from apt_jax.data.scan import refuse_or_note

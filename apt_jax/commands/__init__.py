@@ -23,15 +23,17 @@ COMMANDS = {
         "apt_jax.commands.train", "adapt CLIP to a few labelled photographs"
     ),
     "eval": Command("apt_jax.commands.evaluate", "judge a finished run anew"),
-    "predict": Command("apt_jax.predict", "label photographs with a finished run"),
+    "predict": Command(
+        "apt_jax.commands.predict", "label photographs with a finished run"
+    ),
     "grid": Command(
-        "apt_jax.grid.__main__", "compare methods, numbers of shots and data sets"
+        "apt_jax.commands.grid", "compare methods, numbers of shots and data sets"
     ),
     "study": Command(
         "apt_jax.commands.study", "answer a question of the papers, by its name"
     ),
     "inspect": Command(
-        "apt_jax.data.inspect", "look at your own photographs before training"
+        "apt_jax.commands.inspect", "look at your own photographs before training"
     ),
     "prepare": Command("apt_jax.data.prepare", "download a data set of TFDS"),
     "compare": Command(

@@ -11,9 +11,7 @@ DIR gets grid.md, grid.csv, figures and a file a cell. --help with a --config li
 fields.
 """
 
-import sys
-
-from apt_jax import command, config, usage
+from apt_jax import config, usage
 
 
 def main(argv):
@@ -42,7 +40,3 @@ def help_text(argv):
         del values["datasets"]  # nobody chooses among one
     fields = usage.listed(study.fields_of(settings), values)
     return f"{__doc__.strip()}\n\n{fields}"
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))

@@ -130,10 +130,10 @@ def inspect(asked, settings) -> dict:
     """The report: facts, refusals, plan; all of it JSON."""
     from ml_collections import ConfigDict
 
-    from apt_jax import forecast
     from apt_jax.data.own import survey
     from apt_jax.data.own.looks import look_at
     from apt_jax.methods import make
+    from apt_jax.planning import forecast
     from apt_jax.preparation import hyper_parameters
 
     found = own.find(ConfigDict(settings.data.to_dict() | {"on_error": "skip"}))
@@ -304,7 +304,3 @@ def caption(row) -> str:
     if any(row[split] for split in SPLITS):
         lines.append(" · ".join(f"{split} {row[split]:,}" for split in SPLITS))
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))

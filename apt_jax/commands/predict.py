@@ -11,7 +11,6 @@ probability, JSON has them under `probabilities`.
 """
 
 import os
-import sys
 from pathlib import Path
 
 from apt_jax import command
@@ -95,7 +94,3 @@ def deliver(text: str, out: str | None):
         return
     with telling("write", out, "name another --out"):
         write_text(out, text)
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))
