@@ -10,6 +10,7 @@ from toy import toy_folder
 
 from apt_jax.clip import check, checkpoint, hub
 from apt_jax.clip.weights import flat
+from apt_jax.commands.check import main
 from apt_jax.errors import UserError
 
 
@@ -178,11 +179,11 @@ def test_what_a_repository_holds_instead_is_named(monkeypatch, names, words):
         hub.fetched("someone/something", None)
 
 
-# -- python -m apt_jax check -------------------------------------------------------
+# -- python -m apt_jax check ------------------------------------------------------------
 
 
 def test_check_prints_what_a_checkpoint_is(capsys):
-    assert check.main([str(toy_folder())]) == 0
+    assert main([str(toy_folder())]) == 0
     out = capsys.readouterr().out
     clip = checkpoint.load(str(toy_folder()))
     for part in (clip.sha256, "parameters", "float32", "none known"):
@@ -200,7 +201,7 @@ def test_check_compares_the_published_logits(
     found = np.array(check.LOGITS) + shift
     monkeypatch.setattr(check, "logits", lambda clip, picture, texts: found)
     arguments = [str(toy_folder()), "--image", str(tmp_path / "cats.png")]
-    assert check.main(arguments) == status
+    assert main(arguments) == status
     assert ("DIFFERENT" in capsys.readouterr().out) == bool(status)
 
 
@@ -210,7 +211,7 @@ def test_check_says_plainly_when_it_has_no_picture(monkeypatch, capsys):
 
     monkeypatch.setattr(check, "is_openai_b32", lambda clip: True)
     monkeypatch.setattr(check, "fetch", offline)
-    assert check.main([str(toy_folder())]) == 0
+    assert main([str(toy_folder())]) == 0
     assert "NOT CHECKED, no picture (no network)" in capsys.readouterr().out
 
 
@@ -220,4 +221,4 @@ def test_check_refuses_a_picture_that_is_none(monkeypatch, tmp_path):
     with pytest.raises(
         UserError, match="EPS is not read: save it as PNG; pass another"
     ):
-        check.main([str(toy_folder()), "--image", str(tmp_path / "cats.jpg")])
+        main([str(toy_folder()), "--image", str(tmp_path / "cats.jpg")])

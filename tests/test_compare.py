@@ -5,7 +5,7 @@ import json
 import pytest
 from photos import write, write_split
 
-from apt_jax.data.compare import main
+from apt_jax.commands.compare import main
 from apt_jax.errors import UserError
 from apt_jax.files import write_json
 

@@ -10,6 +10,7 @@ import pytest
 from photos import encoded, load, png, write
 from PIL import Image
 
+from apt_jax.commands.prepare import main
 from apt_jax.data import builders, prepare
 from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
 from apt_jax.data.tfds import verify
@@ -46,7 +47,7 @@ def published(tmp_path, monkeypatch):
 
 
 def test_aircraft_download_by_themselves_and_need_no_tensorflow(published, capsys):
-    prepare.main(["fgvc_aircraft/variant", f"--data_dir={published}"])
+    main(["fgvc_aircraft/variant", f"--data_dir={published}"])
     said = capsys.readouterr().out
     assert "to download: 2.75 GB" in said
     assert "licence: non-commercial research" in said
@@ -62,14 +63,14 @@ def test_aircraft_download_by_themselves_and_need_no_tensorflow(published, capsy
 
 def test_what_is_prepared_is_only_checked(published, capsys, monkeypatch):
     name = ["fgvc_aircraft/manufacturer", f"--data_dir={published}"]
-    prepare.main(name)
+    main(name)
     monkeypatch.setattr(builders.FgvcAircraft, "_read", None)
-    prepare.main(name)
+    main(name)
     assert capsys.readouterr().out.count("whole: ") == 2
     folder = published / "fgvc_aircraft/manufacturer/1.0.0"
     next(folder.glob("*-test.*")).unlink()
     with pytest.raises(UserError, match=r"1 of 3 files"):
-        prepare.main(name)
+        main(name)
 
 
 def test_nabirds_without_its_archive_is_told_how_to_get_it(tmp_path):
@@ -77,7 +78,7 @@ def test_nabirds_without_its_archive_is_told_how_to_get_it(tmp_path):
         UserError,
         match=r"(?s)manual does not exist.*Fill in the form at https://dl\.all",
     ):
-        prepare.main(["nabirds", f"--data_dir={tmp_path}"])
+        main(["nabirds", f"--data_dir={tmp_path}"])
 
 
 def test_nabirds_keep_their_official_training_split(tmp_path):
@@ -96,7 +97,7 @@ def test_nabirds_keep_their_official_training_split(tmp_path):
     pictures = {f"images/0005/{i}.jpg": n for n, i in enumerate(ids)}
     files = {name: text.encode() for name, text in lists.items()}
     write(manual / "nabirds", files | pictures)
-    prepare.main(["nabirds", f"--data_dir={tmp_path}", f"--manual_dir={manual}"])
+    main(["nabirds", f"--data_dir={tmp_path}", f"--manual_dir={manual}"])
     assert verify(tmp_path / "nabirds/1.0.0") == {"test": 10, "train": 20}
     dataset = load("tfds", tmp_path, name="nabirds")
     assert dataset.classes == ("Osprey (Adult)", "Oak Titmouse")
@@ -105,7 +106,7 @@ def test_nabirds_keep_their_official_training_split(tmp_path):
 def test_a_builder_that_needs_tensorflow_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(prepare.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"food101 needs TensorFlow.*requirements-tfds"):
-        prepare.main(["food101", f"--data_dir={tmp_path}"])
+        main(["food101", f"--data_dir={tmp_path}"])
 
 
 @pytest.mark.skipif(
@@ -115,7 +116,7 @@ def test_a_builder_that_needs_tensorflow_says_what_to_install(tmp_path, monkeypa
 def test_a_builder_of_tfds_is_prepared_in_a_process_apart(tmp_path, capfd):
     command = ["resisc45", f"--data_dir={tmp_path}", f"--manual_dir={tmp_path}"]
     with pytest.raises(UserError, match="resisc45 is not prepared, for the reason"):
-        prepare.main(command)
+        main(command)
     said = capfd.readouterr().err
     assert "error: TFDS cannot prepare resisc45/3.0.0 (AssertionError: You must" in said
     assert "Traceback" not in said
@@ -123,7 +124,7 @@ def test_a_builder_of_tfds_is_prepared_in_a_process_apart(tmp_path, capfd):
     names = ("airplane", "wetland")
     files = {f"{name}/{name}_{n:03d}.jpg": picture for name in names for n in (1, 2, 3)}
     write(tmp_path / "NWPU-RESISC45", files)
-    assert prepare.main(command) == 0
+    assert main(command) == 0
     said = capfd.readouterr().out
     assert "(train 6)" in said
     assert "licence: " in said
@@ -135,13 +136,13 @@ def test_a_builder_of_tfds_is_prepared_in_a_process_apart(tmp_path, capfd):
 
 def test_unknown_names_and_small_disks_are_told_before_any_work(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"TFDS has no fod101 .*mean food101\?"):
-        prepare.main(["fod101", f"--data_dir={tmp_path}"])
+        main(["fod101", f"--data_dir={tmp_path}"])
     with pytest.raises(UserError, match=r"TFDS has no fgvc_aircraft/maker"):
-        prepare.main(["fgvc_aircraft/maker", f"--data_dir={tmp_path}"])
+        main(["fgvc_aircraft/maker", f"--data_dir={tmp_path}"])
     free = prepare.shutil.disk_usage(tmp_path)._replace(free=10**9)
     monkeypatch.setattr(prepare.shutil, "disk_usage", lambda path: free)
     with pytest.raises(
         UserError, match=r"food101/2\.0\.0 needs about 15 GB .* 1 GB are free"
     ):
-        prepare.main(["food101", f"--data_dir={tmp_path}"])
+        main(["food101", f"--data_dir={tmp_path}"])
     assert list(tmp_path.iterdir()) == []

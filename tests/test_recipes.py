@@ -6,6 +6,7 @@ import pytest
 from toy import photo_folder, toy_vit_folder
 
 from apt_jax import config
+from apt_jax.commands.recipes import main
 from apt_jax.methods import METHODS, make
 from apt_jax.preparation import prepare
 from apt_jax.record import card, recipe_of, resolved, split_of
@@ -16,7 +17,7 @@ PAGE = Path(__file__).parents[1] / "docs/recipes.md"
 
 
 def test_the_page_is_what_the_code_prints(capsys):
-    recipes.main([])
+    main([])
     assert capsys.readouterr().out == PAGE.read_text(), (
         "print it again: python -m apt_jax recipes > docs/recipes.md"
     )

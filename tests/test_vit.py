@@ -14,7 +14,7 @@ from toy import CLASSES, SIZE, photo_folder, toy_clip, toy_vit, toy_vit_folder
 
 import apt_jax
 from apt_jax import config, experiment
-from apt_jax.clip import check, checkpoint, google
+from apt_jax.clip import checkpoint, google
 from apt_jax.clip import config as architecture
 from apt_jax.clip.config import ClipConfig, PlainVisionConfig, ViTConfig
 from apt_jax.clip.model import module_of
@@ -33,6 +33,7 @@ from apt_jax.clip.weights import (
     from_tensors,
     rows,
 )
+from apt_jax.commands.check import main as check
 from apt_jax.errors import UserError
 from apt_jax.features.views import random_box, random_view
 from apt_jax.methods import METHODS, make, require_fit
@@ -291,7 +292,7 @@ def test_a_config_may_leave_the_defaults_out():
 
 
 def test_check_says_that_there_is_no_text_tower(capsys):
-    assert check.main([str(toy_vit_folder())]) == 0
+    assert check([str(toy_vit_folder())]) == 0
     assert "none: a plain ViT" in capsys.readouterr().out
 
 

@@ -35,13 +35,14 @@ COMMANDS = {
     "inspect": Command(
         "apt_jax.commands.inspect", "look at your own photographs before training"
     ),
-    "prepare": Command("apt_jax.data.prepare", "download a data set of TFDS"),
+    "prepare": Command("apt_jax.commands.prepare", "download a data set of TFDS"),
     "compare": Command(
-        "apt_jax.data.compare", "whether two runs or split files have the same images"
+        "apt_jax.commands.compare",
+        "whether two runs or split files have the same images",
     ),
-    "check": Command("apt_jax.clip.check", "say what a CLIP is, and prove it"),
+    "check": Command("apt_jax.commands.check", "say what a CLIP is, and prove it"),
     "recipes": Command(
-        "apt_jax.report.recipes", "print docs/recipes.md, what every method does"
+        "apt_jax.commands.recipes", "print docs/recipes.md, what every method does"
     ),
     "pretrain": Command(
         "apt_jax.commands.pretrain", "train the small CLIP of the package"

@@ -1,28 +1,18 @@
-"""Whether two split files, or two work directories, used the same images.
+"""Whether two split files, or two runs, used the same images, split by split.
 
-    python -m apt_jax compare A B [--root_a=IMAGES] [--root_b=IMAGES] [--format=json]
-
-A and B are split files of CoOp's layout or directories of runs, in any mixture. A run knows
-the SHA-256 of its images; a split file only names them, so with its folder of images given
-they are hashed too. Compared are, split by split, paths, contents and labels (as class
-names, since numbers may differ), and the order, because the few-shot sampler depends on
-it; and whether images that one trains on are test images of the other.
+Images are compared by path and, where both know it, by content; the order counts, because
+the few-shot sampler depends on it. Classes are compared by name, since numbers may differ.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax import command
 from apt_jax.data.coop import class_names, one_spelling, read_split
-from apt_jax.data.dataset import Item
-from apt_jax.data.listing import listed
+from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
-from apt_jax.files import json_text
-from apt_jax.words import counted, form
 
 DRAWN = ("few_shot_train", "few_shot_val")  # of a run: which of the others were drawn
 
@@ -35,20 +25,7 @@ class Image(NamedTuple):
     sha256: str | None  # of its bytes, if they are known
 
 
-def main(arguments: list[str]) -> int:
-    """Prints what the two have in common."""
-    options = _options(arguments)
-    a = read(options.a, options.root_a)
-    b = read(options.b, options.root_b)
-    found = compared(a, b)
-    if options.format == "json":
-        print(json_text(found, command.encoding()), end="")
-    else:
-        print(told(found))
-    return 0
-
-
-def read(place: str, root: str | None = None) -> dict[str, list[Image]]:
+def images_of(place: str, root: str | None = None) -> dict[str, list[Image]]:
     """The images of each split of a split file or a work directory, in their order."""
     path = Path(place).expanduser()
     if path.is_dir():
@@ -87,8 +64,6 @@ def _of_run(folder):
 
 def _hashed(splits, root):
     """The same images with the hash of their bytes, read below `root`."""
-    from apt_jax.data import Dataset
-
     folder = require_folder(root, "the images that the split file lists")
     require_images(folder, [i.path for of in splits.values() for i in of], "stop")
     items = {
@@ -168,47 +143,3 @@ def _verdict(splits) -> str:
     if not all(way["same_order"] for way in ways):
         return f"the same images, by {by}, in another order: other shots are drawn"
     return f"the same images, by {by}, in the same order: the same shots are drawn"
-
-
-def told(found) -> str:
-    """The comparison for the terminal."""
-    from apt_jax.tables import Table
-
-    rows = [
-        (
-            f"{split}, by {way}",
-            f"{counts['both']:,}",
-            f"{counts['only_a']:,}",
-            f"{counts['only_b']:,}",
-            "yes" if counts["same_order"] else "no",
-            f"{len(counts['other_label']):,}",
-        )
-        for split, ways in found["splits"].items()
-        for way, counts in ways.items()
-    ]
-    columns = ("", "in both", "only in A", "only in B", "same order", "other label")
-    lines = [Table(columns, rows).terminal()]
-    for one, other in ("ab", "ba"):
-        if leaking := found[f"trained_in_{one}_tested_in_{other}"]:
-            lines.append(
-                f"{counted(len(leaking), 'training image')} of {one.upper()} "
-                f"{form(len(leaking), 'is a test image', 'are test images')} of "
-                f"{other.upper()}: {listed(leaking)}"
-            )
-        if alone := found[f"only_{one}"]:
-            lines.append(f"only in {one.upper()}: {listed(alone)}")
-    return "\n".join([*lines, found["verdict"]])
-
-
-def _options(arguments):
-    parser = command.Arguments("compare", __doc__)
-    parser.add_argument("a", metavar="A")
-    parser.add_argument("b", metavar="B")
-    parser.add_argument("--root_a", help="the images of the split file A")
-    parser.add_argument("--root_b", help="the images of the split file B")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
-    return parser.parse_args(arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))

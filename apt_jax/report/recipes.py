@@ -1,13 +1,16 @@
 """The recipe of every method, as Markdown: docs/recipes.md is what this prints.
 
-    python -m apt_jax recipes > docs/recipes.md
-
 A test compares the two, so a recipe that changes is a line that changes there.
 """
 
-import sys
+import numpy as np
 
-from apt_jax import command
+from apt_jax.data import templates as known_templates
+from apt_jax.fields import fields_of
+from apt_jax.methods import METHODS, make
+from apt_jax.methods.published import EVERY
+from apt_jax.methods.selection import CHOSEN
+from apt_jax.methods.task import Shots, Task
 from apt_jax.tables import Marked, Table, code
 
 # Methods that are two: the fields that make the second.
@@ -63,11 +66,6 @@ is set by data set. What is trained is float32, where many originals have half p
 """
 
 
-def main(arguments):
-    command.Arguments("recipes", __doc__).parse_args(arguments)
-    print(document(), end="")
-
-
 def document() -> str:
     """The page."""
     methods = forms()
@@ -88,8 +86,6 @@ def table(columns, rows) -> str:
 
 def forms() -> dict:
     """Every method by its label, those that are two twice."""
-    from apt_jax.methods import METHODS, make
-
     found = {}
     for name in METHODS:
         found[code(name)] = make(name)
@@ -126,10 +122,6 @@ def recipe_row(method, protocol) -> list[str]:
 
 def task_of(shots: int, protocol: str):
     """What recipes read of a task, of a data set that no paper names."""
-    import numpy as np
-
-    from apt_jax.methods.published import EVERY
-    from apt_jax.methods.task import Shots, Task
 
     return Task(
         logit_scale=np.float32(LOGIT_SCALE),
@@ -186,9 +178,6 @@ def selection(method, protocol) -> str:
 
 def chosen_fields(method) -> list[str]:
     """The fields of a method that training chooses."""
-    from apt_jax.fields import fields_of
-    from apt_jax.methods.selection import CHOSEN
-
     return [
         name
         for name, line in fields_of(type(method)).items()
@@ -230,11 +219,11 @@ def parts_of(method, there) -> list[str]:
 
 def prompts(templates) -> str:
     """Templates by the name that they have, or as they are."""
-    from apt_jax.data import templates as module
-
     if len(templates) == 1:
         return f"the prompt {code(templates[0])}"
-    names = [name for name, value in vars(module).items() if value == templates]
+    names = [
+        name for name, value in vars(known_templates).items() if value == templates
+    ]
     return f"{len(templates)} prompts, {code(names[0])}"
 
 
@@ -242,7 +231,3 @@ def differences(methods):
     """A list for each method."""
     for label, method in methods.items():
         yield "\n".join([f"- {label}", *(f"  - {one}" for one in method.differs)])
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))
