@@ -81,8 +81,8 @@ def test_help_and_version_import_nothing_heavy(request, asked):
 def test_the_console_lists_its_commands_and_studies(capsys):
     status, out, _ = called(capsys, "--help")
     assert status == 0
-    for name, one in commands.COMMANDS.items():
-        assert f"  {name:8}  {one.summary}" in out
+    for name, summary in commands.COMMANDS.items():
+        assert f"  {name:8}  {summary}" in out
     status, out, _ = called(capsys, "study", "--help")
     assert (status, all(name in out for name in study.STUDIES)) == (0, True)
     status, out, err = called(capsys)

@@ -9,6 +9,7 @@ from scipy.stats import spearmanr
 from toy import CLASSES, draw, toy_folder, toy_vit_folder
 
 from apt_jax import command, config
+from apt_jax.commands.study.follow import main
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.errors import UserError
 from apt_jax.grid import study, work
@@ -137,11 +138,11 @@ def test_a_grid_without_zero_shot_or_without_cells_is_one_line(root, tmp_path, c
         (tmp_path / "vit", "have no row of zero-shot CLIP to gain over"),
         (tmp_path / "none", "holds no finished cell of a grid; name the --workdir"),
     ):
-        assert command.run(follow.main, ["--grid", str(folder)]) == 2
+        assert command.run(main, ["--grid", str(folder)]) == 2
         assert said in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
     with pytest.raises(UserError, match="per-class"):
-        follow.main(["--grid", str(tmp_path / "vit"), "--per-class=1"])
+        main(["--grid", str(tmp_path / "vit"), "--per-class=1"])
 
 
 def test_sets_stand_by_their_spread_and_two_sets_have_no_correlation():

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from apt_jax import config
+from apt_jax.commands.study import controlled, follow
 from apt_jax.errors import UserError
 from apt_jax.grid import study
 from apt_jax.methods import make
 from apt_jax.methods.visual_prompts import VPT_CROPS
 from apt_jax.preparation import hyper_parameters, views_of
-from apt_jax.studies import controlled, follow
 from benchmarks import overhead
 
 ROOT = Path(__file__).parents[1]
@@ -37,7 +37,7 @@ READERS = {
     "-m apt_jax study controlled": lambda arguments: config.read(
         arguments, controlled.NEEDED, controlled.EXAMPLE
     ),
-    "-m apt_jax study follow": follow.read_options,
+    "-m apt_jax study follow": follow.read,
     "-m benchmarks.overhead": lambda arguments: overhead.parser().parse_args(arguments),
 }
 

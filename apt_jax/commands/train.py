@@ -6,14 +6,11 @@
 The same command again finishes an unfinished run and re-prints a finished one.
 """
 
-from apt_jax import config
+from apt_jax.commands.configured import asked
 
 
 def main(arguments: list[str]):
-    if config.wants_help(arguments):
-        print(config.help_text(__doc__, arguments))
-        return
-    settings, workdir = config.read(arguments)
-    from apt_jax import experiment  # heavy: not before the settings are sound
+    if found := asked(arguments, __doc__):
+        from apt_jax import experiment  # heavy: not before the settings are sound
 
-    experiment.run(settings, workdir or f"runs/{config.run_name(settings)}")
+        experiment.run(*found)

@@ -1,1 +1,1 @@
-"""Studies of the papers' questions, each one command; runs and grids are elsewhere."""
+"""Studies of the papers' questions, each run by a command; runs and grids are elsewhere."""

@@ -1,27 +1,41 @@
 """What adaptive prompts gain as the classes spread: one knob turned, all else equal.
 
-    python -m apt_jax study controlled --config configs/studies/controlled_variance.py
-        [--workdir DIR]
-
-The paper of APT says that it pays where variance within classes is large. On the drawn
-aircraft `data.variance` sets that alone. At each of `study.levels` levels from 0 to 1 and
-each of `study.seeds` seeds: zero-shot CLIP, every method of `study.rivals` and the
-configured method, trained on the same shots and judged on the same test images, and the
-analysis of variance of those images' embeddings.
-
-A cell is a file in cells/, written when it is done, and is not computed again. At the end:
-controlled.json, controlled.md and figures/controlled.png.
+A cell is a level of `data.variance` and a seed: zero-shot CLIP, every method of
+`study.rivals` and the configured method, trained on the same shots and judged on the same
+test images, and the analysis of variance of those images' embeddings. It is a file in
+cells/, written when it is done, and is not computed again.
 """
 
 import dataclasses
 import statistics
-import sys
 
-from apt_jax import command, config
+from apt_jax import config, keys
+from apt_jax.errors import UserError
+from apt_jax.evaluation import evaluate
+from apt_jax.experiment import labels_of, training_images
+from apt_jax.features.encode import fill
+from apt_jax.features.store import Store
+from apt_jax.files import write_text
+from apt_jax.lock import working_in
+from apt_jax.methods import make
+from apt_jax.methods.task import make_task
+from apt_jax.preparation import (
+    kept_crops,
+    kept_shots,
+    prepare,
+    test_reads,
+    views_of,
+    wanted_crops,
+    wanted_shots,
+)
+from apt_jax.progress import progress
+from apt_jax.report import variance as report
+from apt_jax.report.figures import write_figure
+from apt_jax.report.protocol import commit, device
+from apt_jax.studies.variance import analyse
+from apt_jax.training.fit import fit
 from apt_jax.workdir import Workdir
 
-EXAMPLE = "configs/studies/controlled_variance.py"
-NEEDED = ("study.levels", "study.seeds", "study.rivals", "study.permutations")
 STATISTICS = (
     "pseudo_f",
     "p",
@@ -40,18 +54,8 @@ LAYOUT = {  # of a cell
 }
 
 
-def main(argv):
-    if config.wants_help(argv):
-        print(config.help_text(__doc__, argv))
-        return
-    settings, folder = config.read(argv, NEEDED, EXAMPLE)
-    run(settings, folder or f"runs/controlled-{config.run_name(settings)}")
-
-
 def run(settings, folder) -> dict:
     """Runs what is missing of the study in `folder`; returns its summary."""
-    from apt_jax.lock import working_in
-
     require_knob(settings)
     with working_in(folder):
         return run_cells(settings, Workdir(folder))
@@ -59,12 +63,6 @@ def run(settings, folder) -> dict:
 
 def run_cells(settings, workdir) -> dict:
     """Runs the missing cells and sums up all of them; returns the summary."""
-    from apt_jax.files import write_text
-    from apt_jax.progress import progress
-    from apt_jax.report import variance as report
-    from apt_jax.report.figures import write_figure
-    from apt_jax.report.protocol import commit, device
-
     cells = [
         (level / (settings.study.levels - 1), seed)
         for level in range(settings.study.levels)
@@ -101,15 +99,11 @@ def file_of(level, seed) -> str:
 
 def require_knob(settings):
     """Refuses data without the knob, and a method compared with itself."""
-    from apt_jax.errors import UserError
-
     if "variance" not in settings.data:
         raise UserError(
             f"data.source={settings.data.source} has no data.variance to turn; use "
             "--config.data.source=synthetic"
         )
-    from apt_jax.methods import make
-
     for name in settings.study.rivals:
         make(name)  # refuses unknown ones before anything is written
     if settings.method.name in (*settings.study.rivals, "zero_shot"):
@@ -128,14 +122,6 @@ def cell_settings(settings, level, seed):
 
 def run_cell(settings) -> dict:
     """Rows of results.json by method, and the analysis of the test images."""
-    from apt_jax import keys
-    from apt_jax.experiment import labels_of, training_images
-    from apt_jax.methods import make
-    from apt_jax.methods.task import make_task
-    from apt_jax.preparation import prepare
-    from apt_jax.studies.variance import analyse
-    from apt_jax.training.fit import fit
-
     prepared = prepare(settings)
     dataset = prepared.dataset
     methods = {
@@ -165,17 +151,6 @@ def run_cell(settings) -> dict:
 
 def encode_once(prepared, settings, methods) -> dict:
     """(Features of the shots, of the test images) by the name of a method."""
-    from apt_jax.features.encode import fill
-    from apt_jax.features.store import Store
-    from apt_jax.preparation import (
-        kept_crops,
-        kept_shots,
-        test_reads,
-        views_of,
-        wanted_crops,
-        wanted_shots,
-    )
-
     store, count = Store(settings.features.cache_dir), len(prepared.shots)
     each = {
         name: dataclasses.replace(
@@ -199,9 +174,6 @@ def encode_once(prepared, settings, methods) -> dict:
 
 def judged(settings, fitted, task, test, labels) -> list[dict]:
     """Rows of results.json: one pass, and samples if the method draws any."""
-    from apt_jax import keys
-    from apt_jax.evaluation import evaluate
-
     rows = [("deterministic", {})]
     if fitted.method.stochastic:
         key = keys.of_seed(settings.seed, keys.PREDICT)
@@ -271,7 +243,3 @@ def spread(values) -> dict:
         return {"mean": None, "sd": None, "by_seed": values}
     mean, deviation = statistics.fmean(values), statistics.pstdev(values)
     return {"mean": mean, "sd": deviation, "by_seed": values}
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))

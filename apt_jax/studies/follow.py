@@ -1,55 +1,36 @@
 """How what methods gain follows the variance of the data sets, of a finished grid.
 
-    python -m apt_jax study follow --grid DIR [--per-class=N] [--permutations=999]
-
 For each data set of the grid: the analysis of variance of its test images' embeddings
 (`metrics.variance`), as many images of each class in every set, beside the gain of each
 method over zero-shot CLIP with its prompts, the mean over seeds of paired differences.
 Then, of each method, the rank correlation of gain and spread (intra / inter) over the sets.
 Where test images are drawn by the seed, those of the grid's first seed are analysed.
-
-Nothing is trained; what the grid encoded is read from the feature cache. Start it where
-the grid was started, for the same places. Writes follow.json and follow.md into DIR.
 """
 
+import json
 import random
-import sys
 
-from apt_jax import command
+from apt_jax import config as configuration
+from apt_jax.data.few_shot import by_label, draw
+from apt_jax.errors import UserError
+from apt_jax.files import write_json, write_text
+from apt_jax.grid.cells import Cells
+from apt_jax.lock import working_in
+from apt_jax.metrics.figures import COMPARED, shown_in
+from apt_jax.metrics.rank import rank_correlation
+from apt_jax.preparation import prepare
+from apt_jax.record import split_of, split_sha256
+from apt_jax.report import follow as report
+from apt_jax.report.grid_rows import BASE, Rows
+from apt_jax.studies.variance import analyse, embeddings, require_images
+from apt_jax.words import counted
 
 RESULT, TABLE = "follow.json", "follow.md"
 SPREAD = "intra_over_inter"  # what gains are compared with
-PERMUTATIONS = 999
 LEAST = 2  # images of a class that have a variance
 
 
-def main(argv):
-    options = read_options(argv)
-    run(options.grid, options.per_class, options.permutations)
-
-
-def read_options(argv):
-    parser = command.Arguments("study follow", __doc__)
-    parser.add_argument("--grid", metavar="DIR", required=True)
-    parser.add_argument("--per-class", metavar="N", type=at_least(LEAST))
-    parser.add_argument(
-        "--permutations", metavar="P", type=at_least(1), default=PERMUTATIONS
-    )
-    return parser.parse_args(argv)
-
-
-def at_least(least):
-    """Reads a whole number that is no smaller."""
-
-    def whole_number(text):
-        if int(text) < least:
-            raise ValueError(text)
-        return int(text)
-
-    return whole_number
-
-
-def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
+def run(folder, per_class=None, *, permutations) -> dict:
     """Analyses the sets of the grid in `folder`; returns what follow.json holds.
 
     Raises:
@@ -57,11 +38,6 @@ def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
             cells, if a class has too few of them, or if its backbone has no zero-shot
             row to gain over.
     """
-    from apt_jax.files import write_json, write_text
-    from apt_jax.grid.cells import Cells
-    from apt_jax.lock import working_in
-    from apt_jax.report import follow as report
-
     cells = require_cells(folder, list(Cells(folder).contents()))
     with working_in(folder):
         sets = by_set(cells)
@@ -87,8 +63,6 @@ def run(folder, per_class=None, permutations=PERMUTATIONS) -> dict:
 
 def require_cells(folder, cells) -> list[dict]:
     """The cells; raises `UserError` if there are none."""
-    from apt_jax.errors import UserError
-
     if not cells:
         raise UserError(
             f"{folder} holds no finished cell of a grid; name the --workdir of one"
@@ -114,10 +88,6 @@ def gains_of(cells) -> dict:
 
     Of each figure that methods are compared by; above 0 the method is better.
     """
-    from apt_jax.errors import UserError
-    from apt_jax.metrics.figures import COMPARED, shown_in
-    from apt_jax.report.grid_rows import BASE, Rows
-
     rows, found = Rows(cells), {}
     if not rows.bases:
         raise UserError(
@@ -150,13 +120,6 @@ def as_then(cell):
     Raises:
         UserError: if they are others.
     """
-    import json
-
-    from apt_jax import config as configuration
-    from apt_jax.errors import UserError
-    from apt_jax.preparation import prepare
-    from apt_jax.record import split_of, split_sha256
-
     asked = configuration.from_json(json.dumps(cell["asked"]))
     settings, card = configuration.completed(asked), cell["protocol"]
     settings.clip.dtype = card["backbone"]["dtype"]
@@ -176,18 +139,12 @@ def as_then(cell):
 
 def fewest(prepared) -> int:
     """The fewest test images of a class in any of the sets, at least two."""
-    from apt_jax.data.few_shot import by_label
-
     least = [min(map(len, by_label(one.dataset.test))) for _, one in prepared.values()]
     return max(LEAST, min(least))
 
 
 def require_enough(datasets, count):
     """Refuses sets with a class of fewer test images than are taken of each."""
-    from apt_jax.data.few_shot import by_label
-    from apt_jax.errors import UserError
-    from apt_jax.words import counted
-
     groups = [(of_class, one) for one in datasets for of_class in by_label(one.test)]
     few, dataset = min(groups, key=lambda group: len(group[0]))
     if len(few) < count:
@@ -205,9 +162,6 @@ def require_enough(datasets, count):
 
 def analysed(settings, prepared, per_class, permutations) -> dict:
     """The analysis of variance of so many test images of each class of a set."""
-    from apt_jax.data.few_shot import draw
-    from apt_jax.studies.variance import analyse, embeddings, require_images
-
     items = require_images(prepared.dataset, "test")
     items = draw(items, per_class, random.Random(settings.seed))
     what = f"test images of {prepared.dataset.name}"
@@ -218,8 +172,6 @@ def analysed(settings, prepared, per_class, permutations) -> dict:
 
 def correlations(spread, gained) -> dict:
     """By shots and method: rank correlation of gain and spread, and over how many sets."""
-    from apt_jax.metrics.figures import COMPARED, shown_in
-
     found = {}
     for shots in dict.fromkeys(shots for of_set in gained.values() for shots in of_set):
         having = {name: of[shots] for name, of in gained.items() if shots in of}
@@ -239,10 +191,4 @@ def correlations(spread, gained) -> dict:
 
 def correlation(wide, gains) -> float | None:
     """Of the spread and the gains of sets; None where a set has no gain."""
-    from apt_jax.metrics.rank import rank_correlation
-
     return None if None in gains else rank_correlation(wide, gains)
-
-
-if __name__ == "__main__":
-    sys.exit(command.run(main))
