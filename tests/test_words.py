@@ -17,6 +17,7 @@ from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
+from apt_jax.planning.survey import odd_names
 from apt_jax.record import selected_by
 from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
@@ -146,7 +147,7 @@ def test_a_better_name_is_one_that_clip_reads_otherwise(name, words, with_tokeni
 def test_inspect_proposes_no_name_that_is_read_alike(tmp_path):
     clip = SimpleNamespace(tokenizer=Tokenizer(TINY, 77))
     rows = [{"name": name} for name in ("Naïve_Wren", "barnOwl")]
-    found = inspect.odd_names(rows, clip)
+    found = odd_names(rows, clip)
     assert [row["better"] for row in found] == ["", "barn owl"]
 
 

@@ -14,21 +14,21 @@ fields.
 from apt_jax import config, usage
 
 
-def main(argv):
-    if config.wants_help(argv):
-        print(help_text(argv))
+def main(arguments: list[str]):
+    if config.wants_help(arguments):
+        print(help_text(arguments))
         return
     from apt_jax.grid import study  # heavy: methods
 
-    settings, workdir = study.read(argv)
+    settings, workdir = study.read(arguments)
     from apt_jax.grid import work  # heavier
 
-    work.run(settings, workdir, argv)
+    work.run(settings, workdir, arguments)
 
 
-def help_text(argv):
+def help_text(arguments):
     """The summary, and the fields of a study that is named."""
-    given = [part for part in argv if part not in config.HELP]
+    given = [part for part in arguments if part not in config.HELP]
     named = config.take_apart(given, ("config", "workdir"))
     if "config" not in named.named:
         return __doc__.strip()

@@ -22,16 +22,14 @@ from typing import NamedTuple
 
 from apt_jax import command, config
 from apt_jax.data import own
-from apt_jax.data.dataset import SPLITS
 from apt_jax.errors import UserError, did_you_mean, one_line
-from apt_jax.files import json_text
-from apt_jax.names import printable
+from apt_jax.files import json_text, write_bytes
+from apt_jax.report.survey import text
 from apt_jax.words import counted
 
 STANDARD = "configs/folder.py"
 FORMATS = ("table", "json")
 OPTIONS = ("config", "out", "format")
-MOST_PAGES = 10  # of a contact sheet
 
 
 class Asked(NamedTuple):
@@ -44,18 +42,21 @@ class Asked(NamedTuple):
     format: str
 
 
-def main(argv):
-    if config.wants_help(argv):
-        print(config.help_text(__doc__, apart(argv)[1], OPTIONS))
+def main(arguments: list[str]) -> int:
+    if config.wants_help(arguments):
+        print(config.help_text(__doc__, apart(arguments)[1], OPTIONS))
         return 0
-    asked = read(argv)
+    asked = read(arguments)
     settings = settings_of(asked)
-    report = inspect(asked, settings)
+    from apt_jax.planning import survey  # heavy: not before the settings are sound
+
+    memory = memory_of(settings, asked.root)
+    report, found = survey.report_on(settings, next_command(asked), memory)
+    if asked.out is not None:
+        report |= draw(asked.out, report, found)
     if asked.format == "json":
         print(json_text(report, command.encoding()), end="")
     else:
-        from apt_jax.report.survey import text
-
         print(text(report))
     if not report["refused"]:
         return 0
@@ -63,9 +64,9 @@ def main(argv):
     return 2
 
 
-def apart(argv) -> tuple[list[str], list[str]]:
+def apart(arguments) -> tuple[list[str], list[str]]:
     """The roots of a command line, and its options with their values."""
-    roots, options, rest = [], [], list(argv)
+    roots, options, rest = [], [], list(arguments)
     while rest:
         argument = rest.pop(0)
         if not argument.startswith("-"):
@@ -77,9 +78,9 @@ def apart(argv) -> tuple[list[str], list[str]]:
     return roots, options
 
 
-def read(argv) -> Asked:
+def read(arguments) -> Asked:
     """The command line taken apart; raises `UserError`."""
-    roots, options = apart(argv)
+    roots, options = apart(arguments)
     given = config.take_apart(options, OPTIONS)
     if len(roots) != 1:
         raise UserError(
@@ -126,91 +127,12 @@ def settings_of(asked):
     return settings
 
 
-def inspect(asked, settings) -> dict:
-    """The report: facts, refusals, plan; all of it JSON."""
-    from ml_collections import ConfigDict
-
-    from apt_jax.data.own import survey
-    from apt_jax.data.own.looks import look_at
-    from apt_jax.methods import make
-    from apt_jax.planning import forecast
-    from apt_jax.preparation import hyper_parameters
-
-    found = own.find(ConfigDict(settings.data.to_dict() | {"on_error": "skip"}))
-    looks, faults = look_at(found.read, found.items, memory_of(settings, asked.root))
-    copies = survey.copies(found, looks)
-    if not found.is_drawn and settings.data.group == "auto":
-        settings.data.group = "none"  # nothing is grouped, and what to say is below
-    method = make(settings.method.name, **hyper_parameters(settings))
-    clip, no_clip = backbone(settings)
-    judged = forecast.judged(settings, method, clip, looks, faults)
-    rows = survey.classes(found, looks, judged.dataset)
-    report = {
-        "root": asked.root,
-        "name": settings.data.name or found.name,
-        "source": found.layout,
-        "layout": "drawn" if found.is_drawn else "given",
-        "classes": rows,
-        "imbalance": survey.imbalance(rows),
-        "files": survey.files(looks, faults),
-        "copies": copies,
-        "names": odd_names(rows, clip),
-        "no_backbone": no_clip,
-        "notes": [*judged.notes, *survey.advice(rows, copies)],
-        "refused": judged.refused,
-        "next": None,
-        "sheets": [],
-        "classes_not_drawn": 0,
-    }
-    if clip is not None:
-        side = clip.pixels.size
-        report["small"] = {"side": side, "images": survey.smaller_than(looks, side)}
-    if judged.dataset is not None:
-        hashes = {path: look.sha256 for path, look in looks.items()}
-        plan = forecast.planned(settings, method, clip, judged.dataset, hashes)
-        report["next"] = {"command": next_command(asked)} | plan
-    if asked.out is not None:
-        report |= drawn(asked.out, report, found)
-    return report
-
-
 def memory_of(settings, root) -> Path | None:
     """Where looks are remembered; nowhere if that is in the folder itself."""
     from apt_jax.features.cache import known_good_file
 
     memory = known_good_file(settings.features.cache_dir)
     return None if memory is None or is_inside(root, memory) else memory
-
-
-def backbone(settings):
-    """(the configured CLIP, "") or (None, why it cannot be had)."""
-    from apt_jax.preparation import load_clip
-
-    try:
-        return load_clip(settings), ""
-    except UserError as error:
-        return None, str(error)
-
-
-def odd_names(rows, clip) -> list[dict]:
-    """Class names that CLIP reads badly, why, and a better one where one shows."""
-    from apt_jax.data.own.legibility import better, oddities
-
-    pieces, read = None, lambda text: text.casefold().split()
-    if clip is not None and clip.tokenizer is not None:
-
-        def read(text):
-            ids, end = clip.tokenizer.encode([text])
-            return ids[0, 1 : end[0]].tolist()  # without the start token
-
-        def pieces(word):
-            return len(read(word))
-
-    return [
-        {"name": row["name"], "odd": odd, "better": better(row["name"], read)}
-        for row in rows
-        if (odd := oddities(row["name"], pieces))
-    ]
 
 
 def next_command(asked) -> str:
@@ -220,25 +142,12 @@ def next_command(asked) -> str:
     return shlex.join(["python", "train.py", *parts])
 
 
-def drawn(out, report, found) -> dict:
-    """Draws the contact sheet, page by page; the entries of the report that tell of it."""
-    from apt_jax.files import write_bytes
-    from apt_jax.report import contact_sheet
+def draw(out: Path, report, found) -> dict:
+    """Writes the contact sheet, page by page; the entries of the report that tell of it."""
+    from apt_jax.report import survey_sheet
 
-    most = MOST_PAGES * contact_sheet.ROWS
-    rows = report["classes"][:most]
-    images = sum(row["images"] for row in report["classes"])
-    marked = marked_paths(report["copies"])
-    pages = contact_sheet.pages(
-        report["name"],
-        f"{counted(images, 'image')} of "
-        f"{counted(len(report['classes']), 'class', 'classes')}",
-        contact_sheet.LEGEND + contact_sheet.OF_MARKS * bool(marked),
-        sheet_rows(rows, found, report["files"]["unreadable"], marked),
-        len(rows),
-    )
     paths, pictures = [], pictures_of(report["root"], found)
-    for number, page in enumerate(pages, 1):
+    for number, page in enumerate(survey_sheet.pages(report, found), 1):
         name = out.name if number == 1 else f"{out.stem}-{number}{out.suffix}"
         path = out.with_name(name)
         if os.path.realpath(path) in pictures:
@@ -247,7 +156,8 @@ def drawn(out, report, found) -> dict:
             )
         write_bytes(path, page)
         paths.append(str(path))
-    return {"sheets": paths, "classes_not_drawn": len(report["classes"]) - len(rows)}
+    left_out = len(report["classes"]) - len(survey_sheet.drawn_classes(report))
+    return {"sheets": paths, "classes_not_drawn": left_out}
 
 
 def pictures_of(root, found) -> set[str]:
@@ -256,51 +166,3 @@ def pictures_of(root, found) -> set[str]:
         return set()
     folder = Path(root).expanduser().parent
     return {os.path.realpath(folder / item.path) for item in found.items}
-
-
-def marked_paths(copies) -> set[str]:
-    """Pictures that are there more than once."""
-    groups = [*copies["same bytes"], *copies["near copies"]]
-    return {path for group in groups for path in group["paths"]}
-
-
-def sheet_rows(rows, found, unreadable, marked):
-    """Yields a row of the contact sheet for each class, a few images each."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    from apt_jax.data.dataset import Item
-    from apt_jax.data.own.looks import small
-    from apt_jax.progress import progress
-    from apt_jax.report.contact_sheet import COLUMNS, Row, Tile, face
-
-    def tile(path):
-        if path in unreadable:
-            return Tile(None)
-        return Tile(face(small(found.read(Item(path, 0)))), path in marked)
-
-    workers = os.cpu_count() or 1
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        progress(len(rows), "drawing", "classes") as advance,
-    ):
-        for row in rows:
-            tiles = list(pool.map(tile, spread(found.of_class(row["folder"]), COLUMNS)))
-            yield Row(printable(row["name"]), caption(row), tiles)
-            advance()
-
-
-def spread(paths: list[str], count: int) -> list[str]:
-    """At most `count` of the paths, evenly from first to last."""
-    if len(paths) <= count:
-        return paths
-    return [paths[place * (len(paths) - 1) // (count - 1)] for place in range(count)]
-
-
-def caption(row) -> str:
-    """What stands below a class name."""
-    lines = [counted(row["images"], "image")]
-    if broken := row["files"] - row["images"]:
-        lines[0] += f", {broken:,} unreadable"
-    if any(row[split] for split in SPLITS):
-        lines.append(" · ".join(f"{split} {row[split]:,}" for split in SPLITS))
-    return "\n".join(lines)

@@ -21,8 +21,8 @@ from apt_jax.report.predictions import FORMATS, render, rows
 ON_ERROR = ("stop", "skip")
 
 
-def main(argv):
-    options = read_options(argv)
+def main(arguments: list[str]):
+    options = read(arguments)
     if options.out is not None:
         require_writable(options.out)
         require_no_part(options.workdir, options.out)
@@ -40,7 +40,7 @@ def main(argv):
         raise unreadable(paths, faults, remedy)
 
 
-def read_options(argv):
+def read(arguments):
     parser = command.Arguments("predict", __doc__)
     parser.add_argument("paths", nargs="+", metavar="PHOTO_OR_FOLDER")
     parser.add_argument("--workdir", required=True, help="of a finished run")
@@ -58,7 +58,7 @@ def read_options(argv):
         default=ON_ERROR[0],
         help="exit status 2 or 0 where images cannot be read; they have a row anyway",
     )
-    return parser.parse_args(argv)
+    return parser.parse_args(arguments)
 
 
 def require_no_part(workdir: str, out: str):

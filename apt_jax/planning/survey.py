@@ -1,0 +1,86 @@
+"""What is told of somebody's own photographs: facts, refusals, and what a run would do."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from apt_jax.data import own
+from apt_jax.data.own import survey
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.legibility import better, oddities
+from apt_jax.data.own.looks import look_at
+from apt_jax.errors import UserError
+from apt_jax.methods import make
+from apt_jax.planning import forecast
+from apt_jax.preparation import hyper_parameters, load_clip
+
+
+def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]:
+    """The report, all of it JSON, and the photographs as they were found.
+
+    Args:
+        settings: those of the run to come; `data.root` is looked at.
+        command: that of the run to come.
+        memory: where looks are remembered, if anywhere.
+    """
+    found = own.find(ConfigDict(settings.data.to_dict() | {"on_error": "skip"}))
+    looks, faults = look_at(found.read, found.items, memory)
+    copies = survey.copies(found, looks)
+    if not found.is_drawn and settings.data.group == "auto":
+        settings.data.group = "none"  # nothing is grouped, and what to say is below
+    method = make(settings.method.name, **hyper_parameters(settings))
+    clip, no_clip = backbone(settings)
+    judged = forecast.judged(settings, method, clip, looks, faults)
+    rows = survey.classes(found, looks, judged.dataset)
+    report = {
+        "root": settings.data.root,
+        "name": settings.data.name or found.name,
+        "source": found.layout,
+        "layout": "drawn" if found.is_drawn else "given",
+        "classes": rows,
+        "imbalance": survey.imbalance(rows),
+        "files": survey.files(looks, faults),
+        "copies": copies,
+        "names": odd_names(rows, clip),
+        "no_backbone": no_clip,
+        "notes": [*judged.notes, *survey.advice(rows, copies)],
+        "refused": judged.refused,
+        "next": None,
+        "sheets": [],
+        "classes_not_drawn": 0,
+    }
+    if clip is not None:
+        side = clip.pixels.size
+        report["small"] = {"side": side, "images": survey.smaller_than(looks, side)}
+    if judged.dataset is not None:
+        hashes = {path: look.sha256 for path, look in looks.items()}
+        plan = forecast.planned(settings, method, clip, judged.dataset, hashes)
+        report["next"] = {"command": command} | plan
+    return report, found
+
+
+def backbone(settings):
+    """(the configured CLIP, "") or (None, why it cannot be had)."""
+    try:
+        return load_clip(settings), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def odd_names(rows, clip) -> list[dict]:
+    """Class names that CLIP reads badly, why, and a better one where one shows."""
+    pieces, read = None, lambda text: text.casefold().split()
+    if clip is not None and clip.tokenizer is not None:
+
+        def read(text):
+            ids, end = clip.tokenizer.encode([text])
+            return ids[0, 1 : end[0]].tolist()  # without the start token
+
+        def pieces(word):
+            return len(read(word))
+
+    return [
+        {"name": row["name"], "odd": odd, "better": better(row["name"], read)}
+        for row in rows
+        if (odd := oddities(row["name"], pieces))
+    ]
