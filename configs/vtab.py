@@ -4,8 +4,8 @@ r"""VTAB-1k: 800 training and 200 validation images of one of 19 tasks, and all 
 
 DATA holds the task's archives as its authors publish them, unpacked or not; the error
 says which and where from, docs/datasets.md lists all. Which 800 and 200 images follows
-TFDS's order of storage, without TensorFlow (data.vtab). VAPT with a linear head on the
-plain ViT of the papers. They train on all 1,000 images in the end, with what the 200
+TFDS's order of storage, without TensorFlow (data.published.vtab). VAPT with a linear head
+on the plain ViT of the papers. They train on all 1,000 images in the end, with what the 200
 chose (--config.data.refit=True is the former alone):
 
     python -m apt_jax grid --config configs/studies/visual_prompts.py --workdir DIR \
@@ -19,7 +19,7 @@ forth and back, some five minutes on two CPU cores; use a GPU.
 """
 
 from apt_jax import config
-from apt_jax.data.vtab.tasks import TASKS
+from apt_jax.data.published.vtab.tasks import TASKS
 
 
 def get_config(arg=None):

@@ -21,13 +21,12 @@ from PIL import Image
 from prepared import prepare
 
 from apt_jax import data
-from apt_jax.data import vtab
-from apt_jax.data.published import downloads
+from apt_jax.data.published import downloads, vtab
 from apt_jax.data.published.package import known_files
+from apt_jax.data.published.vtab import drives, folders, hdf5, retinopathy
+from apt_jax.data.published.vtab.order import tfds_order
+from apt_jax.data.published.vtab.tasks import TASKS
 from apt_jax.data.scan import scan
-from apt_jax.data.vtab import drives, folders, hdf5, retinopathy
-from apt_jax.data.vtab.order import tfds_order
-from apt_jax.data.vtab.tasks import TASKS
 from apt_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("small_sets")

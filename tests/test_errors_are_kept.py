@@ -3,7 +3,7 @@
 import pytest
 from photos import write
 
-from apt_jax.data.vtab import arrays, drives, retinopathy, scenes
+from apt_jax.data.published.vtab import arrays, drives, retinopathy, scenes
 from apt_jax.errors import UserError
 
 

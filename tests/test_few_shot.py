@@ -9,9 +9,9 @@ import random
 import pytest
 
 from apt_jax.data.base_new import base_and_new
-from apt_jax.data.coop import class_names, read_split
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import draw, few_shot
+from apt_jax.data.published.coop import class_names, read_split
 
 DATASETS = {
     "caltech101": "Caltech101",

@@ -8,8 +8,8 @@ from photos import load, paths
 from scipy import io
 
 from apt_jax.data.dataset import Item
-from apt_jax.data.originals.held_out import without_a_tenth
 from apt_jax.data.published import downloads
+from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.published.package import known_files
 from apt_jax.errors import UserError
 

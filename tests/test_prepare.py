@@ -11,9 +11,10 @@ from photos import encoded, load, png, write
 from PIL import Image
 
 from apt_jax.commands.prepare import main
-from apt_jax.data import builders, prepare
-from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
-from apt_jax.data.tfds import verify
+from apt_jax.data import prepare
+from apt_jax.data.published import builders
+from apt_jax.data.published.originals.fgvc_aircraft import ARCHIVE
+from apt_jax.data.published.tfds import verify
 from apt_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("small_sets")

@@ -10,8 +10,8 @@ from photos import load
 from prepared import prepare
 
 from apt_jax.clip import checkpoint
-from apt_jax.data.coop import read_split
 from apt_jax.data.few_shot import few_shot
+from apt_jax.data.published.coop import read_split
 from apt_jax.data.scan import scan
 from apt_jax.features.encode import encode
 from apt_jax.features.stored import EMBEDDING

@@ -19,7 +19,7 @@ from photos import encoded
 from PIL import Image
 from scipy.io import savemat
 
-from apt_jax.data.vtab import names
+from apt_jax.data.published.vtab import names
 
 CALTECH_CLASSES = {"BACKGROUND_Google": 33, "Faces": 31, "accordion": 35}
 EUROSAT_CLASSES = ("AnnualCrop", "Forest", "SeaLake")

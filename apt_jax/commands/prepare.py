@@ -16,7 +16,7 @@ import subprocess
 import sys
 
 from apt_jax import command
-from apt_jax.data.tfds import data_dir
+from apt_jax.data.published.tfds import data_dir
 from apt_jax.errors import UserError
 
 

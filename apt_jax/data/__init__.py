@@ -2,11 +2,12 @@
 
 import dataclasses
 
-from apt_jax.data import coop, own, synthetic, tfds, vtab
+from apt_jax.data import own, synthetic
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.naming import renamed
-from apt_jax.data.originals import (
+from apt_jax.data.published import coop, tfds, vtab
+from apt_jax.data.published.originals import (
     birds,
     fgvc_aircraft,
     imagenet,

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax.data.coop import class_names, one_spelling, read_split
 from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.published.coop import class_names, one_spelling, read_split
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError

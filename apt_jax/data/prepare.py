@@ -1,6 +1,6 @@
 """Preparing data sets of TFDS as array_record, the format read here.
 
-Any image-classification builder of TFDS, or one of ours (`data.builders`), which need no
+Any image-classification builder of TFDS, or one of ours (`data.published.builders`), which need no
 TensorFlow; TFDS's own do. Where records are written is TFDS's data directory.
 """
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tensorflow_datasets as tfds
 
-from apt_jax.data import tfds as source
-from apt_jax.data.builders import OWN  # importing them registers them
+from apt_jax.data.published import tfds as source
+from apt_jax.data.published.builders import OWN  # importing them registers them
 from apt_jax.errors import UserError, did_you_mean, with_type
 
 FORMAT = "array_record"

@@ -30,7 +30,7 @@ TEMPLATES = {
     "stanford_dogs": ("a photo of a {}, a type of dog.",),  # ours
     "imagewoof": DEFAULT,  # ours
     "synthetic": AIRCRAFT,  # ours: what the small CLIP of the package was trained on
-    # The other tasks of VTAB-1k (data.vtab), ours: to go with the class names there.
+    # The other tasks of VTAB-1k (published.vtab), ours: to go with the class names there.
     "cifar100": DEFAULT,
     "svhn": ("a photo of the number {}.",),
     "patch_camelyon": ("a histopathology image of {}.",),

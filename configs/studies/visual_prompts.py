@@ -37,7 +37,7 @@ train no further on it, and crop at random, at least 0.77 of the area as their r
 
 import re
 
-from apt_jax.data.vtab.tasks import TASKS
+from apt_jax.data.published.vtab.tasks import TASKS
 from apt_jax.errors import UserError
 from apt_jax.grid import study
 

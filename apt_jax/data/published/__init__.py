@@ -1,5 +1,6 @@
-"""What all data sets have in common that come in their authors' own files.
+"""Data sets that others published, read from the files that their authors publish.
 
-A download is fetched, found below a root, compared with the published size and unpacked;
-its lists are text or MATLAB's. `data.originals` and `data.vtab` read data sets with this.
+`coop` reads split files, `tfds` what TensorFlow Datasets prepared, `vtab` and `originals`
+the authors' archives. A download is fetched, found below a root, compared with the
+published size and unpacked; its lists are text or MATLAB's.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apt_jax.data.vtab.stored import broken
+from apt_jax.data.published.vtab.stored import broken
 
 # NumPy's own name for what makes an empty array, before version 2 and since.
 RECONSTRUCT = np.zeros(0).__reduce__()[0]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax.data.vtab.stored import Records, broken
+from apt_jax.data.published.vtab.stored import Records, broken
 from apt_jax.progress import progress
 
 HEAD, TAIL = 12, 4  # bytes around the data

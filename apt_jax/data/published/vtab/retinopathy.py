@@ -25,8 +25,8 @@ from PIL import Image
 
 from apt_jax.data.images import ImageError, decode
 from apt_jax.data.published.lists import lines
+from apt_jax.data.published.vtab.stored import Records, broken
 from apt_jax.data.roots import require_images
-from apt_jax.data.vtab.stored import Records, broken
 from apt_jax.files import write_bytes
 
 RADIUS = 300

@@ -14,9 +14,9 @@ from pathlib import Path
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import counts, downloads
+from apt_jax.data.published.vtab.order import tfds_order
+from apt_jax.data.published.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.data.templates import templates_of
-from apt_jax.data.vtab.order import tfds_order
-from apt_jax.data.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.errors import UserError
 from apt_jax.fields import Field
 from apt_jax.words import counted

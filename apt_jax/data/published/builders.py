@@ -2,8 +2,9 @@
 
 `fgvc_aircraft/{variant,family,manufacturer}` downloads by itself; `nabirds` wants its
 archive in the manual folder, because a form stands before it. Both read the authors'
-files as the sources `aircraft` and `nabirds` do (`data.originals`) and keep the official
-splits: of NABirds train and test, no tenth held out. A record's key is its image's path.
+files as the sources `aircraft` and `nabirds` do (`data.published.originals`) and keep the
+official splits: of NABirds train and test, no tenth held out. A record's key is its
+image's path.
 """
 
 import io
@@ -13,9 +14,9 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from apt_jax.data.dataset import Dataset
-from apt_jax.data.originals import birds, fgvc_aircraft
-from apt_jax.data.originals.fgvc_aircraft import ARCHIVE
 from apt_jax.data.published.fetch import fetch
+from apt_jax.data.published.originals import birds, fgvc_aircraft
+from apt_jax.data.published.originals.fgvc_aircraft import ARCHIVE
 from apt_jax.errors import UserError
 
 FORM = birds.NABIRDS.url

@@ -16,10 +16,10 @@ import re
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.originals.held_out import without_a_tenth
 from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import table
+from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError

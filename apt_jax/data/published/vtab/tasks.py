@@ -12,9 +12,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from apt_jax.data.originals import oxford_flowers102
 from apt_jax.data.published.downloads import Download
-from apt_jax.data.vtab import (
+from apt_jax.data.published.originals import oxford_flowers102
+from apt_jax.data.published.vtab import (
     arrays,
     folders,
     hdf5,
@@ -23,7 +23,7 @@ from apt_jax.data.vtab import (
     scenes,
     tfrecords,
 )
-from apt_jax.data.vtab.stored import Records
+from apt_jax.data.published.vtab.stored import Records
 from apt_jax.errors import UserError, did_you_mean
 
 TRAIN, VAL = 800, 200  # images used

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from apt_jax.data.vtab.pixels import portable
-from apt_jax.data.vtab.stored import Records, broken
+from apt_jax.data.published.vtab.pixels import portable
+from apt_jax.data.published.vtab.stored import Records, broken
 from apt_jax.errors import UserError
 from apt_jax.progress import progress
 

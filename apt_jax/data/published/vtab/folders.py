@@ -17,11 +17,11 @@ import os
 
 import numpy as np
 
-from apt_jax.data.originals import oxford_flowers102
 from apt_jax.data.published.lists import lines
+from apt_jax.data.published.originals import oxford_flowers102
 from apt_jax.data.published.package import package_file
+from apt_jax.data.published.vtab.stored import Records, broken, files
 from apt_jax.data.roots import entries
-from apt_jax.data.vtab.stored import Records, broken, files
 from apt_jax.errors import UserError
 from apt_jax.words import counted
 

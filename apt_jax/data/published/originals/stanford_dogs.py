@@ -9,10 +9,10 @@ trained there has seen the test images.
 import re
 
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.originals.held_out import without_a_tenth
 from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import templates_of
 

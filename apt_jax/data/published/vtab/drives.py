@@ -11,7 +11,7 @@ import collections
 import numpy as np
 
 from apt_jax.data.published.lists import lines
-from apt_jax.data.vtab.stored import broken
+from apt_jax.data.published.vtab.stored import broken
 
 SEED, PERCENT = 123, 10
 
