@@ -221,6 +221,15 @@ def data_fields(source: str) -> dict[str, Field]:
     return data.fields(source)
 
 
+def source_of(settings, **changed):
+    """Where a configuration has its images from, a `data.Source`; fields may change."""
+    from apt_jax import data
+
+    fields = settings.data.to_dict()
+    of_source = {name: fields[name] for name in fields if f"data.{name}" not in WRITTEN}
+    return data.make(**of_source | changed)
+
+
 def method_fields(name: str) -> dict[str, Field]:
     """The fields of `method.*` for a method, by their names in it."""
     from apt_jax import methods  # imports jax: only when a run is configured

@@ -15,11 +15,10 @@ import sys
 import jax.numpy as jnp
 import numpy as np
 
-from apt_jax import keys
+from apt_jax import data, keys
 from apt_jax.config import PLACES
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.own import KINDS
 from apt_jax.data.roots import note
 from apt_jax.evaluation import evaluations
 from apt_jax.features.encode import seconds_per_image
@@ -324,7 +323,8 @@ def show(workdir) -> dict:
     print(f"\nreport, predictions and figures: {workdir.folder}")
     folder = shlex.quote(str(workdir.folder))
     print(f"try it: python -m apt_jax predict --workdir {folder} PHOTO_OR_FOLDER")
-    if results["protocol"]["data"]["source"] not in KINDS:
+    source = results["protocol"]["data"]["source"]
+    if not data.SOURCES.get(source, data.Source).own:
         print(
             "your own photographs: python train.py --config configs/folder.py "
             "--config.data.root=PHOTOS"

@@ -9,6 +9,7 @@ from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.config import source_of
 from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
@@ -78,8 +79,9 @@ def prepare(
         validation = selects_on(config, method) != "none"
     memory = known_good_file(config.features.cache_dir)
     remembering = functools.partial(look_at, known_good_file=memory)
+    source = source_of(config)
     whole = data.load(
-        config.data, seed=config.seed, look_at=remembering, validation=validation
+        source, seed=config.seed, look_at=remembering, validation=validation
     )
     dataset, _ = parts(whole, config.data.classes, method)
     notes = data.check(dataset, config.shots)
@@ -104,7 +106,7 @@ def views_of(config, method: Method, images: int) -> Views:
     count, area = config.augment.views, config.augment.area
     if count is None:
         count = method.views.count
-        if config.data.source in data.OWN and count:
+        if data.SOURCES[config.data.source].own and count:
             count = max(1, min(count, MOST_VIEWS // max(images, 1)))
     return Views(count, method.views.area if area is None else area)
 
@@ -129,7 +131,7 @@ def usage_line(config, prepared: Prepared) -> str:
     }
     total = len(dataset.train) + sum(places.values())
     places[f"are more than --config.shots={config.shots}"] = len(dataset.train) - used
-    kind = "photographs" if config.data.source in data.OWN else "images"
+    kind = "photographs" if data.SOURCES[config.data.source].own else "images"
     others = ", ".join(f"{count:,} {what}" for what, count in places.items() if count)
     return f"{used:,} of {total:,} labelled {kind} used to train: {others}"
 

@@ -48,7 +48,7 @@ def main():
     )
     clip = checkpoint.load("tiny", dtype="float32")
     config = configuration.default(source="synthetic")
-    classes = data.load(config.data, seed=1)
+    classes = data.load(configuration.source_of(config), seed=1)
     task = make_task(clip, classes.classes, classes.templates)
     for name in options.methods:
         for seeds in options.seeds:

@@ -4,11 +4,9 @@ import io
 import json
 
 import numpy as np
-from ml_collections import ConfigDict
 from PIL import Image
 
 from apt_jax import data
-from apt_jax.fields import defaults
 
 
 def png(number: int) -> bytes:
@@ -46,8 +44,7 @@ def write_split(path, rows: dict[str, list]):
 
 def load(source, root, *, seed=1, **fields):
     """The data set of `source` below `root`, other fields as by default."""
-    given = defaults(data.fields(source)) | {"root": str(root)} | fields
-    return data.load(ConfigDict(given), seed=seed)
+    return data.load(data.make(source, root=str(root), **fields), seed=seed)
 
 
 def paths(items) -> list[str]:

@@ -47,7 +47,7 @@ def loaded(name, root):
     """What the configuration file `name` reads at `root`."""
     c = config.load(str(CONFIGS / name))
     c.data.root = str(root)
-    return c, data.load(c.data, seed=1)
+    return c, data.load(config.source_of(c), seed=1)
 
 
 def test_every_configuration_is_tested_here():

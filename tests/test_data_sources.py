@@ -4,12 +4,10 @@ import subprocess
 import sys
 
 import pytest
-from ml_collections import ConfigDict
 from photos import load, write
 
 from apt_jax import data
 from apt_jax.errors import UserError
-from apt_jax.fields import defaults
 
 
 def test_an_unknown_source_is_told_which_exist():
@@ -37,6 +35,5 @@ def test_the_name_and_the_templates_can_be_set(tmp_path):
 
 
 def test_the_embedded_source_passes_all_checks():
-    fields = defaults(data.fields("synthetic"))
-    dataset = data.load(ConfigDict(fields), seed=1)
+    dataset = data.load(data.make("synthetic"), seed=1)
     assert data.check(dataset, 16) == []

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import originals
 import pytest
-from ml_collections import ConfigDict
 from photos import write, write_split
 from toy import CLASSES, draw, photo_folder, toy_folder
 
@@ -17,7 +16,6 @@ from apt_jax import command, config, data, experiment
 from apt_jax.commands.grid import help_text, main
 from apt_jax.errors import UserError
 from apt_jax.features.views import CENTRE
-from apt_jax.fields import defaults
 from apt_jax.grid import study
 from apt_jax.grid.cells import Cells
 from apt_jax.methods import make
@@ -156,7 +154,7 @@ def test_a_cell_asks_for_what_train_py_would_be_asked_for(photos):
 @pytest.mark.parametrize("source", sorted(data.SOURCES))
 def test_every_field_of_every_source_can_be_set_and_is_listed(source):
     given = {"source": source, "name": "dtd", "split_file": ""}
-    if source not in data.DRAWN:
+    if not data.SOURCES[source].drawn:
         given["root"] = "somewhere"
     if source == "coop":
         given["split_file"] = "split_zhou_EuroSAT.json"
@@ -169,7 +167,7 @@ def test_every_field_of_every_source_can_be_set_and_is_listed(source):
         for name, value in values.items()
         if name != "split_file" or source == "coop"
     }
-    if source in data.DRAWN:
+    if data.SOURCES[source].drawn:
         del spelled["root"]
     asked = study.read(
         arguments(FEW, *ONE, *(f"data.{name}={text}" for name, text in spelled.items()))
@@ -392,8 +390,8 @@ def test_a_mistyped_place_is_told_before_the_backbone_is_looked_for(capsys, tmp_
 
 
 def named(source, root, **fields):
-    given = ConfigDict(defaults(data.fields(source)) | {"root": str(root)} | fields)
-    return data.name_of(given), data.load(given, seed=1).name
+    given = data.make(source, root=str(root), **fields)
+    return given.called, data.load(given, seed=1).name
 
 
 def test_the_report_calls_photographs_what_a_run_calls_them(

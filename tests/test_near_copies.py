@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-from ml_collections import ConfigDict
 from photos import encoded, load, paths, write
 from PIL import ExifTags, Image, ImageEnhance
 
@@ -20,7 +19,6 @@ from apt_jax.data.own.looks import FILE, look, look_at
 from apt_jax.data.own.near_copies import MARGINS, connected, hash_of, near_pairs
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
-from apt_jax.fields import defaults
 
 
 def photo(number: int, size=(160, 120)) -> Image.Image:
@@ -379,8 +377,8 @@ def test_looks_are_remembered_and_a_scan_decodes_nothing_again(
         def remembering(read, items):
             return look_at(read, items, known)
 
-        config = ConfigDict(defaults(data.FIELDS) | {"root": str(photos)})
-        dataset = data.load(config, seed=1, look_at=remembering)
+        source = data.make("folder", root=str(photos))
+        dataset = data.load(source, seed=1, look_at=remembering)
         return scan(dataset, known_good_file=known)
 
     first, hashes = start()

@@ -5,13 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from apt_jax import data
 from apt_jax.data import synthetic
 from apt_jax.data.base_new import base_and_new
 from apt_jax.data.synthetic import captions
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import PHRASES, VARIANTS, describe
-from apt_jax.fields import defaults
 
 NAMES = [variant.name for variant in VARIANTS]
 
@@ -21,10 +19,7 @@ def shot(variant, seed=0, variance=0.0, size=64):
 
 
 def load(seed=1, **fields):
-    standard = defaults(data.fields("synthetic"))
-    from ml_collections import ConfigDict
-
-    return synthetic.load(ConfigDict(standard | fields), seed)
+    return synthetic.Synthetic(**fields).load(seed)
 
 
 def test_there_are_at_least_twenty_variants_in_families():

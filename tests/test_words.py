@@ -10,7 +10,7 @@ from apt_jax import experiment
 from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.commands import inspect
-from apt_jax.data import DRAWN, SOURCES, Item, own
+from apt_jax.data import SOURCES, Item, own
 from apt_jax.data.own import survey
 from apt_jax.data.own.legibility import better
 from apt_jax.data.scan import refuse_or_note
@@ -116,7 +116,7 @@ def shown(capsys, source):
 def test_who_trained_on_their_own_photographs_is_not_told_how_to(capsys):
     for source in own.KINDS:
         assert "your own photographs" not in shown(capsys, source)
-    for source in {*DRAWN, *SOURCES} - own.KINDS.keys():
+    for source in SOURCES.keys() - own.KINDS:
         assert "your own photographs: python train.py" in shown(capsys, source)
 
 

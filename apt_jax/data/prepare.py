@@ -1,7 +1,7 @@
 """Preparing data sets of TFDS as array_record, the format read here.
 
-Any image-classification builder of TFDS, or one of ours (`data.published.builders`), which need no
-TensorFlow; TFDS's own do. Where records are written is TFDS's data directory.
+Any image-classification builder of TFDS, or one of ours (`data.published.builders`), which
+need no TensorFlow; TFDS's own do. Where records are written is TFDS's data directory.
 """
 
 import importlib.util

@@ -42,7 +42,7 @@ def names_of(study) -> tuple[str, ...]:
     """
     if study.datasets or not is_one_set(study):
         return tuple(study.datasets)
-    return (data.name_of(study.data),)
+    return (configuration.source_of(study).called,)
 
 
 def as_before(study, before: dict | None):
@@ -141,11 +141,12 @@ def give_to_each(study):
     """Gives what a study says of all its sets to each; what is set later holds."""
     if is_one_set(study):
         return
+    common = data.fields()
     for name, value in study.data.items():
-        if name != "root" and value != data.FIELDS[name].default:
+        if name != "root" and value != common[name].default:
             for of_set in study.sets.values():
                 of_set[name] = value
-            study.data[name] = data.FIELDS[name].default
+            study.data[name] = common[name].default
 
 
 def _compared(study, given) -> dict[str, dict]:
@@ -175,7 +176,7 @@ def _require_alone(source, root, given):
             f"{_named(source, root)} makes data.* the one data set, and "
             f"{options} would be ignored; leave one of them out"
         )
-    if source in data.DRAWN and given.get("data.root"):
+    if data.SOURCES.get(source, data.Source).drawn and given.get("data.root"):
         raise UserError(
             f"data.source={source} draws its pictures and reads none; leave "
             "--config.data.root out, or name another source"

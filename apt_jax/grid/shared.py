@@ -174,7 +174,7 @@ class Shared:
 
     def _scan(self, dataset, **options):
         """`data.scan`, of a data set whose images are the same at every seed once."""
-        if self._cells[0].config.data.source in data.DRAWN:
+        if data.SOURCES[self._cells[0].config.data.source].drawn:
             return scan(dataset, **options)
         _, hashes = self._once("scan", lambda: scan(dataset, **options))
         sound = {

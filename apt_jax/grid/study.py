@@ -119,7 +119,9 @@ class Cell:
 OF_ALL = {
     name: field for name, field in configuration.COMMON.items() if name not in OF_A_RUN
 } | {
-    f"data.{name}": field for name, field in data.FIELDS.items() if name not in OF_A_SET
+    f"data.{name}": field
+    for name, field in data.fields().items()
+    if name not in OF_A_SET
 }
 
 
@@ -248,7 +250,7 @@ def set_of(study, name: str) -> dict:
     """All `data.*` fields of a data set."""
     require_known("data set", name, list(study.sets))
     given = study.sets[name].to_dict()
-    source = given.get("source", data.FIELDS["source"].default)
+    source = given.get("source", data.fields()["source"].default)
     fields = configuration.data_fields(source)
     _require_fields(given, fields, f"sets.{name}")
     return defaults(fields) | {"name": name} | given
@@ -460,7 +462,8 @@ def _data_of(study, dataset):
     if sets.is_one_set(study):
         return of_all
     root = of_all.pop("root")
-    said = {name: v for name, v in of_all.items() if v != data.FIELDS[name].default}
+    common = data.fields()
+    said = {name: v for name, v in of_all.items() if v != common[name].default}
     return sets.below(root, study.sets[dataset].to_dict() | said)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-from ml_collections import ConfigDict
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.config import source_of
 from apt_jax.data.base_new import items_of, labels_of
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.few_shot import few_shot, validation
@@ -75,7 +75,7 @@ def judged(
 
     def loaded(on_error, faults):
         return data.load(
-            ConfigDict(settings.data.to_dict() | {"on_error": on_error}),
+            source_of(settings, on_error=on_error),
             seed=settings.seed,
             look_at=lambda *given: (looks, faults),
             validation=selects_on(settings, method) != "none",

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from ml_collections import ConfigDict
-
-from apt_jax.data import own
+from apt_jax import config
 from apt_jax.data.own import survey
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.legibility import better, oddities
@@ -23,7 +21,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         command: that of the run to come.
         memory: where looks are remembered, if anywhere.
     """
-    found = own.find(ConfigDict(settings.data.to_dict() | {"on_error": "skip"}))
+    found = config.source_of(settings, on_error="skip").find()
     looks, faults = look_at(found.read, found.items, memory)
     copies = survey.copies(found, looks)
     if not found.is_drawn and settings.data.group == "auto":

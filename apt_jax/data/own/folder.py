@@ -10,6 +10,7 @@ of Unicode is one class, unless both are in one split.
 """
 
 import collections
+import dataclasses
 import os
 import unicodedata
 from pathlib import Path
@@ -23,6 +24,9 @@ from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.own.copies import content_keys
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
+from apt_jax.data.own.hub import Hub, is_hub
+from apt_jax.data.own.photographs import Photographs
+from apt_jax.data.own.table import Table, is_table
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.data.walk import Walk, told, walk
 from apt_jax.errors import UserError
@@ -32,45 +36,56 @@ LAYOUTS = "ROOT/train/CLASS/* and ROOT/test/CLASS/*, or ROOT/CLASS/*"
 DEEPEST = 2  # folders between the root and a picture: split and class
 
 
-def find(config) -> Found:
-    """The files below `config.root`, by split and class.
+@dataclasses.dataclass(frozen=True)
+class Folder(Photographs):
+    """A folder; where the root is a table or a set of the hub, that."""
 
-    Raises:
-        UserError: if the folder is laid out in another way.
-    """
-    root = require_folder(config.root, f"your photographs as {LAYOUTS}")
-    if config.group not in GROUPS:
-        raise UserError(
-            f"data.group={config.group}: a folder has no columns; choose one of "
-            f"{', '.join(GROUPS)}"
+    @property
+    def called(self):
+        """By the folder's own name, however the path to it is written."""
+        if kind := self._kind():
+            return kind.called
+        return self.name or Path(self.root).expanduser().resolve().name
+
+    def find(self) -> Found:
+        """The files below the root, by split and class."""
+        if kind := self._kind():
+            return kind.find()
+        root = require_folder(self.root, f"your photographs as {LAYOUTS}")
+        if self.group not in GROUPS:
+            raise UserError(
+                f"data.group={self.group}: a folder has no columns; choose one of "
+                f"{', '.join(GROUPS)}"
+            )
+        places = _places(root)
+        walks = {split: _walks(root, place) for split, place in places.items()}
+        class_of = _class_of(walks)
+        classes = tuple(sorted(set(class_of.values())))
+        whole = _merged(root, places, walks)
+        return Found(
+            name=self.called,
+            layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
+            classes=classes,
+            splits={
+                split: [
+                    Item(
+                        _join(places[split], name, path), classes.index(class_of[name])
+                    )
+                    for name, found in of_split.items()
+                    for path in found.files
+                ]
+                for split, of_split in walks.items()
+            },
+            read=reader(root),
+            keys=lambda paths: content_keys(root, paths),
+            unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
+            faults=whole.faults,
         )
-    places = _places(root)
-    walks = {split: _walks(root, place) for split, place in places.items()}
-    class_of = _class_of(walks)
-    classes = tuple(sorted(set(class_of.values())))
-    whole = _merged(root, places, walks)
-    return Found(
-        name=name_of(config.root),
-        layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
-        classes=classes,
-        splits={
-            split: [
-                Item(_join(places[split], name, path), classes.index(class_of[name]))
-                for name, found in of_split.items()
-                for path in found.files
-            ]
-            for split, of_split in walks.items()
-        },
-        read=reader(root),
-        keys=lambda paths: content_keys(root, paths),
-        unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
-        faults=whole.faults,
-    )
 
-
-def name_of(root: str) -> str:
-    """The folder's own name, however the path to it is written."""
-    return Path(root).expanduser().resolve().name
+    def _kind(self) -> Photographs | None:
+        """What is at the root if it is no folder of photographs."""
+        kind = Table if is_table(self.root) else Hub if is_hub(self.root) else None
+        return kind and kind(**vars(self))
 
 
 def holds_pictures(root: str) -> bool:

@@ -7,6 +7,7 @@ ClassLabel, or a column of texts, numbers or truth values. With one split only, 
 seed divides it; `data.group` may name a column. Needs requirements-hub.txt.
 """
 
+import dataclasses
 import itertools
 import os
 from pathlib import Path
@@ -18,14 +19,11 @@ from apt_jax.data.own.copies import keys_of_content
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import NO_LABEL, class_names, spelled, with_labelled_test
+from apt_jax.data.own.photographs import Photographs
 from apt_jax.errors import UserError, with_type
-from apt_jax.fields import Field
+from apt_jax.fields import field
 from apt_jax.words import counted
 
-FIELDS = {
-    "image": Field("", "the column with the picture; empty = the only one of its kind"),
-    "label": Field("", "the column with the class; empty = the only one of its kind"),
-}
 PREFIX = "hf:"
 PLAIN = ("string", "large_string", "int", "uint", "bool", "float")  # dtypes
 LISTS = ("List", "LargeList", "Sequence")  # kinds of columns
@@ -33,45 +31,58 @@ USUAL_LABELS = ("label", "labels", "class", "category", "target")  # of columns
 MARKS = ("dataset_dict.json", "state.json")  # what `save_to_disk` leaves
 
 
-def find(config) -> Found:
-    """The data set that `config.root` names.
+@dataclasses.dataclass(frozen=True)
+class Hub(Photographs):
+    """A set of the hub, or from disk."""
 
-    Raises:
-        UserError: if it cannot be had, and for columns and splits that are not clear.
-    """
-    sets = _opened(config.root)
-    features = dict(
-        itertools.chain.from_iterable(one.features.items() for one in sets.values())
+    image: str = field(
+        "", "the column with the picture; empty = the only one of its kind"
     )
-    image = _column(features, "Image", config.get("image"), "image")
-    label = _label_column(features, config.get("label"))
-    _require_column(features.keys() - {image}, config.group)
-    raw = {split: _undecoded(one, image) for split, one in sets.items()}
-
-    def read(item) -> bytes:
-        split, _, place = item.path.partition("/")
-        stored = raw[split][int(place)][image] or {"bytes": None, "path": None}
-        if stored["bytes"] is not None:
-            return stored["bytes"]
-        if stored["path"] is None:
-            raise OSError("no picture is stored")
-        return Path(stored["path"]).read_bytes()
-
-    classes, labels = _labels(sets, label)
-    splits = _splits(labels)
-    groups = None
-    if config.group not in GROUPS:
-        groups = _groups(sets, config.group)
-    return Found(
-        name=name_of(config.root),
-        layout="a set of the hub",
-        classes=classes,
-        splits=splits,
-        read=read,
-        keys=lambda paths: keys_of_content(read, paths),
-        groups=groups,
-        published=True,
+    label: str = field(
+        "", "the column with the class; empty = the only one of its kind"
     )
+
+    @property
+    def called(self):
+        """By the set's name without its owner, or the folder's."""
+        name = self.root.removeprefix(PREFIX).partition(":")[0]
+        return self.name or os.path.basename(name.rstrip("/"))
+
+    def find(self) -> Found:
+        """The images that are stored, and their labels.
+
+        Raises:
+            UserError: if they cannot be had; for columns and splits that are not clear.
+        """
+        sets = _opened(self.root)
+        features = dict(
+            itertools.chain.from_iterable(one.features.items() for one in sets.values())
+        )
+        image = _column(features, "Image", self.image, "image")
+        label = _label_column(features, self.label)
+        _require_column(features.keys() - {image}, self.group)
+        raw = {split: _undecoded(one, image) for split, one in sets.items()}
+
+        def read(item) -> bytes:
+            split, _, place = item.path.partition("/")
+            stored = raw[split][int(place)][image] or {"bytes": None, "path": None}
+            if stored["bytes"] is not None:
+                return stored["bytes"]
+            if stored["path"] is None:
+                raise OSError("no picture is stored")
+            return Path(stored["path"]).read_bytes()
+
+        classes, labels = _labels(sets, label)
+        return Found(
+            name=self.called,
+            layout="a set of the hub",
+            classes=classes,
+            splits=_splits(labels),
+            read=read,
+            keys=lambda paths: keys_of_content(read, paths),
+            groups=None if self.group in GROUPS else _groups(sets, self.group),
+            published=True,
+        )
 
 
 def is_hub(root: str) -> bool:
@@ -232,9 +243,3 @@ def _splits(labels: dict[str, list[int]]) -> dict[str, list[Item]]:
         )
     (items,) = found.values()
     return {"": items}
-
-
-def name_of(root: str) -> str:
-    """The set's name without its owner, or the folder's."""
-    name = root.removeprefix(PREFIX).partition(":")[0]
-    return os.path.basename(name.rstrip("/"))

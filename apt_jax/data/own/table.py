@@ -10,6 +10,7 @@ name any column. CSV is UTF-8, its fields apart by commas, semicolons or tabs.
 """
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from apt_jax.data.own.labels import (
     spelled,
     with_labelled_test,
 )
+from apt_jax.data.own.photographs import Photographs
 from apt_jax.data.roots import reader, relative, require_images
 from apt_jax.errors import UserError, one_line
 
@@ -35,41 +37,42 @@ LAYOUT = "the columns are path, label and, if you have it, split"
 PATH = ("path", "file_name")  # the second is what an imagefolder's metadata.csv has
 
 
-def find(config) -> Found:
-    """The photographs that the table `config.root` lists.
+@dataclasses.dataclass(frozen=True)
+class Table(Photographs):
+    """A table, in the folder of the photographs or above them."""
 
-    Raises:
-        UserError: for a table that is not as above, and for images that are not there.
-    """
-    file = _file(config.root)
-    root = file.parent
-    columns = _columns(file, config.group)
-    paths = [relative(root, path) for path in columns["path"]]
-    require_images(root, paths, config.on_error)
-    classes = _class_names(file, columns["label"])
-    items = [
-        Item(path, NO_LABEL if is_missing(name) else classes.index(name))
-        for path, name in zip(paths, columns["label"], strict=True)
-    ]
-    groups = None
-    if config.group not in GROUPS:
-        groups = dict(zip(paths, columns["group"], strict=True))
-    return Found(
-        name=name_of(config.root),
-        layout="a table",
-        classes=classes,
-        splits=_given(items, columns["split"], file)
-        if "split" in columns
-        else {"": items},
-        read=reader(root),
-        keys=lambda paths: content_keys(root, paths),
-        groups=groups,
-    )
+    @property
+    def called(self):
+        """By the file's name without its ending."""
+        return self.name or Path(self.root).stem
 
-
-def name_of(root: str) -> str:
-    """The file's name without its ending."""
-    return Path(root).stem
+    def find(self) -> Found:
+        """The photographs that the table lists."""
+        file = _file(self.root)
+        root = file.parent
+        columns = _columns(file, self.group)
+        paths = [relative(root, path) for path in columns["path"]]
+        require_images(root, paths, self.on_error)
+        classes = _class_names(file, columns["label"])
+        items = [
+            Item(path, NO_LABEL if is_missing(name) else classes.index(name))
+            for path, name in zip(paths, columns["label"], strict=True)
+        ]
+        splits = {"": items}
+        if "split" in columns:
+            splits = _given(items, columns["split"], file)
+        groups = None
+        if self.group not in GROUPS:
+            groups = dict(zip(paths, columns["group"], strict=True))
+        return Found(
+            name=self.called,
+            layout="a table",
+            classes=classes,
+            splits=splits,
+            read=reader(root),
+            keys=lambda paths: content_keys(root, paths),
+            groups=groups,
+        )
 
 
 def is_table(root: str) -> bool:

@@ -8,7 +8,6 @@ image's path.
 """
 
 import io
-import types
 from pathlib import Path
 
 import tensorflow_datasets as tfds
@@ -16,10 +15,10 @@ import tensorflow_datasets as tfds
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.published.fetch import fetch
 from apt_jax.data.published.originals import birds, fgvc_aircraft
-from apt_jax.data.published.originals.fgvc_aircraft import ARCHIVE
+from apt_jax.data.published.originals.fgvc_aircraft import ARCHIVE, Aircraft
 from apt_jax.errors import UserError
 
-FORM = birds.NABIRDS.url
+FORM = birds.NABirds.archive.url
 
 
 class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -81,7 +80,7 @@ class FgvcAircraft(_Original):
     def _read(self, dl_manager):
         folder = Path(dl_manager.download_dir)
         fetch(ARCHIVE.url, folder / ARCHIVE.file, md5=self.MD5)
-        return fgvc_aircraft.load(_at(folder, labels=self.builder_config.name), 0)
+        return Aircraft(str(folder), labels=self.builder_config.name).load(0)
 
 
 class Nabirds(_Original):
@@ -100,18 +99,10 @@ class Nabirds(_Original):
             folder = dl_manager.manual_dir
         except AssertionError as error:  # it says which folder, and our instructions
             raise UserError(str(error)) from None
-        return birds.nabirds(_at(Path(folder)), 0)
+        return birds.NABirds(str(Path(folder))).load(0)
 
     def _splits(self, dataset):
         return {"train": dataset.train + dataset.val, "test": dataset.test}
 
 
 OWN = {"fgvc_aircraft": FgvcAircraft, "nabirds": Nabirds}
-
-
-def _at(folder, **fields):
-    """What a source reads of a configuration, for files in `folder`."""
-    given = {"root": str(folder), "name": "", "templates": (), "on_error": "stop"}
-    fields = types.SimpleNamespace(**given, **fields)
-    fields.get = lambda name, default=None: getattr(fields, name, default)
-    return fields

@@ -10,6 +10,7 @@ Class names come from the training list. The order of the lists is kept: the few
 sampler depends on it.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -18,7 +19,8 @@ from pathlib import Path, PurePosixPath
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import reader, relative, require_folder, require_images
-from apt_jax.data.templates import known_name, templates_of
+from apt_jax.data.source import Source
+from apt_jax.data.templates import known_name
 from apt_jax.errors import UserError
 from apt_jax.words import counted
 
@@ -37,45 +39,36 @@ LAYOUT = (
 )
 
 
-def load(config, seed: int) -> Dataset:
-    """The data set that `config.split_file` lists below `config.root`.
+@dataclasses.dataclass(frozen=True)
+class CoOp(Source):
+    """The data set that a split file lists below a root.
 
     By default that is the only split_*.json in the root.
     """
-    del seed  # the split is given
-    folder, split_file = _places(config)
-    rows = read_split(split_file)
-    root = _images(folder, rows)
-    classes = class_names(rows)
-    splits = {
-        split: tuple(Item(relative(root, path), label) for path, label, _ in of_split)
-        for split, of_split in rows.items()
-    }
-    paths = [item.path for items in splits.values() for item in items]
-    require_images(root, paths, config.on_error)
-    name = config.name or _listed_in(split_file)
-    return Dataset(
-        name=name,
-        classes=classes,
-        **splits,
-        templates=templates_of(name, config.templates),
-        read=reader(root),
-    )
 
+    @property
+    def called(self):
+        """By its split file."""
+        return self.name or _listed_in(self._places()[1])
 
-def name_of(config) -> str:
-    """What the data set is called, by its split file.
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is given
+        folder, split_file = self._places()
+        rows = read_split(split_file)
+        root = _images(folder, rows)
+        classes = class_names(rows)
+        splits = {
+            split: tuple(Item(relative(root, path), at) for path, at, _ in of_split)
+            for split, of_split in rows.items()
+        }
+        paths = [item.path for items in splits.values() for item in items]
+        require_images(root, paths, self.on_error)
+        return self.dataset(classes=classes, **splits, read=reader(root))
 
-    Raises:
-        UserError: if no folder is there, or not one split file.
-    """
-    return config.name or _listed_in(_places(config)[1])
-
-
-def _places(config):
-    """The folder of the images, and the split file."""
-    folder = require_folder(config.root, "the images that data.split_file lists")
-    return folder, config.split_file or _only_split_file(folder)
+    def _places(self):
+        """The folder of the images, and the split file."""
+        folder = require_folder(self.root, "the images that data.split_file lists")
+        return folder, self.split_file or _only_split_file(folder)
 
 
 def read_split(path) -> dict[str, list]:

@@ -8,6 +8,7 @@ formats are refused: tfrecord cannot be read without TensorFlow, and of parquet 
 ignored.
 """
 
+import dataclasses
 import fnmatch
 import json
 import os
@@ -18,48 +19,76 @@ from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import entries
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError, with_type
-from apt_jax.fields import Field
+from apt_jax.fields import field
 from apt_jax.progress import progress
 from apt_jax.words import counted, form
 
-FIELDS = {
-    "train_split": Field("", "slices, in TFDS's spelling; empty = what there is"),
-    "val_split": Field("", "the same, of the validation images"),
-    "test_split": Field("", "the same, of the test images"),
-    "image": Field("image", "the feature with the picture"),
-    "label": Field("label", "the feature with the class"),
-}
 INFO = "dataset_info.json"  # marks the folder of a prepared version
 AT_ONCE = 256  # records read together
 
 
-def name_of(config) -> str:
-    """The name of the builder in `config.name`."""
-    return re.split("[/:]", config.name)[0]
+@dataclasses.dataclass(frozen=True)
+class TFDS(Source):
+    """The data set `name`, such as "eurosat/rgb:2.0.0", below the root."""
 
+    train_split: str = field("", "slices, in TFDS's spelling; empty = what there is")
+    val_split: str = field("", "the same, of the validation images")
+    test_split: str = field("", "the same, of the test images")
+    image: str = field("image", "the feature with the picture")
+    label: str = field("label", "the feature with the class")
 
-def load(config, seed: int) -> Dataset:
-    """The data set `config.name`, such as "eurosat/rgb:2.0.0", below `config.root`."""
-    del seed  # the splits are given
-    info, sources = _open(prepared_folder(config.name, config.root), config)
-    classes = tuple(info.features[config.label].names)
-    labels = {}  # of each stored split, read once however it is sliced
-    splits = {}
-    for split, spec in _specs(config, info.splits).items():
-        records = _records(spec, info.splits, config)
-        for stored in {stored for stored, _ in records} - labels.keys():
-            labels[stored] = _labels(sources[stored], config.label, stored)
-        splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
-    name = name_of(config) or info.name
-    return Dataset(
-        name=name,
-        classes=classes,
-        **splits,
-        templates=templates_of(name, config.templates),
-        read=_reader(sources, config.image),
-    )
+    @property
+    def called(self):
+        """By its builder."""
+        return re.split("[/:]", self.name)[0]
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the splits are given
+        info, sources = _sources(prepared_folder(self.name, self.root))
+        self._require_features(info.features)
+        labels = {}  # of each stored split, read once however it is sliced
+        splits = {}
+        for split, spec in self._specs(info.splits).items():
+            records = _records(spec, info.splits, self.name)
+            for stored in {stored for stored, _ in records} - labels.keys():
+                labels[stored] = _labels(sources[stored], self.label, stored)
+            splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
+        return self.dataset(
+            self.called or info.name,
+            classes=tuple(info.features[self.label].names),
+            **splits,
+            read=_reader(sources, self.image),
+        )
+
+    def _require_features(self, features):
+        import tensorflow_datasets as tfds
+
+        for setting, named, kind in (
+            ("image", self.image, tfds.features.Image),
+            ("label", self.label, tfds.features.ClassLabel),
+        ):
+            fitting = [name for name, one in features.items() if isinstance(one, kind)]
+            if named not in fitting:
+                raise UserError(
+                    f"feature {named!r} is no {kind.__name__}; set "
+                    f"--config.data.{setting} to one of {fitting}"
+                )
+
+    def _specs(self, there) -> dict[str, str]:
+        """The slices that make each split, as the fields or else the names say."""
+        given = (self.train_split, self.val_split, self.test_split)
+        given = dict(zip(SPLITS, given, strict=True))
+        named = usual(there) if not (given["train"] and given["test"]) else {}
+        specs = {split: given[split] or named.get(split, "") for split in SPLITS}
+        for split in ("train", "test"):
+            if not specs[split]:
+                raise UserError(
+                    f"there is no split for {split}; --config.data.{split}_split=SLICES "
+                    f"makes one of {sorted(there)}, such as train[:70%] and train[70%:]"
+                )
+        return specs
 
 
 def data_dir(root: str = "") -> Path:
@@ -129,13 +158,6 @@ def verify(folder: Path) -> dict[str, int]:
     return {split: info.splits[split].num_examples for split in sources}
 
 
-def _open(folder, config):
-    """The info of a prepared version, and a source of records for each split."""
-    info, sources = _sources(folder)
-    _require_features(info.features, config)
-    return info, sources
-
-
 def _sources(folder):
     import tensorflow_datasets as tfds
 
@@ -176,21 +198,6 @@ def _require_array_records(folder):
     )
 
 
-def _require_features(features, config):
-    import tensorflow_datasets as tfds
-
-    for field, kind in (
-        ("image", tfds.features.Image),
-        ("label", tfds.features.ClassLabel),
-    ):
-        fitting = [name for name, one in features.items() if isinstance(one, kind)]
-        if config[field] not in fitting:
-            raise UserError(
-                f"feature {config[field]!r} is no {kind.__name__}; set "
-                f"--config.data.{field} to one of {fitting}"
-            )
-
-
 def _require_files(folder, info):
     wanted = [name for split in info.splits.values() for name in split.filenames]
     absent = [name for name in sorted(wanted) if not (folder / name).is_file()]
@@ -202,21 +209,7 @@ def _require_files(folder, info):
         )
 
 
-def _specs(config, there) -> dict[str, str]:
-    """The slices that make each split, as the configuration or else the names say."""
-    given = {split: config[f"{split}_split"] for split in SPLITS}
-    named = usual(there) if not (given["train"] and given["test"]) else {}
-    specs = {split: given[split] or named.get(split, "") for split in SPLITS}
-    for split in ("train", "test"):
-        if not specs[split]:
-            raise UserError(
-                f"there is no split for {split}; --config.data.{split}_split=SLICES "
-                f"makes one of {sorted(there)}, such as train[:70%] and train[70%:]"
-            )
-    return specs
-
-
-def _records(spec, there, config) -> list[tuple[str, int]]:
+def _records(spec, there, name) -> list[tuple[str, int]]:
     """(stored split, place) of each record of a slice, or of a sum of slices."""
     import tensorflow_datasets as tfds
 
@@ -231,8 +224,8 @@ def _records(spec, there, config) -> list[tuple[str, int]]:
         ]
     except (AssertionError, KeyError, ValueError) as error:
         raise UserError(
-            f"no slice {spec!r} ({error}); the splits of {config.name} are "
-            f"{', '.join(f'{name} ({there[name].num_examples})' for name in there)}"
+            f"no slice {spec!r} ({error}); the splits of {name} are "
+            f"{', '.join(f'{one} ({there[one].num_examples})' for one in there)}"
         ) from None
 
 

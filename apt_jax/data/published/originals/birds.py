@@ -12,7 +12,9 @@ Labels count the classes that have images, in the order of their ids. The names 
 classes are "001.Black_footed_Albatross"; CLIP reads what follows the point.
 """
 
+import dataclasses
 import re
+from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
@@ -21,7 +23,7 @@ from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import table
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 
 LISTS = (
@@ -30,12 +32,12 @@ LISTS = (
     "image_class_labels.txt",
     "train_test_split.txt",
 )
-CUB = Download(
+CUB_ARCHIVE = Download(
     "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz?download=1",
     marker=LISTS[-1],
     top="CUB_200_2011",
 )
-NABIRDS = Download(
+NABIRDS_ARCHIVE = Download(
     "https://dl.allaboutbirds.org/nabirds",
     marker=LISTS[-1],
     top="nabirds",
@@ -44,25 +46,41 @@ NABIRDS = Download(
 )
 
 
-def cub(config, seed: int) -> Dataset:
-    """CUB-200-2011 below `config.root`."""
-    del seed  # the split is the official one
-    found = places(config.root, "CUB-200-2011", {"all": CUB}, "caltech_birds2011")
-    dataset = _read(found["all"], config, "cub")
-    counts.require(dataset, {"train + val": 5994, "test": 5794}, config.on_error)
-    return dataset
+class _Birds(Source):
+    """Either, below a root."""
+
+    title: ClassVar[str]
+    archive: ClassVar[Download]
+    builder: ClassVar[str] = ""  # of TFDS
+    images: ClassVar[dict[str, int]]  # as published
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is the official one
+        found = places(self.root, self.title, {"all": self.archive}, self.builder)
+        dataset = self.dataset(**_read(found["all"], self.on_error))
+        counts.require(dataset, self.images, self.on_error)
+        return dataset
 
 
-def nabirds(config, seed: int) -> Dataset:
-    """NABirds below `config.root`."""
-    del seed
-    found = places(config.root, "NABirds", {"all": NABIRDS})
-    dataset = _read(found["all"], config, "nabirds")
-    counts.require(dataset, {"train + val": 23_929, "test": 24_633}, config.on_error)
-    return dataset
+@dataclasses.dataclass(frozen=True)
+class CUB(_Birds):
+    usual_name: ClassVar[str] = "cub"
+    title: ClassVar[str] = "CUB-200-2011"
+    archive: ClassVar[Download] = CUB_ARCHIVE
+    builder: ClassVar[str] = "caltech_birds2011"
+    images: ClassVar[dict[str, int]] = {"train + val": 5994, "test": 5794}
 
 
-def _read(folder, config, name):
+@dataclasses.dataclass(frozen=True)
+class NABirds(_Birds):
+    usual_name: ClassVar[str] = "nabirds"
+    title: ClassVar[str] = "NABirds"
+    archive: ClassVar[Download] = NABIRDS_ARCHIVE
+    images: ClassVar[dict[str, int]] = {"train + val": 23_929, "test": 24_633}
+
+
+def _read(folder, on_error) -> dict:
+    """The parts of the data set that the lists in a folder tell."""
     names, images, classes, sides = (table(folder / file) for file in LISTS)
     _require_equal_ids(folder, images, classes, sides)
     used = sorted(set(classes.values()), key=lambda number: (len(number), number))
@@ -81,15 +99,13 @@ def _read(folder, config, name):
         for side in ("1", "0")
     }
     paths = [item.path for of_side in items.values() for item in of_side]
-    require_images(folder, paths, config.on_error)
-    return Dataset(
-        name=config.name or name,
-        classes=tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
+    require_images(folder, paths, on_error)
+    return {
+        "classes": tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
         **without_a_tenth(items["1"]),
-        test=items["0"],
-        templates=templates_of(config.name or name, config.templates),
-        read=reader(folder),
-    )
+        "test": items["0"],
+        "read": reader(folder),
+    }
 
 
 def _require_equal_ids(folder, images, classes, sides):

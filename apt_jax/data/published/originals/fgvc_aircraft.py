@@ -8,17 +8,19 @@ Names hold spaces and slashes. The lowest 20 rows of every picture are a banner 
 photographer's name; it stays, as in the code that published numbers come from.
 """
 
+import dataclasses
+from typing import ClassVar
+
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import lines
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError
-from apt_jax.fields import Field, one_of
+from apt_jax.fields import field, one_of
 
-NAME = "fgvc_aircraft"
 IMAGES = {"train": 3334, "val": 3333, "test": 3333}
 ARCHIVE = Download(
     "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/"
@@ -31,34 +33,35 @@ LISTS = {
     "family": "families.txt",
     "manufacturer": "manufacturers.txt",
 }
-FIELDS = {"labels": Field("variant", "what the classes are", one_of(*LISTS))}
 
 
-def load(config, seed: int) -> Dataset:
-    """FGVC-Aircraft below `config.root`: the archive, its folder, or one above or below."""
-    del seed  # the split is the official one
-    kind = config.get("labels") or "variant"
-    if kind not in LISTS:
-        raise UserError(f"data.labels is {kind!r}; choose one of {', '.join(LISTS)}")
-    root = places(config.root, "FGVC-Aircraft", {"all": ARCHIVE})["all"]
-    classes = tuple(lines(root / LISTS[kind]))
-    labels = {name: label for label, name in enumerate(classes)}
-    splits = {
-        split: _items(root / f"images_{kind}_{split}.txt", labels, LISTS[kind])
-        for split in SPLITS
-    }
-    paths = [item.path for items in splits.values() for item in items]
-    require_images(root, paths, config.on_error)
-    name = config.name or NAME
-    dataset = Dataset(
-        name=name,
-        classes=classes,
-        **splits,
-        templates=templates_of(name, config.templates),
-        read=reader(root),
-    )
-    counts.require(dataset, IMAGES, config.on_error)
-    return dataset
+@dataclasses.dataclass(frozen=True)
+class Aircraft(Source):
+    """FGVC-Aircraft below a root: the archive, its folder, or one above or below."""
+
+    labels: str = field("variant", "what the classes are", one_of(*LISTS))
+
+    usual_name: ClassVar[str] = "fgvc_aircraft"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is the official one
+        kind = self.labels
+        if kind not in LISTS:
+            raise UserError(
+                f"data.labels is {kind!r}; choose one of {', '.join(LISTS)}"
+            )
+        root = places(self.root, "FGVC-Aircraft", {"all": ARCHIVE})["all"]
+        classes = tuple(lines(root / LISTS[kind]))
+        labels = {name: label for label, name in enumerate(classes)}
+        splits = {
+            split: _items(root / f"images_{kind}_{split}.txt", labels, LISTS[kind])
+            for split in SPLITS
+        }
+        paths = [item.path for items in splits.values() for item in items]
+        require_images(root, paths, self.on_error)
+        dataset = self.dataset(classes=classes, **splits, read=reader(root))
+        counts.require(dataset, IMAGES, self.on_error)
+        return dataset
 
 
 def _items(path, labels, file):

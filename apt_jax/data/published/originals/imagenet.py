@@ -17,16 +17,18 @@ classes that it has):
 """
 
 import collections
+import dataclasses
 import os
+from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import counts
 from apt_jax.data.published.lists import table
 from apt_jax.data.roots import entries, reader, require_folder
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError
-from apt_jax.fields import Field, some_of
+from apt_jax.fields import field, some_of
 
 SHIFTS = {
     "v2": "imagenetv2/imagenetv2-matched-frequency-format-val",
@@ -42,49 +44,57 @@ IMAGES = {
     "imagenet_a": 7_500,
     "imagenet_r": 30_000,
 }
-FIELDS = {"shifts": Field((), "shifted test sets to judge on too", some_of(*SHIFTS))}
 NAMES = "classnames.txt"
 # The second class of a name that CLIP's list has twice.
 SECOND = {"n04008634": "projectile", "n04356056": "dark glasses"}
 
 
-def load(config, seed: int) -> Dataset:
-    """ImageNet at `config.root`, its shifted sets beside it."""
-    del seed  # the splits are the official ones
-    root = require_folder(
-        config.root, f"ImageNet: images/train, images/val and {NAMES}"
+@dataclasses.dataclass(frozen=True)
+class ImageNet(Source):
+    """ImageNet at a root, its shifted sets beside it."""
+
+    shifts: tuple[str, ...] = field(
+        (), "shifted test sets to judge on too", some_of(*SHIFTS)
     )
-    root = root.resolve()  # its name begins the paths: the shifted sets lie beside it
-    images = root / "images" if os.path.isdir(root / "images/train") else root
-    numbers = _folders(images / "train")
-    label_of = {number: label for label, number in enumerate(numbers)}
-    train, test = (_items(images / split, root, label_of) for split in ("train", "val"))
-    shifts = [name for name in (config.get("shifts") or ()) if name]
-    if unknown := [name for name in shifts if name not in SHIFTS]:
-        raise UserError(
-            f"data.shifts names {listed(unknown)}; choose of {', '.join(SHIFTS)}"
+
+    usual_name: ClassVar[str] = "imagenet"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the splits are the official ones
+        holds = f"ImageNet: images/train, images/val and {NAMES}"
+        # Its name begins the paths: the shifted sets lie beside it.
+        root = require_folder(self.root, holds).resolve()
+        images = root / "images" if os.path.isdir(root / "images/train") else root
+        numbers = _folders(images / "train")
+        label_of = {number: label for label, number in enumerate(numbers)}
+        train, test = (
+            _items(images / split, root, label_of) for split in ("train", "val")
         )
-    by_label = {str(label): label for label in range(len(numbers))}
-    shifted = {
-        f"imagenet_{name}": _items(
-            root.parent / SHIFTS[name], root, by_label if name == "v2" else label_of
+        dataset = self.dataset(
+            train=train,
+            val=test,
+            test=test,
+            shifted=self._shifted(root, label_of),
+            classes=_names(root, numbers),
+            read=reader(root.parent),
         )
-        for name in shifts
-    }
-    name = config.name or "imagenet"
-    dataset = Dataset(
-        name=name,
-        classes=_names(root, numbers),
-        train=train,
-        val=test,
-        test=test,
-        templates=templates_of(name, config.templates),
-        read=reader(root.parent),
-        shifted=shifted,
-    )
-    there = {split: count for split, count in IMAGES.items() if split in dataset.splits}
-    counts.require(dataset, there, config.on_error)
-    return dataset
+        there = {name: n for name, n in IMAGES.items() if name in dataset.splits}
+        counts.require(dataset, there, self.on_error)
+        return dataset
+
+    def _shifted(self, root, label_of) -> dict[str, tuple[Item, ...]]:
+        shifts = list(filter(None, self.shifts))
+        if unknown := [name for name in shifts if name not in SHIFTS]:
+            raise UserError(
+                f"data.shifts names {listed(unknown)}; choose of {', '.join(SHIFTS)}"
+            )
+        by_label = {str(label): label for label in label_of.values()}
+        return {
+            f"imagenet_{name}": _items(
+                root.parent / SHIFTS[name], root, by_label if name == "v2" else label_of
+            )
+            for name in shifts
+        }
 
 
 def _folders(folder) -> list[str]:

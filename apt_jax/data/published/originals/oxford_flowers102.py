@@ -7,16 +7,18 @@ those of the authors' page, in the order of the labels. An item's path is the fi
 as in CoOp's split, which is another: source `coop`.
 """
 
+import dataclasses
+from typing import ClassVar
+
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 
-NAME = "oxford_flowers"
 SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 DOWNLOADS = {
     "images": Download(f"{SITE}/102flowers.tgz", marker="image_*.jpg", top="jpg"),
@@ -27,26 +29,22 @@ IMAGES = {"train": 1020, "val": 1020, "test": 6149}
 IDS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
-def load(config, seed: int) -> Dataset:
-    """Oxford Flowers below `config.root`: 102flowers.tgz and the .mat files."""
-    del seed  # the split is the official one
-    found = places(config.root, "Oxford Flowers", DOWNLOADS, "oxford_flowers102")
-    splits = official(found)
-    require_images(
-        found["images"],
-        [item.path for items in splits.values() for item in items],
-        config.on_error,
-    )
-    name = config.name or NAME
-    dataset = Dataset(
-        name=name,
-        classes=NAMES,
-        **splits,
-        templates=templates_of(name, config.templates),
-        read=reader(found["images"]),
-    )
-    counts.require(dataset, IMAGES, config.on_error)
-    return dataset
+@dataclasses.dataclass(frozen=True)
+class Flowers102(Source):
+    """Oxford Flowers below a root: 102flowers.tgz and the .mat files."""
+
+    usual_name: ClassVar[str] = "oxford_flowers"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is the official one
+        found = places(self.root, "Oxford Flowers", DOWNLOADS, "oxford_flowers102")
+        splits = official(found)
+        paths = [item.path for items in splits.values() for item in items]
+        require_images(found["images"], paths, self.on_error)
+        read = reader(found["images"])
+        dataset = self.dataset(classes=NAMES, **splits, read=read)
+        counts.require(dataset, IMAGES, self.on_error)
+        return dataset
 
 
 def official(found) -> dict[str, tuple[Item, ...]]:

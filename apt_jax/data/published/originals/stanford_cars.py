@@ -10,13 +10,16 @@ Krause et al. 2013. The authors' site is gone; what circulates has their files:
 the .mat files in devkit/ or beside it. CoOp's few-shot split is another: source `coop`.
 """
 
+import dataclasses
+from typing import ClassVar
+
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 
 IMAGES = {"train + val": 8144, "test": 8041}
 SITE = "http://ai.stanford.edu/~jkrause/car196"
@@ -46,29 +49,31 @@ ANNOTATIONS = {
 }
 
 
-def load(config, seed: int) -> Dataset:
-    """Stanford Cars below `config.root`, archives unpacked or not."""
-    del seed  # the split is the official one
-    found = places(config.root, "Stanford Cars", DOWNLOADS, "cars196")
-    (names,) = variables(found["names"] / "cars_meta.mat", "class_names")
-    items = {}
-    for side, (place, file) in ANNOTATIONS.items():
-        (rows,) = variables(found[place] / file, "annotations")
-        items[side] = tuple(
-            Item(f"cars_{side}/{row['fname']}", int(row["class"]) - 1) for row in rows
+@dataclasses.dataclass(frozen=True)
+class StanfordCars(Source):
+    """Stanford Cars below a root, archives unpacked or not."""
+
+    usual_name: ClassVar[str] = "stanford_cars"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is the official one
+        found = places(self.root, "Stanford Cars", DOWNLOADS, "cars196")
+        (names,) = variables(found["names"] / "cars_meta.mat", "class_names")
+        items = {}
+        for side, (place, file) in ANNOTATIONS.items():
+            (rows,) = variables(found[place] / file, "annotations")
+            items[side] = tuple(
+                Item(f"cars_{side}/{row['fname']}", int(row["class"]) - 1)
+                for row in rows
+            )
+            paths = [item.path for item in items[side]]
+            require_images(found[side], paths, self.on_error)
+        readers = {f"cars_{side}": reader(found[side]) for side in ANNOTATIONS}
+        dataset = self.dataset(
+            classes=tuple(map(str, names)),
+            **without_a_tenth(items["train"]),
+            test=items["test"],
+            read=lambda item: readers[item.path.split("/")[0]](item),
         )
-        require_images(
-            found[side], [item.path for item in items[side]], config.on_error
-        )
-    readers = {side: reader(found[side]) for side in ANNOTATIONS}
-    name = config.name or "stanford_cars"
-    dataset = Dataset(
-        name=name,
-        classes=tuple(map(str, names)),
-        **without_a_tenth(items["train"]),
-        test=items["test"],
-        templates=templates_of(name, config.templates),
-        read=lambda item: readers[item.path.split("/")[0].removeprefix("cars_")](item),
-    )
-    counts.require(dataset, IMAGES, config.on_error)
-    return dataset
+        counts.require(dataset, IMAGES, self.on_error)
+        return dataset

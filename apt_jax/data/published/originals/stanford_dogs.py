@@ -6,7 +6,9 @@ names; CLIP reads what follows the first hyphen. The images are ImageNet's: a Vi
 trained there has seen the test images.
 """
 
+import dataclasses
 import re
+from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.published import counts
@@ -14,7 +16,7 @@ from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 
 IMAGES = {"train + val": 12_000, "test": 8_580}
 SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
@@ -24,30 +26,32 @@ DOWNLOADS = {
 }
 
 
-def load(config, seed: int) -> Dataset:
-    """Stanford Dogs below `config.root`: images.tar and lists.tar, unpacked or not."""
-    del seed  # the split is the official one
-    found = places(config.root, "Stanford Dogs", DOWNLOADS, "stanford_dogs")
-    images = found["images"]
-    names, items = {}, {}
-    for side in ("train", "test"):
-        files, labels = variables(
-            found["lists"] / f"{side}_list.mat", "file_list", "labels"
+@dataclasses.dataclass(frozen=True)
+class StanfordDogs(Source):
+    """Stanford Dogs below a root: images.tar and lists.tar, unpacked or not."""
+
+    usual_name: ClassVar[str] = "stanford_dogs"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the split is the official one
+        found = places(self.root, "Stanford Dogs", DOWNLOADS, "stanford_dogs")
+        names, items = {}, {}
+        for side in ("train", "test"):
+            file = found["lists"] / f"{side}_list.mat"
+            files, labels = variables(file, "file_list", "labels")
+            rows = list(zip(map(str, files), labels.tolist(), strict=True))
+            names |= {label: path.partition("/")[0] for path, label in rows}
+            items[side] = tuple(
+                Item(f"Images/{path}", int(label) - 1) for path, label in rows
+            )
+        paths = [item.path for of_side in items.values() for item in of_side]
+        require_images(found["images"], paths, self.on_error)
+        breeds = (re.sub(r"^n\d+-", "", names[label]) for label in sorted(names))
+        dataset = self.dataset(
+            classes=tuple(breeds),
+            **without_a_tenth(items["train"]),
+            test=items["test"],
+            read=reader(found["images"]),
         )
-        rows = list(zip(map(str, files), labels.astype(int) - 1, strict=True))
-        names |= {label: path.partition("/")[0] for path, label in rows}
-        items[side] = tuple(Item(f"Images/{path}", int(label)) for path, label in rows)
-    require_images(
-        images, [i.path for of in items.values() for i in of], config.on_error
-    )
-    name = config.name or "stanford_dogs"
-    dataset = Dataset(
-        name=name,
-        classes=tuple(re.sub(r"^n\d+-", "", names[label]) for label in sorted(names)),
-        **without_a_tenth(items["train"]),
-        test=items["test"],
-        templates=templates_of(name, config.templates),
-        read=reader(images),
-    )
-    counts.require(dataset, IMAGES, config.on_error)
-    return dataset
+        counts.require(dataset, IMAGES, self.on_error)
+        return dataset

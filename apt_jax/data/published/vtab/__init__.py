@@ -9,46 +9,50 @@ Image files are given as they are in the archive. What the archives hold as arra
 as PPM or PGM files. `data.refit` is VTAB's last step: train on all 1,000 images.
 """
 
+import dataclasses
 from pathlib import Path
+from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import counts, downloads
 from apt_jax.data.published.vtab.order import tfds_order
 from apt_jax.data.published.vtab.tasks import TRAIN, VAL, task_of
-from apt_jax.data.templates import templates_of
+from apt_jax.data.source import Source
 from apt_jax.errors import UserError
-from apt_jax.fields import Field
+from apt_jax.fields import field
 from apt_jax.words import counted
 
-FIELDS = {"refit": Field(False, "train on the validation images too")}
 
+@dataclasses.dataclass(frozen=True)
+class VTAB(Source):
+    """The task `name`, from its archives in the root."""
 
-def load(config, seed: int) -> Dataset:
-    """The task `config.name`, from its archives in `config.root`."""
-    del seed  # the images are given
-    task = task_of(config.name)
-    places = downloads.places(config.root, config.name, task.downloads, task.builder)
-    names = task.names(places) if callable(task.names) else task.names
-    records = task.records(places)
-    chosen = _chosen(task, records)
-    items = _items(chosen, records, names)
-    splits = {part: tuple(items[record] for record in chosen[part]) for part in chosen}
-    if config.refit:
-        splits |= {"train": splits["train"] + splits["val"], "val": ()}
-    dataset = Dataset(
-        name=config.name,
-        classes=tuple(map(task.readable, names)),
-        **splits,
-        templates=templates_of(config.name, config.templates),
-        read=_reader(items, records, config.on_error),
-        sparse=True,  # 1,000 images of 397 scenes leave some out
-    )
-    used = (
-        {"train + val": TRAIN + VAL} if config.refit else {"train": TRAIN, "val": VAL}
-    )
-    counts.require(dataset, used | {"test": task.test_size}, config.on_error)
-    return dataset
+    refit: bool = field(False, "train on the validation images too")
+
+    usual_name: ClassVar[str] = "vtab"
+
+    def load(self, seed: int) -> Dataset:
+        del seed  # the images are given
+        task = task_of(self.name)
+        places = downloads.places(self.root, self.name, task.downloads, task.builder)
+        names = task.names(places) if callable(task.names) else task.names
+        records = task.records(places)
+        chosen = _chosen(task, records)
+        items = _items(chosen, records, names)
+        splits = {part: tuple(map(items.get, chosen[part])) for part in chosen}
+        used = {"train": TRAIN, "val": VAL}
+        if self.refit:
+            splits |= {"train": splits["train"] + splits["val"], "val": ()}
+            used = {"train + val": TRAIN + VAL}
+        dataset = self.dataset(
+            classes=tuple(map(task.readable, names)),
+            **splits,
+            read=_reader(items, records, self.on_error),
+            sparse=True,  # 1,000 images of 397 scenes leave some out
+        )
+        counts.require(dataset, used | {"test": task.test_size}, self.on_error)
+        return dataset
 
 
 def verify(name: str, root: str) -> dict[str, str]:
