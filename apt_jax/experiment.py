@@ -17,7 +17,6 @@ import numpy as np
 
 from apt_jax import data, keys
 from apt_jax.config import PLACES
-from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.evaluation import evaluations
@@ -274,7 +273,9 @@ def shifted_parts(prepared) -> list:
         part = dataclasses.replace(
             dataset,
             classes=tuple(dataset.classes[label] for label in among),
-            test=tuple(Item(item.path, place[item.label]) for item in items),
+            test=tuple(
+                dataclasses.replace(item, label=place[item.label]) for item in items
+            ),
         )
         found.append((split, among, dataclasses.replace(prepared, dataset=part)))
     return found

@@ -44,8 +44,7 @@ class Prepared:
     method: Method  # with all that data set and backbone settle
     members: int  # trainings of other chance, judged as one
     clip: Clip
-    dataset: Dataset  # with the prompts that the protocol has for it
-    hashes: dict[str, str]  # SHA-256 of every image's bytes, by path
+    dataset: Dataset  # with the prompts that the protocol has for it; it is scanned
     shots: list[Item]  # the labelled images drawn for training
     validation: list[Item]  # the few drawn beside them, as CoOp does
     selection: list[Item]  # what `protocol=as_published` selects on; mostly nothing
@@ -89,12 +88,8 @@ def prepare(
         require_validation(dataset, config.method.name)
     clip = load_clip(config)
     require_prompts(clip, worded(config, method, whole))
-    whole, hashes = scan(
-        whole,
-        on_error=config.data.on_error,
-        known_good_file=memory,
-    )
-    prepared = drawn(config, method, clip, whole, hashes)
+    whole = scan(whole, on_error=config.data.on_error, known_good_file=memory)
+    prepared = drawn(config, method, clip, whole)
     notes = data.check(prepared.dataset, config.shots)  # broken images may be gone
     for note in (*notes, *_left_out(prepared), *_fewer_views(config, prepared)):
         print(f"note: {note}", file=sys.stderr)
@@ -148,7 +143,7 @@ def _left_out(prepared):
         )
 
 
-def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
+def drawn(config, method, clip, whole: Dataset) -> Prepared:
     """What a run works with, of a data set and a CLIP that are known to be sound."""
     part, name = config.data.classes, known_as(config, whole)
     method = method.settled(name, clip)
@@ -163,9 +158,7 @@ def drawn(config, method, clip, whole: Dataset, hashes) -> Prepared:
     kept = [list(items_of(items, labels)) for items in (shots, few, selection)]
     views = views_of(config, method, len(kept[0]))
     members = config.method.members
-    return Prepared(
-        method, members, clip, dataset, hashes, *kept, whole, views, new, name
-    )
+    return Prepared(method, members, clip, dataset, *kept, whole, views, new, name)
 
 
 def known_as(config, dataset) -> str:
@@ -270,13 +263,13 @@ def encode_shots(prepared: Prepared, store: Store) -> ShotFeatures:
 def wanted_shots(prepared: Prepared) -> list[tuple[Picture, Wanted]]:
     """What training reads of the shots: their views, and their centre crops."""
     wanted = {prepared.method.reads: prepared.views.each + CENTRE.each}
-    pictures = pictures_of(prepared.dataset, prepared.shots, prepared.hashes)
+    pictures = pictures_of(prepared.dataset, prepared.shots)
     return [(picture, wanted) for picture in pictures]
 
 
 def kept_shots(store: Store, prepared: Prepared) -> ShotFeatures:
     """The frozen outputs of the shots that the store has."""
-    of_all = (prepared.shots, prepared.hashes, prepared.clip)
+    of_all = (prepared.shots, prepared.clip)
     reads = prepared.method.reads
     both = (prepared.views, CENTRE)
     return ShotFeatures(
@@ -332,13 +325,13 @@ def encode_crops(prepared: Prepared, items, reads, store: Store, what: str) -> F
 def wanted_crops(prepared: Prepared, items, reads) -> list[tuple[Picture, Wanted]]:
     """The centre crops of items, for all of `reads`."""
     wanted = dict.fromkeys(reads, CENTRE.each)
-    pictures = pictures_of(prepared.dataset, items, prepared.hashes)
+    pictures = pictures_of(prepared.dataset, items)
     return [(picture, wanted) for picture in pictures]
 
 
 def kept_crops(store: Store, prepared: Prepared, items, reads) -> Features:
     """The frozen outputs of centre crops that the store has, of all `reads` together."""
-    of_all = (items, prepared.hashes, prepared.clip)
-    found = [kept(store, *of_all, reads=one, views=CENTRE) for one in reads]
+    clip = prepared.clip
+    found = [kept(store, items, clip, reads=one, views=CENTRE) for one in reads]
     stored = {name: array for of in found for name, array in of.stored.items()}
     return dataclasses.replace(found[0], stored=stored)

@@ -83,15 +83,13 @@ def split_of(prepared) -> dict:
 
     `new_test`, if there, are the test images of `new_classes.json`.
     """
-    dataset, hashes = prepared.dataset, prepared.hashes
-    splits = {
-        name: [[item.path, item.label, hashes[item.path]] for item in items]
-        for name, items in dataset.splits.items()
-    }
+    named = dict(prepared.dataset.splits)
     if prepared.new is not None:
-        splits["new_test"] = [
-            [item.path, item.label, hashes[item.path]] for item in prepared.new.test
-        ]
+        named["new_test"] = prepared.new.test
+    splits = {
+        name: [[item.path, item.label, item.sha256] for item in items]
+        for name, items in named.items()
+    }
     splits["few_shot_train"] = [item.path for item in prepared.shots]
     splits["few_shot_val"] = [item.path for item in prepared.validation]
     splits["selected_on"] = [item.path for item in prepared.selection]

@@ -71,7 +71,8 @@ def photographs(options) -> Dataset:
     paths = sorted(p for p in root.rglob("*") if p.suffix.lower() in ENDINGS)
     count = min(options.count, len(paths))
     chosen = [paths[at * len(paths) // count] for at in range(count)]
-    items = tuple(Item(path.relative_to(root).as_posix(), 0) for path in chosen)
+    paths = [path.relative_to(root).as_posix() for path in chosen]
+    items = tuple(Item(path, 0, hash_of(at)) for at, path in enumerate(paths))
     return Dataset("photographs", ("photograph",), items, (), (), (), reader(root))
 
 
@@ -85,23 +86,24 @@ def made_up(count) -> Dataset:
         image.save(file, "jpeg")
         return file.getvalue()
 
-    items = tuple(Item(str(number), 0) for number in range(count))
+    items = tuple(Item(str(number), 0, hash_of(number)) for number in range(count))
     return Dataset("made up", ("noise",), items, (), (), (), read)
 
 
-def hashes_of(dataset):
-    return {item.path: f"{at:064x}" for at, item in enumerate(dataset.train)}
+def hash_of(number) -> str:
+    """One of its own for each picture."""
+    return f"{number:064x}"
 
 
 def warm_up(dataset, clip, options):
     """Compiles, outside the clock."""
-    some, hashes = dataset.train[:2], hashes_of(dataset)
-    encoding.encode(dataset, some, hashes, clip, reads=Reads(options.inputs))
+    some = dataset.train[:2]
+    encoding.encode(dataset, some, clip, reads=Reads(options.inputs))
 
 
 def measure(dataset, clip, options, cache):
     """(seconds, of them without a batch, bytes kept)."""
-    views, hashes = Views(options.views), hashes_of(dataset)
+    views = Views(options.views)
     waited, decoded = 0.0, encoding._decoded
 
     def timed(*arguments):
@@ -120,7 +122,6 @@ def measure(dataset, clip, options, cache):
     encoding.encode(
         dataset,
         dataset.train,
-        hashes,
         clip,
         reads=Reads(options.inputs),
         views=views,

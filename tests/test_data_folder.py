@@ -187,7 +187,7 @@ def test_what_no_image_is_changes_nothing_in_the_split(tmp_path, capsys):
 def test_two_photographs_and_a_broken_file_are_a_class_to_train_and_test(tmp_path):
     write(tmp_path, many("a", "b", count=2) | {"a/broken.png": b"x"})
     for seed in range(5):
-        dataset, _ = scan(folder(tmp_path, seed=seed, on_error="skip"), on_error="skip")
+        dataset = scan(folder(tmp_path, seed=seed, on_error="skip"), on_error="skip")
         assert {item.label for item in dataset.train} == {0, 1}
         assert {item.label for item in dataset.test} == {0, 1}
 
@@ -344,9 +344,9 @@ def test_file_names_that_are_no_utf8_are_reported_and_can_be_dropped(tmp_path):
     dataset = folder(tmp_path)
     with pytest.raises(UserError, match=r"caf\\udce9\.png: file name is not UTF-8"):
         scan(dataset)
-    kept, hashes = scan(dataset, on_error="skip")
+    kept = scan(dataset, on_error="skip")
     assert paths(kept.train) == ["train/a/1.png", "train/b/1.png"]
-    assert len(hashes) == 4
+    assert len(kept.items) == 4
 
 
 def test_a_folder_or_file_without_permission_is_an_error_that_names_it(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from photos import load, paths, png, write
 
 from apt_jax.data import scan as module
+from apt_jax.data.dataset import Item
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
@@ -32,12 +33,39 @@ def broken(tmp_path):
     return load("folder", tmp_path / "photos")
 
 
+def hashes_of(dataset):
+    return {item.path: item.sha256 for item in dataset.items}
+
+
 def test_a_sound_data_set_comes_back_with_the_hash_of_every_image(good):
-    scanned, hashes = scan(good)
+    scanned = scan(good)
     assert scanned == good
-    assert hashes == {
+    assert hashes_of(scanned) == {
         path: hashlib.sha256(png(number)).hexdigest() for path, number in GOOD.items()
     }
+
+
+def test_an_image_that_no_source_grouped_is_one_with_its_copies(tmp_path):
+    write(tmp_path, GOOD | {"train/a/copy.png": 1})
+    train = {item.path: item for item in scan(load("folder", tmp_path)).train}
+    groups = {path: item.group for path, item in train.items()}
+    assert groups["train/a/copy.png"] == groups["train/a/1.png"]
+    assert len(set(groups.values())) == 2
+    assert set(groups.values()) == {item.sha256 for item in train.values()}
+
+
+def test_the_group_that_a_source_gave_stays(good):
+    given = tuple(dataclasses.replace(item, group="one day") for item in good.train)
+    scanned = scan(dataclasses.replace(good, train=given))
+    assert {item.group for item in scanned.train} == {"one day"}
+    assert "one day" not in {item.group for item in scanned.test}
+
+
+def test_place_and_label_make_an_item_and_what_is_found_out_does_not():
+    plain = Item("a/1.png", 0)
+    assert plain == Item("a/1.png", 0, sha256="ab", group="one day")
+    assert len({plain, Item("a/1.png", 0, sha256="ab")}) == 1
+    assert plain != Item("a/1.png", 1)
 
 
 def test_all_faults_are_listed_together_with_their_reasons(broken):
@@ -54,13 +82,13 @@ def test_all_faults_are_listed_together_with_their_reasons(broken):
 
 
 def test_skip_drops_them_from_all_splits_and_counts_the_reasons(broken, capsys):
-    kept, hashes = scan(broken, on_error="skip")
+    kept = scan(broken, on_error="skip")
     assert [paths(items) for items in kept.splits.values()] == [
         ["train/a/1.png", "train/b/1.png"],
         [],
         ["test/a/2.png", "test/b/2.png"],
     ]
-    assert hashes.keys() == GOOD.keys()
+    assert hashes_of(kept).keys() == GOOD.keys()
     said = capsys.readouterr().err
     assert "dropped 4 unreadable files: 2 not an image, 1 empty file" in said
 
@@ -75,8 +103,8 @@ def test_what_decoded_once_is_only_hashed_afterwards(good, tmp_path, monkeypatch
     known, decoded = tmp_path / "cache/decoded.txt", []
     plain = module.decode
     monkeypatch.setattr(module, "decode", lambda data: decoded.append(plain(data)))
-    _, first = scan(good, known_good_file=known)
-    _, second = scan(good, known_good_file=known)
+    first = hashes_of(scan(good, known_good_file=known))
+    second = hashes_of(scan(good, known_good_file=known))
     assert len(decoded) == len(GOOD)
     assert first == second
     assert set(known.read_text().split()) == set(first.values())
@@ -102,7 +130,7 @@ def test_runs_side_by_side_add_to_one_memory_and_half_lines_do_no_harm(good, tmp
     known = tmp_path / "decoded.txt"
     other = "f" * 64
     known.write_bytes(f"{other}\n{other[:30]}".encode() + b"\xff")
-    _, hashes = scan(good, known_good_file=known)
+    hashes = hashes_of(scan(good, known_good_file=known))
     assert {other, *hashes.values()} <= set(known.read_text(errors="replace").split())
     assert module._read_known(known) == {other, *hashes.values()}
 

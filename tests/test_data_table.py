@@ -97,6 +97,21 @@ def test_a_group_stays_on_one_side_even_across_classes(root):
         assert check(dataset, 1) == []
 
 
+def test_photographs_know_the_group_that_the_column_and_copies_make(root):
+    write(root, {"b/8.png": (root / "a/1.png").read_bytes() + b" "})  # no copy
+    write(root, {"a/8.png": (root / "a/1.png").read_bytes()})
+
+    def day(path):
+        return f",{'Monday' if path in ('a/1', 'b/2') else path}"
+
+    items = {i.path: i for i in drawn(root, day, ",day", group="day").items}
+    together = {
+        path for path, item in items.items() if item.group == items["a/1.png"].group
+    }
+    assert together == {"a/1.png", "a/8.png", "b/2.png"}
+    assert len({item.group for item in items.values()}) == len(items) - 2
+
+
 def test_copies_stay_on_one_side(root):
     write(root, {"a/9.png": 0, "a/10.png": 0})  # the picture of a/1.png
     rows = [f"a/{i}.png,a" for i in range(1, 11)] + [

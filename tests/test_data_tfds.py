@@ -40,8 +40,7 @@ def test_records_keep_the_stored_order_and_bytes(root):
 
 
 def test_images_can_be_read_from_threads(root):
-    _, hashes = scan(toy(root))
-    assert len(set(hashes.values())) == 26
+    assert len({item.sha256 for item in scan(toy(root)).items}) == 26
 
 
 def test_slices_name_the_same_records_as_the_whole(root):

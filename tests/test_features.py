@@ -25,16 +25,11 @@ def dataset():
     return drawn_dataset()
 
 
-def hashes_of(dataset):
-    return {item.path: f"{index:064x}" for index, item in enumerate(dataset.train)}
-
-
 TOKENS, PIXELS = Reads("tokens"), Reads("pixels")
 
 
 def encoded(dataset, clip, reads=TOKENS, **options):
-    hashes = hashes_of(dataset)
-    return encode(dataset, dataset.train, hashes, clip, reads=reads, **options)
+    return encode(dataset, dataset.train, clip, reads=reads, **options)
 
 
 def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, clip):
@@ -65,6 +60,12 @@ def test_the_embedding_is_the_last_blocks_whatever_the_source_of_patches(
     )
     patches = (np.asarray(found.stored["patches"]) for found in (other, last))
     assert (next(patches) != next(patches)).any()
+
+
+def test_images_that_nobody_has_hashed_are_refused(dataset, clip):
+    unknown = [dataclasses.replace(item, sha256="") for item in dataset.train]
+    with pytest.raises(ValueError, match=r"red/0\.png has no hash; scan the data set"):
+        encode(dataset, unknown, clip, reads=TOKENS)
 
 
 def test_each_kind_of_input_keeps_what_it_reads(dataset, clip):
@@ -111,7 +112,6 @@ def test_a_view_depends_on_its_image_area_and_number_and_not_on_the_set(dataset,
     some = encode(
         dataset,
         dataset.train[2:4],
-        hashes_of(dataset),
         clip,
         reads=PIXELS,
         views=Views(2, 0.3),

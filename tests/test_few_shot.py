@@ -113,6 +113,19 @@ def test_base_takes_the_middle_class_and_new_counts_from_zero():
     assert (base.test, len(new.test)) == ((every[3],), 2)
 
 
+def test_a_half_of_the_classes_keeps_hash_and_group_of_its_images():
+    known = [
+        Item(f"{label}/{n}", label, sha256=f"{label}{n}", group=f"day {n}")
+        for label in range(4)
+        for n in range(2)
+    ]
+    for half in base_and_new(dataset_of(known)):
+        for item in half.train:
+            label, number = item.path.split("/")
+            assert item.label == int(label) % 2
+            assert (item.sha256, item.group) == (label + number, f"day {number}")
+
+
 @pytest.fixture(scope="module")
 def published(shared):
     text = (shared / "data/splits/few_shot_goldens.json").read_text()

@@ -92,9 +92,9 @@ def test_caltech_is_the_same_as_split_file_folder_table_and_tfds(caltech, tmp_pa
         assert sizes == [4128, 1649, 2465]
         assert dataset.classes == coop.classes
         shots, _ = few_shot(dataset, SHOTS, SEED)
-        _, hashes = scan(dataset.with_splits({"train": shots, "val": (), "test": ()}))
-        features = encode(dataset, shots, hashes, clip, reads=EMBEDDING)
-        listed = [(hashes[item.path], item.label) for item in shots]
+        shots = scan(dataset.with_splits({"train": shots, "val": (), "test": ()})).train
+        features = encode(dataset, shots, clip, reads=EMBEDDING)
+        listed = [(item.sha256, item.label) for item in shots]
         return listed, features.stored["embedding"], features.contents
 
     shots, embeddings, contents = drawn(coop)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_features import EMBEDDING, PIXELS, TOKENS, hashes_of
+from test_features import EMBEDDING, PIXELS, TOKENS
 from toy import Drawn, drawn_dataset, toy_clip
 
 from apt_jax import files
@@ -56,7 +56,7 @@ def worked(monkeypatch):
 
 def encoded(dataset, cache_dir="", reads=TOKENS, views=VIEWS, store=None):
     store = store or Store(str(cache_dir))
-    of_all = (dataset, dataset.train, hashes_of(dataset), toy_clip())
+    of_all = (dataset, dataset.train, toy_clip())
     return encode(*of_all, reads=reads, views=views, store=store)
 
 
@@ -101,16 +101,15 @@ def test_a_picture_is_decoded_once_for_all_that_is_wanted_of_it(worked):
     twice = [*dataset.train, *dataset.train]
     views = Views(2, 0.5).each + Views(1, 0.1).each + CENTRE.each
     wanted = {EMBEDDING: views, TOKENS: CENTRE.each, PIXELS: views[:1]}
-    pictures = pictures_of(dataset, twice, hashes_of(dataset))
+    pictures = pictures_of(dataset, twice)
     fill([(picture, wanted) for picture in pictures], toy_clip(), store=Store())
     assert worked == {"decoded": 6, "embedding": 18, "tokens": 6, "pixels": 6}
 
 
 def test_copies_of_a_picture_are_one_to_the_store(worked):
     dataset = drawn_dataset()
-    hashes = dict.fromkeys(hashes_of(dataset), "a" * 64)
-    of_all = (dataset, dataset.train, hashes, toy_clip())
-    found = encode(*of_all, reads=EMBEDDING, views=VIEWS)
+    copies = [dataclasses.replace(item, sha256="a" * 64) for item in dataset.train]
+    found = encode(dataset, copies, toy_clip(), reads=EMBEDDING, views=VIEWS)
     assert worked == {"decoded": 1, "embedding": 2}
     rows = np.asarray(found.stored["embedding"])
     assert rows.shape == (6, 2, 8)
@@ -177,7 +176,11 @@ def test_an_interrupted_encoding_goes_on_where_it_was(small, tmp_path):
 def many() -> Drawn:
     """24 training images: each drawn one under four names."""
     few = drawn_dataset()
-    items = tuple(Item(f"{n}/{i.path}", i.label) for n in range(4) for i in few.train)
+    items = tuple(
+        Item(f"{n}/{i.path}", i.label, sha256=f"{n}{i.sha256[1:]}")
+        for n in range(4)
+        for i in few.train
+    )
 
     def read(item):
         return few.read(Item(item.path.partition("/")[2], item.label))

@@ -125,7 +125,7 @@ def drawn_dataset() -> Drawn:
     """Two training images of each colour, as files."""
     root, generator = Path(tempfile.mkdtemp()), np.random.default_rng(2)
     items = tuple(
-        Item(f"{name}/{number}.png", label)
+        Item(f"{name}/{number}.png", label, sha256=f"{2 * label + number:064x}")
         for label, name in enumerate(CLASSES)
         for number in range(2)
     )

@@ -30,7 +30,7 @@ def labels_of(part: str, count: int) -> range:
 def items_of(items, labels: range) -> tuple[Item, ...]:
     """The items with these labels, in order, counted from 0."""
     return tuple(
-        Item(item.path, item.label - labels.start)
+        dataclasses.replace(item, label=item.label - labels.start)
         for item in items
         if item.label in labels
     )

@@ -24,8 +24,7 @@ def check(dataset, shots: int) -> list[str]:
 def _faults(dataset):
     classes = dataset.classes
     yield from _listed_twice(dataset.splits)
-    items = [item for of_split in dataset.splits.values() for item in of_split]
-    odd = [item.path for item in items if not 0 <= item.label < len(classes)]
+    odd = [item.path for item in dataset.items if not 0 <= item.label < len(classes)]
     if odd:
         yield f"labels that are no class ({listed(odd)}); mend or leave out these images"
     if len(classes) < 2:

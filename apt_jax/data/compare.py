@@ -70,7 +70,7 @@ def _hashed(splits, root):
         split: [Item(image.path, 0) for image in of] for split, of in splits.items()
     }
     named = Dataset("", (), *items.values(), templates=(), read=reader(folder))
-    _, hashes = scan(named)
+    hashes = {item.path: item.sha256 for item in scan(named).items}
     return {
         split: [image._replace(sha256=hashes[image.path]) for image in images]
         for split, images in splits.items()

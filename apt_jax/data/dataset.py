@@ -8,10 +8,13 @@ SPLITS = ("train", "val", "test")
 
 @dataclasses.dataclass(frozen=True)
 class Item:
-    """One labelled image."""
+    """One labelled image. Place and label make it; what is found out comes with it."""
 
     path: str  # relative to the data set's root, "/" between folders; unique
     label: int
+    sha256: str = dataclasses.field(default="", compare=False)  # of the file's bytes
+    # Equal for images that belong together: copies, one burst, one value of a column.
+    group: str = dataclasses.field(default="", compare=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +41,11 @@ class Dataset:
     @property
     def splits(self) -> dict[str, tuple[Item, ...]]:
         return {"train": self.train, "val": self.val, "test": self.test, **self.shifted}
+
+    @property
+    def items(self) -> list[Item]:
+        """The images of all splits."""
+        return [item for of_split in self.splits.values() for item in of_split]
 
     def with_splits(self, splits) -> "Dataset":
         """The data set with other items in `splits`."""

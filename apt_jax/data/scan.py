@@ -8,6 +8,7 @@ again, so a second run only reads and hashes.
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import os
 import string
@@ -23,7 +24,7 @@ from apt_jax.words import counted
 
 
 def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None):
-    """The data set without unreadable images, and the hash of each image by path.
+    """The data set without unreadable images, each item with its hash and its group.
 
     Args:
         on_error: "stop" raises for unreadable images; "skip" drops them and says so.
@@ -32,7 +33,6 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
     Raises:
         UserError: naming the first ten unreadable images and their number.
     """
-    items = [item for split in dataset.splits.values() for item in split]
     known = _read_known(known_good_file)
     hashes, faults = {}, {}
 
@@ -42,7 +42,7 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
             decode(data)
         return sha256
 
-    with contextlib.closing(examined(dataset.read, items, examine)) as results:
+    with contextlib.closing(examined(dataset.read, dataset.items, examine)) as results:
         for item, sha256, fault in results:
             if fault is None:
                 hashes[item.path] = sha256
@@ -51,8 +51,7 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
     add_lines(known_good_file, sorted(set(hashes.values()) - known))
     if faults:
         refuse_or_note(faults, on_error)
-        dataset = without(dataset, faults)
-    return dataset, hashes
+    return hashed(dataset, hashes)
 
 
 def examined(read, items, examine, what: str = "checking images"):
@@ -95,13 +94,22 @@ def refuse_or_note(faults: dict[str, str], on_error: str):
     note(f"dropped {counted(len(faults), 'unreadable file')}: {why} ({named})")
 
 
-def without(dataset, faults):
-    """The data set without the images that are named."""
-    kept = {
-        split: tuple(item for item in items if item.path not in faults)
+def hashed(dataset, hashes: dict[str, str]):
+    """The data set of the images whose hash is known by path; items have it then.
+
+    An item that its source puts in no group is one with those of the same bytes.
+    """
+    known = {
+        split: tuple(
+            dataclasses.replace(
+                item, sha256=hashes[item.path], group=item.group or hashes[item.path]
+            )
+            for item in items
+            if item.path in hashes
+        )
         for split, items in dataset.splits.items()
     }
-    return dataset.with_splits(kept)
+    return dataset.with_splits(known)
 
 
 def _read_known(path) -> set[str]:

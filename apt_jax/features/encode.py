@@ -66,7 +66,6 @@ class ShotFeatures:
 def encode(
     dataset,
     items,
-    hashes: dict[str, str],
     clip,
     *,
     reads: Reads,
@@ -77,7 +76,7 @@ def encode(
     """Frozen outputs of `items` in these views, from the store where they are there.
 
     Args:
-        hashes: SHA-256 of each item's bytes by path, as `data.scan` returns it.
+        items: with the hash of their bytes, as `data.scan` returns them.
         store: where they are kept; by default in memory.
         what: how the progress bar calls them.
 
@@ -85,22 +84,24 @@ def encode(
         UserError: as `fill` does.
     """
     store = store or Store()
-    pictures = pictures_of(dataset, items, hashes)
+    pictures = pictures_of(dataset, items)
     wanted = [(picture, {reads: views.each}) for picture in pictures]
     seconds = fill(wanted, clip, store=store, what=what)
-    found = kept(store, items, hashes, clip, reads=reads, views=views)
+    found = kept(store, items, clip, reads=reads, views=views)
     return dataclasses.replace(found, seconds=seconds)
 
 
-def pictures_of(dataset, items, hashes: dict[str, str]) -> list[Picture]:
-    """The pictures of items; `hashes` as in `encode`."""
+def pictures_of(dataset, items) -> list[Picture]:
+    """The pictures of items, which `data.scan` has hashed."""
+    if unknown := [item.path for item in items if not item.sha256]:
+        raise ValueError(f"{unknown[0]} has no hash; scan the data set first")
     return [
-        Picture(hashes[item.path], item.path, functools.partial(dataset.read, item))
+        Picture(item.sha256, item.path, functools.partial(dataset.read, item))
         for item in items
     ]
 
 
-def kept(store: Store, items, hashes, clip, *, reads: Reads, views: Views) -> Features:
+def kept(store: Store, items, clip, *, reads: Reads, views: Views) -> Features:
     """Frozen outputs of `items` that are in the store."""
     if not items:
         lead, shapes = (0, len(views.each)), shapes_of(clip, reads)
@@ -108,7 +109,7 @@ def kept(store: Store, items, hashes, clip, *, reads: Reads, views: Views) -> Fe
         return Features(none, none.pop("contents"), 0.0)
     places = np.array(
         [
-            [store.place(clip, reads, hashes[item.path], view) for view in views.each]
+            [store.place(clip, reads, item.sha256, view) for view in views.each]
             for item in items
         ]
     )

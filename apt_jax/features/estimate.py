@@ -21,12 +21,12 @@ class Estimate(NamedTuple):
     peak_bytes: int  # of the process's memory, the backbone in it
 
 
-def estimate(dataset, items, hashes, clip, method, views: Views) -> Estimate:
+def estimate(dataset, items, clip, method, views: Views) -> Estimate:
     """Encodes a few views of `items` with the frozen tower, and times it."""
 
     def crops_of(item):
-        image, sha256 = decode(dataset.read(item)), hashes[item.path]
-        return [make_view(image, sha256, view, clip.pixels) for view in views.each]
+        image = decode(dataset.read(item))
+        return [make_view(image, item.sha256, view, clip.pixels) for view in views.each]
 
     start = time.monotonic()
     workers = os.cpu_count() or 1

@@ -15,7 +15,7 @@ import numpy as np
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
-from apt_jax.data.scan import scan
+from apt_jax.data.scan import hashed, scan
 from apt_jax.errors import UserError
 from apt_jax.experiment import (
     labels_of,
@@ -67,8 +67,7 @@ class Shared:
             UserError: if its protocol selects on validation images that there are not.
         """
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
-        sound = (of_seed.clip, of_seed.whole, of_seed.hashes)
-        prepared = drawn(cell.config, method_of(cell), *sound)
+        prepared = drawn(cell.config, method_of(cell), of_seed.clip, of_seed.whole)
         named = worded(cell.config, prepared.method, of_seed.whole)
         self._once(("prompts", named.texts), lambda: require_prompts(self._clip, named))
         if selects_on(cell.config, prepared.method) != "none":
@@ -113,7 +112,7 @@ class Shared:
         images, reads = prepared.selection, (prepared.method.reads,)
         if not images:
             return None
-        named = tuple(prepared.hashes[item.path] for item in images)
+        named = tuple(item.sha256 for item in images)
 
         def made():
             kept = kept_crops(self._store, prepared, images, reads)
@@ -127,7 +126,7 @@ class Shared:
         reads = (prepared.method.reads,)
         # Mostly there already; a cell that searches nothing may be judged on them too.
         images = encode_crops(prepared, items, reads, self._store, "validation images")
-        named = lambda items: [[prepared.hashes[i.path], i.label] for i in items]  # noqa: E731
+        named = lambda items: [[item.sha256, item.label] for item in items]  # noqa: E731
         return Material(
             task,
             images,
@@ -148,7 +147,7 @@ class Shared:
 
     def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
         """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
-        images = tuple(prepared.hashes[item.path] for item in prepared.dataset.test)
+        images = tuple(item.sha256 for item in prepared.dataset.test)
         key = ("zero_shot", images, prepared.dataset.texts, cell.config.eval.bins)
         evaluations = evaluate(self._kept.get(key))
         if evaluations[0].name == "zero_shot":
@@ -176,12 +175,8 @@ class Shared:
         """`data.scan`, of a data set whose images are the same at every seed once."""
         if data.SOURCES[self._cells[0].config.data.source].drawn:
             return scan(dataset, **options)
-        _, hashes = self._once("scan", lambda: scan(dataset, **options))
-        sound = {
-            split: tuple(item for item in items if item.path in hashes)
-            for split, items in dataset.splits.items()
-        }
-        return dataset.with_splits(sound), hashes
+        scanned = self._once("scan", lambda: scan(dataset, **options))
+        return hashed(dataset, {item.path: item.sha256 for item in scanned.items})
 
     def _fill(self):
         """Encodes all that the cells read, each picture decoded once."""

@@ -17,7 +17,7 @@ from apt_jax.config import source_of
 from apt_jax.data.base_new import items_of, labels_of
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.few_shot import few_shot, validation
-from apt_jax.data.scan import refuse_or_note, without
+from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
 from apt_jax.features.estimate import estimate
 from apt_jax.methods.base import Method
@@ -92,7 +92,8 @@ def judged(
         dataset = tried(lambda: loaded("skip", faults))  # for the other checks
         del notes[told:]
     if dataset is not None:
-        dataset = without(dataset, faults)
+        hashes = {path: look.sha256 for path, look in looks.items()}
+        dataset = hashed(dataset, hashes)  # without what is no image
         for check in _checks(settings, method, clip, dataset):
             notes += tried(check) or []
     return Judged(dataset, _different(refused), _different(notes))
@@ -114,7 +115,7 @@ def _checks(settings, method, clip, dataset):
         yield lambda: require_distinct_prompts(clip.tokenizer, named)
 
 
-def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dict:
+def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
     """Splits, shots and images to encode; with a CLIP also time and memory."""
     part, seed = settings.data.classes, settings.seed
     labels = labels_of(part, len(dataset.classes))
@@ -134,7 +135,7 @@ def planned(settings, method: Method, clip: Clip | None, dataset, hashes) -> dic
     if clip is None or not shots:
         return plan
     images = shots[:: max(1, len(shots) // MEASURED)][:MEASURED]
-    cost = estimate(dataset, images, hashes, clip, method, views)
+    cost = estimate(dataset, images, clip, method, views)
     count = plan["shots"] * (plan["views"] + 1) + plan["others"]
     return plan | {
         "backbone": f"{clip.name}, {clip.dtype}",

@@ -51,8 +51,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         side = clip.pixels.size
         report["small"] = {"side": side, "images": survey.smaller_than(looks, side)}
     if judged.dataset is not None:
-        hashes = {path: look.sha256 for path, look in looks.items()}
-        plan = forecast.planned(settings, method, clip, judged.dataset, hashes)
+        plan = forecast.planned(settings, method, clip, judged.dataset)
         report["next"] = {"command": command} | plan
     return report, found
 

@@ -85,7 +85,6 @@ def embeddings(prepared, items, settings, what):
     features = encode(
         prepared.dataset,
         items,
-        prepared.hashes,
         prepared.clip,
         reads=EMBEDDING,
         store=Store(settings.features.cache_dir),

@@ -17,7 +17,7 @@ SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 def divide(
     found, classes, groups, seed: int, wider=None, *, validation: bool = True
 ) -> dict[str, tuple[Item, ...]]:
-    """The three splits, items by class and path.
+    """The three splits, items by class and path, each with its (wider) group.
 
     Args:
         found: paths by class name.
@@ -50,7 +50,7 @@ def divide(
         for path in sorted(found[name]):
             key = wider[path]
             split = "test" if key in test else "val" if key in val else "train"
-            splits[split].append(Item(path, label))
+            splits[split].append(Item(path, label, group=key))
     return {split: tuple(items) for split, items in splits.items()}
 
 
