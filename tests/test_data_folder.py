@@ -6,7 +6,7 @@ import pytest
 from photos import load, paths, png, write
 
 from apt_jax.data.check import check
-from apt_jax.data.own.copies import content_keys
+from apt_jax.data.own.groups import content_keys
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 

@@ -104,12 +104,21 @@ def test_photographs_know_the_group_that_the_column_and_copies_make(root):
     def day(path):
         return f",{'Monday' if path in ('a/1', 'b/2') else path}"
 
-    items = {i.path: i for i in drawn(root, day, ",day", group="day").items}
-    together = {
-        path for path, item in items.items() if item.group == items["a/1.png"].group
-    }
+    dataset = drawn(root, day, ",day", group="day")
+    group_of = {item.path: item.group for item in dataset.items}
+    together = {path for path in group_of if group_of[path] == group_of["a/1.png"]}
     assert together == {"a/1.png", "a/8.png", "b/2.png"}
-    assert len({item.group for item in items.values()}) == len(items) - 2
+    assert len(set(group_of.values())) == len(group_of) - 2
+
+
+def test_a_column_makes_groups_of_given_splits_too(root):
+    rows = [row for row in ROWS.splitlines() if row]
+    text = "\n".join(f"{row},{day}" for row, day in zip(rows, ["day", *"xyxzy"]))
+    dataset = table(root, text, group="day")
+    group_of = {item.path: item.group for item in dataset.items}
+    assert group_of["b/1.png"] == group_of["a/2.png"] != group_of["b/2.png"]
+    assert group_of["a/1.png"] == group_of["a/3.png"]
+    assert len(set(group_of.values())) == 3
 
 
 def test_copies_stay_on_one_side(root):

@@ -341,6 +341,16 @@ def test_near_copies_across_given_splits_are_a_note_and_stay(tmp_path, capsys):
     assert "near copies" not in capsys.readouterr().err
 
 
+def test_photographs_know_their_group_where_splits_are_given_too(tmp_path):
+    smaller = jpeg(EDITS["smaller"](photo(3)))  # of test/b/1.jpg
+    again = jpeg(photo(0))  # the bytes of train/a/1.jpg
+    given(tmp_path, **{"train/b/copy.jpg": smaller, "train/a/again.jpg": again})
+    bytes_alone = {frozenset(("train/a/1.jpg", "train/a/again.jpg"))}
+    near = {frozenset(("test/b/1.jpg", "train/b/copy.jpg"))}
+    assert groups_in(load("folder", tmp_path)) == bytes_alone | near
+    assert groups_in(load("folder", tmp_path, group="none")) == bytes_alone
+
+
 def test_a_burst_across_given_splits_is_a_note(tmp_path, capsys):
     shots = {
         "train/a/burst.jpg": jpeg(photo(10), exif=exif()),

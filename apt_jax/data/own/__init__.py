@@ -1,6 +1,8 @@
 """Anybody's own photographs: a folder, a table, or a set in the hub's format.
 
-Each kind is a file with a source; what it finds is divided in one place (`photographs`).
+Each kind is a file with a source that finds them (`folder`, `table`, `hub`). Then one way
+for all (`photographs`): what belongs together (`groups`), and the three splits (`split`).
+
 Files that are no images and images without a label are found first, so that they change no
 split. Without given splits the seed divides, stratified: of each class 30 % test, 20 % val
 where somebody reads it, the rest train (`division`). What belongs together stays on one

@@ -21,9 +21,8 @@ from apt_jax.data.formats import is_named_as_picture
 from apt_jax.data.given_splits import doubled, spelled, usual
 from apt_jax.data.listing import listed
 from apt_jax.data.naming import FILE as NAMES
-from apt_jax.data.own.copies import content_keys
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS
+from apt_jax.data.own.groups import GROUPS, content_keys
 from apt_jax.data.own.hub import Hub, is_hub
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.data.own.table import Table, is_table

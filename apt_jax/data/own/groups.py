@@ -6,16 +6,55 @@ that a group may be a chain. Byte-identical files are one thing here, whatever t
 """
 
 import collections
+import hashlib
 import itertools
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
+from apt_jax.data.dataset import Item
 from apt_jax.data.own.bursts import burst_pairs
 from apt_jax.data.own.looks import Look
 from apt_jax.data.own.near_copies import connected, near_pairs
+from apt_jax.files import sha256_of_file
 
 GROUPS = ("auto", "none")  # values of data.group that name no column
+
+
+def content_keys(root: Path, paths) -> dict[str, str]:
+    """A key for each path; two are equal if and only if the files' bytes are.
+
+    What cannot be a copy, because no other file has its size, is not read.
+    Empty files and those that cannot be read are like no other: `scan` reports them.
+    """
+    keys = {path: f"path {path}" for path in paths}
+    by_size = collections.defaultdict(list)
+    for path in paths:
+        if os.path.isfile(root / path):
+            by_size[os.path.getsize(root / path)].append(path)
+    by_size.pop(0, None)
+    for alike in by_size.values():
+        if len(alike) > 1:
+            keys |= {path: _key(path, sha256_of_file, root / path) for path in alike}
+    return keys
+
+
+def keys_of_content(read, paths) -> dict[str, str]:
+    """A key for each path, equal where the bytes are: all are read, by `Found.read`."""
+
+    def sha256(path):
+        return hashlib.sha256(read(Item(path, 0))).hexdigest()
+
+    return {path: _key(path, sha256, path) for path in paths}
+
+
+def _key(path, sha256, place) -> str:
+    try:
+        return sha256(place)
+    except OSError:
+        return f"path {path}"
 
 
 def groups_of(
@@ -25,7 +64,7 @@ def groups_of(
 
     Args:
         found: paths by class.
-        keys: equal where the bytes are (`copies.content_keys`).
+        keys: equal where the bytes are (`content_keys`).
         looks: what is known of the images; paths without a look are like no other.
     """
     groups = {}

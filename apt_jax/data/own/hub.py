@@ -15,9 +15,8 @@ from pathlib import Path
 from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
-from apt_jax.data.own.copies import keys_of_content
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS
+from apt_jax.data.own.groups import GROUPS, keys_of_content
 from apt_jax.data.own.labels import NO_LABEL, class_names, spelled, with_labelled_test
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.errors import UserError, with_type

@@ -17,9 +17,8 @@ from pathlib import Path
 from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.given_splits import split_of
 from apt_jax.data.listing import listed
-from apt_jax.data.own.copies import content_keys
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS
+from apt_jax.data.own.groups import GROUPS, content_keys
 from apt_jax.data.own.labels import (
     NO_LABEL,
     class_names,
