@@ -1,5 +1,6 @@
 """What is common to all sources."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ from photos import load, write
 
 from apt_jax import data
 from apt_jax.errors import UserError
+from apt_jax.fields import defaults
 
 
 def test_an_unknown_source_is_told_which_exist():
@@ -37,3 +39,24 @@ def test_the_name_and_the_templates_can_be_set(tmp_path):
 def test_the_embedded_source_passes_all_checks():
     dataset = data.load(data.make("synthetic"), seed=1)
     assert data.check(dataset, 16) == []
+
+
+@pytest.mark.parametrize("name", data.SOURCES)
+def test_a_source_is_a_value_whose_fields_are_its_settings(name):
+    settings = defaults(data.fields(name))
+    assert settings.pop("source") == name
+    made = data.make(name)
+    assert vars(made) == settings
+    assert made == data.make(name, **settings)
+    assert hash(made) == hash(data.make(name))
+    assert made != data.make(name, root="elsewhere")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.root = "elsewhere"
+
+
+def test_a_source_needs_nothing_but_its_fields():
+    few = data.make("synthetic", size=8, train_images=1, val_images=0, test_images=1)
+    dataset = few.load(1)
+    assert dataset.name == few.called == "synthetic"
+    assert len(dataset.train) == len(dataset.test) == len(dataset.classes)
+    assert data.make("synthetic", name="mine").called == "mine"

@@ -16,14 +16,13 @@ import dataclasses
 import re
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import table
+from apt_jax.data.published.official import Official
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 
 LISTS = (
@@ -46,20 +45,41 @@ NABIRDS_ARCHIVE = Download(
 )
 
 
-class _Birds(Source):
+class _Birds(Official):
     """Either, below a root."""
 
     title: ClassVar[str]
     archive: ClassVar[Download]
     builder: ClassVar[str] = ""  # of TFDS
-    images: ClassVar[dict[str, int]]  # as published
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the split is the official one
-        found = places(self.root, self.title, {"all": self.archive}, self.builder)
-        dataset = self.dataset(**_read(found["all"], self.on_error))
-        counts.require(dataset, self.images, self.on_error)
-        return dataset
+    def find(self) -> dict:
+        archives = {"all": self.archive}
+        folder = places(self.root, self.title, archives, self.builder)["all"]
+        names, images, classes, sides = (table(folder / file) for file in LISTS)
+        _require_equal_ids(folder, images, classes, sides)
+        used = sorted(set(classes.values()), key=lambda number: (len(number), number))
+        if unnamed := [number for number in used if number not in names]:
+            raise UserError(
+                f"{folder / LISTS[0]} has no names of classes {listed(unnamed)}; unpack "
+                "the archive again"
+            )
+        label_of = {number: label for label, number in enumerate(used)}
+        items = {
+            side: tuple(
+                Item(f"images/{path}", label_of[classes[image]])
+                for image, path in images.items()
+                if sides[image] == side
+            )
+            for side in ("1", "0")
+        }
+        paths = [item.path for of_side in items.values() for item in of_side]
+        require_images(folder, paths, self.on_error)
+        return {
+            "classes": tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
+            **without_a_tenth(items["1"]),
+            "test": items["0"],
+            "read": reader(folder),
+        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +88,7 @@ class CUB(_Birds):
     title: ClassVar[str] = "CUB-200-2011"
     archive: ClassVar[Download] = CUB_ARCHIVE
     builder: ClassVar[str] = "caltech_birds2011"
-    images: ClassVar[dict[str, int]] = {"train + val": 5994, "test": 5794}
+    images: ClassVar = {"train + val": 5994, "test": 5794}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,36 +96,7 @@ class NABirds(_Birds):
     usual_name: ClassVar[str] = "nabirds"
     title: ClassVar[str] = "NABirds"
     archive: ClassVar[Download] = NABIRDS_ARCHIVE
-    images: ClassVar[dict[str, int]] = {"train + val": 23_929, "test": 24_633}
-
-
-def _read(folder, on_error) -> dict:
-    """The parts of the data set that the lists in a folder tell."""
-    names, images, classes, sides = (table(folder / file) for file in LISTS)
-    _require_equal_ids(folder, images, classes, sides)
-    used = sorted(set(classes.values()), key=lambda number: (len(number), number))
-    if unnamed := [number for number in used if number not in names]:
-        raise UserError(
-            f"{folder / LISTS[0]} has no names of classes {listed(unnamed)}; unpack the "
-            "archive again"
-        )
-    label_of = {number: label for label, number in enumerate(used)}
-    items = {
-        side: tuple(
-            Item(f"images/{path}", label_of[classes[image]])
-            for image, path in images.items()
-            if sides[image] == side
-        )
-        for side in ("1", "0")
-    }
-    paths = [item.path for of_side in items.values() for item in of_side]
-    require_images(folder, paths, on_error)
-    return {
-        "classes": tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
-        **without_a_tenth(items["1"]),
-        "test": items["0"],
-        "read": reader(folder),
-    }
+    images: ClassVar = {"train + val": 23_929, "test": 24_633}
 
 
 def _require_equal_ids(folder, images, classes, sides):

@@ -11,17 +11,15 @@ photographer's name; it stays, as in the code that published numbers come from.
 import dataclasses
 from typing import ClassVar
 
-from apt_jax.data.dataset import SPLITS, Dataset, Item
+from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import lines
+from apt_jax.data.published.official import Official
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 from apt_jax.fields import field, one_of
 
-IMAGES = {"train": 3334, "val": 3333, "test": 3333}
 ARCHIVE = Download(
     "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft/archives/"
     "fgvc-aircraft-2013b.tar.gz",
@@ -36,15 +34,15 @@ LISTS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Aircraft(Source):
+class Aircraft(Official):
     """FGVC-Aircraft below a root: the archive, its folder, or one above or below."""
 
     labels: str = field("variant", "what the classes are", one_of(*LISTS))
 
     usual_name: ClassVar[str] = "fgvc_aircraft"
+    images: ClassVar = {"train": 3334, "val": 3333, "test": 3333}
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the split is the official one
+    def find(self) -> dict:
         kind = self.labels
         if kind not in LISTS:
             raise UserError(
@@ -59,9 +57,7 @@ class Aircraft(Source):
         }
         paths = [item.path for items in splits.values() for item in items]
         require_images(root, paths, self.on_error)
-        dataset = self.dataset(classes=classes, **splits, read=reader(root))
-        counts.require(dataset, IMAGES, self.on_error)
-        return dataset
+        return {"classes": classes, **splits, "read": reader(root)}
 
 
 def _items(path, labels, file):

@@ -21,12 +21,11 @@ import dataclasses
 import os
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import counts
 from apt_jax.data.published.lists import table
+from apt_jax.data.published.official import Official
 from apt_jax.data.roots import entries, reader, require_folder
-from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 from apt_jax.fields import field, some_of
 
@@ -50,7 +49,7 @@ SECOND = {"n04008634": "projectile", "n04356056": "dark glasses"}
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageNet(Source):
+class ImageNet(Official):
     """ImageNet at a root, its shifted sets beside it."""
 
     shifts: tuple[str, ...] = field(
@@ -59,8 +58,13 @@ class ImageNet(Source):
 
     usual_name: ClassVar[str] = "imagenet"
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the splits are the official ones
+    @property
+    def images(self):
+        """Of the splits that are read."""
+        there = ("train", "test", *(f"imagenet_{name}" for name in self.shifts))
+        return {split: count for split, count in IMAGES.items() if split in there}
+
+    def find(self) -> dict:
         holds = f"ImageNet: images/train, images/val and {NAMES}"
         # Its name begins the paths: the shifted sets lie beside it.
         root = require_folder(self.root, holds).resolve()
@@ -70,17 +74,14 @@ class ImageNet(Source):
         train, test = (
             _items(images / split, root, label_of) for split in ("train", "val")
         )
-        dataset = self.dataset(
-            train=train,
-            val=test,
-            test=test,
-            shifted=self._shifted(root, label_of),
-            classes=_names(root, numbers),
-            read=reader(root.parent),
-        )
-        there = {name: n for name, n in IMAGES.items() if name in dataset.splits}
-        counts.require(dataset, there, self.on_error)
-        return dataset
+        return {
+            "train": train,
+            "val": test,
+            "test": test,
+            "shifted": self._shifted(root, label_of),
+            "classes": _names(root, numbers),
+            "read": reader(root.parent),
+        }
 
     def _shifted(self, root, label_of) -> dict[str, tuple[Item, ...]]:
         shifts = list(filter(None, self.shifts))

@@ -10,13 +10,12 @@ as in CoOp's split, which is another: source `coop`.
 import dataclasses
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import counts
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.official import Official
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 
 SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
@@ -25,26 +24,22 @@ DOWNLOADS = {
     "labels": Download(f"{SITE}/imagelabels.mat", marker="imagelabels.mat"),
     "sets": Download(f"{SITE}/setid.mat", marker="setid.mat"),
 }
-IMAGES = {"train": 1020, "val": 1020, "test": 6149}
 IDS = {"train": "trnid", "val": "valid", "test": "tstid"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Flowers102(Source):
+class Flowers102(Official):
     """Oxford Flowers below a root: 102flowers.tgz and the .mat files."""
 
     usual_name: ClassVar[str] = "oxford_flowers"
+    images: ClassVar = {"train": 1020, "val": 1020, "test": 6149}
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the split is the official one
+    def find(self) -> dict:
         found = places(self.root, "Oxford Flowers", DOWNLOADS, "oxford_flowers102")
         splits = official(found)
         paths = [item.path for items in splits.values() for item in items]
         require_images(found["images"], paths, self.on_error)
-        read = reader(found["images"])
-        dataset = self.dataset(classes=NAMES, **splits, read=read)
-        counts.require(dataset, IMAGES, self.on_error)
-        return dataset
+        return {"classes": NAMES, **splits, "read": reader(found["images"])}
 
 
 def official(found) -> dict[str, tuple[Item, ...]]:

@@ -13,15 +13,13 @@ the .mat files in devkit/ or beside it. CoOp's few-shot split is another: source
 import dataclasses
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.published import counts
+from apt_jax.data.dataset import Item
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.official import Official
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.source import Source
 
-IMAGES = {"train + val": 8144, "test": 8041}
 SITE = "http://ai.stanford.edu/~jkrause/car196"
 GONE = "gone; find a copy"
 DOWNLOADS = {
@@ -50,13 +48,13 @@ ANNOTATIONS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class StanfordCars(Source):
+class StanfordCars(Official):
     """Stanford Cars below a root, archives unpacked or not."""
 
     usual_name: ClassVar[str] = "stanford_cars"
+    images: ClassVar = {"train + val": 8144, "test": 8041}
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the split is the official one
+    def find(self) -> dict:
         found = places(self.root, "Stanford Cars", DOWNLOADS, "cars196")
         (names,) = variables(found["names"] / "cars_meta.mat", "class_names")
         items = {}
@@ -69,11 +67,9 @@ class StanfordCars(Source):
             paths = [item.path for item in items[side]]
             require_images(found[side], paths, self.on_error)
         readers = {f"cars_{side}": reader(found[side]) for side in ANNOTATIONS}
-        dataset = self.dataset(
-            classes=tuple(map(str, names)),
+        return {
+            "classes": tuple(map(str, names)),
             **without_a_tenth(items["train"]),
-            test=items["test"],
-            read=lambda item: readers[item.path.split("/")[0]](item),
-        )
-        counts.require(dataset, IMAGES, self.on_error)
-        return dataset
+            "test": items["test"],
+            "read": lambda item: readers[item.path.split("/")[0]](item),
+        }

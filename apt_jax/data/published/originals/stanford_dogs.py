@@ -10,15 +10,13 @@ import dataclasses
 import re
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.published import counts
+from apt_jax.data.dataset import Item
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.official import Official
 from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
-from apt_jax.data.source import Source
 
-IMAGES = {"train + val": 12_000, "test": 8_580}
 SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 DOWNLOADS = {
     "images": Download(f"{SITE}/images.tar", marker="Images/"),
@@ -27,13 +25,13 @@ DOWNLOADS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class StanfordDogs(Source):
+class StanfordDogs(Official):
     """Stanford Dogs below a root: images.tar and lists.tar, unpacked or not."""
 
     usual_name: ClassVar[str] = "stanford_dogs"
+    images: ClassVar = {"train + val": 12_000, "test": 8_580}
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the split is the official one
+    def find(self) -> dict:
         found = places(self.root, "Stanford Dogs", DOWNLOADS, "stanford_dogs")
         names, items = {}, {}
         for side in ("train", "test"):
@@ -47,11 +45,9 @@ class StanfordDogs(Source):
         paths = [item.path for of_side in items.values() for item in of_side]
         require_images(found["images"], paths, self.on_error)
         breeds = (re.sub(r"^n\d+-", "", names[label]) for label in sorted(names))
-        dataset = self.dataset(
-            classes=tuple(breeds),
+        return {
+            "classes": tuple(breeds),
             **without_a_tenth(items["train"]),
-            test=items["test"],
-            read=reader(found["images"]),
-        )
-        counts.require(dataset, IMAGES, self.on_error)
-        return dataset
+            "test": items["test"],
+            "read": reader(found["images"]),
+        }

@@ -13,27 +13,34 @@ import dataclasses
 from pathlib import Path
 from typing import ClassVar
 
-from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published import counts, downloads
+from apt_jax.data.published import downloads
+from apt_jax.data.published.official import Official
 from apt_jax.data.published.vtab.order import tfds_order
 from apt_jax.data.published.vtab.tasks import TRAIN, VAL, task_of
-from apt_jax.data.source import Source
 from apt_jax.errors import UserError
 from apt_jax.fields import field
 from apt_jax.words import counted
 
 
 @dataclasses.dataclass(frozen=True)
-class VTAB(Source):
+class VTAB(Official):
     """The task `name`, from its archives in the root."""
 
     refit: bool = field(False, "train on the validation images too")
 
     usual_name: ClassVar[str] = "vtab"
 
-    def load(self, seed: int) -> Dataset:
-        del seed  # the images are given
+    @property
+    def images(self):
+        """Of the splits, as the task has them."""
+        used = {"train": TRAIN, "val": VAL}
+        if self.refit:
+            used = {"train + val": TRAIN + VAL}
+        return used | {"test": task_of(self.name).test_size}
+
+    def find(self) -> dict:
         task = task_of(self.name)
         places = downloads.places(self.root, self.name, task.downloads, task.builder)
         names = task.names(places) if callable(task.names) else task.names
@@ -41,18 +48,14 @@ class VTAB(Source):
         chosen = _chosen(task, records)
         items = _items(chosen, records, names)
         splits = {part: tuple(map(items.get, chosen[part])) for part in chosen}
-        used = {"train": TRAIN, "val": VAL}
         if self.refit:
             splits |= {"train": splits["train"] + splits["val"], "val": ()}
-            used = {"train + val": TRAIN + VAL}
-        dataset = self.dataset(
-            classes=tuple(map(task.readable, names)),
+        return {
+            "classes": tuple(map(task.readable, names)),
             **splits,
-            read=_reader(items, records, self.on_error),
-            sparse=True,  # 1,000 images of 397 scenes leave some out
-        )
-        counts.require(dataset, used | {"test": task.test_size}, self.on_error)
-        return dataset
+            "read": _reader(items, records, self.on_error),
+            "sparse": True,  # 1,000 images of 397 scenes leave some out
+        }
 
 
 def verify(name: str, root: str) -> dict[str, str]:
