@@ -1,7 +1,8 @@
 """Adapt a frozen CLIP to a few labelled photographs, and say how sure the result is.
 
 import apt_jax
-classifier = apt_jax.load("runs/birds")  # a finished run
+classifier = apt_jax.fit(images, labels)  # paths, PIL images, arrays; names
+classifier = apt_jax.load("runs/birds")  # or a finished run, or a saved classifier
 prediction = classifier.predict("a.jpg")  # or a folder, a PIL image, bytes, an array, many
 prediction.labels, prediction.confidence, prediction.mutual_information
 """
@@ -10,13 +11,26 @@ __version__ = "0.1.0"
 
 
 def load(folder, *, clip=None):
-    """The `classifier.Classifier` of a finished run.
+    """The `classifier.Classifier` of a saved classifier or of a finished run.
 
-    `clip` says where its backbone is now, if that was moved. `predict` takes one image or
-    many: paths, folders, PIL images, bytes, file objects and uint8 arrays
-    (`data.pictures` has the list). What is wrong is a `UserError`, which is a
-    `ValueError`: that there is no run, or which images cannot be read.
+    `clip` says where its backbone is now, if that was moved. What is wrong is a
+    `UserError`, which is a `ValueError`: that there is none, or that it is damaged.
     """
-    from apt_jax import classifier  # heavy: `import apt_jax` stays light
+    # Heavy: `import apt_jax` stays light.
+    from pathlib import Path
 
-    return classifier.load(folder, clip=clip)
+    from apt_jax.classifier import saved
+    from apt_jax.runs import restore
+
+    if (Path(folder) / saved.NAME).exists():
+        return saved.load(folder, clip=clip)
+    return restore.load(folder, clip=clip)
+
+
+def __getattr__(name):
+    """`fit`, `prepare` and `Classifier`, imported when they are asked for."""
+    if name in ("Classifier", "fit", "prepare"):
+        from apt_jax import classifier
+
+        return getattr(classifier, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -27,10 +27,15 @@ class Evaluation:
     split: str = "test"  # or a shifted one
 
     @property
+    def figures(self) -> dict:
+        """The figures by name, those of `metrics.figures`."""
+        return figures_of(self.scores)
+
+    @property
     def row(self) -> dict:
         """The entry of results.json."""
         named = {"name": self.name, "samples": self.samples, "split": self.split}
-        return {**named, "classes": self.classes, **figures_of(self.scores)}
+        return {**named, "classes": self.classes, **self.figures}
 
 
 def evaluate(

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from apt_jax.errors import UserError, one_line
@@ -57,7 +58,14 @@ def telling(what: str, path, remedy: str = ""):
 
 
 def write_bytes(path, data: bytes, remedy: str = ""):
-    """Replaces the file `path` by `data` in one step, making its folder if needed.
+    """`write_parts` of all at once."""
+    write_parts(path, [data], remedy)
+
+
+def write_parts(path, parts: Iterable[bytes | str], remedy: str = ""):
+    """Replaces the file `path` in one step, once all parts have come; makes its folder.
+
+    Text is UTF-8, what that cannot hold escaped.
 
     Raises:
         UserError: if the disk refuses; `remedy` is what to do, if the usual is not.
@@ -68,7 +76,9 @@ def write_bytes(path, data: bytes, remedy: str = ""):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with open(beside, "wb") as file:
-                file.write(data)
+                for part in parts:
+                    is_text = isinstance(part, str)
+                    file.write(_utf8(part) if is_text else part)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
@@ -81,7 +91,11 @@ def write_bytes(path, data: bytes, remedy: str = ""):
 
 def write_text(path, text: str):
     """`write_bytes` of `text` in UTF-8, what that cannot hold escaped."""
-    write_bytes(path, text.encode("utf-8", "backslashreplace"))
+    write_bytes(path, _utf8(text))
+
+
+def _utf8(text) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_json(path, value):

@@ -5,12 +5,24 @@ Both go to standard error, so that standard output stays machine-readable.
 """
 
 import contextlib
+import contextvars
 import sys
 import time
 
 from apt_jax.names import printable
 
 SECONDS_BETWEEN_LINES = 10.0
+_shown = contextvars.ContextVar("shown", default=True)
+
+
+@contextlib.contextmanager
+def showing(shown: bool):
+    """Whether what is done inside shows its progress."""
+    token = _shown.set(shown)
+    try:
+        yield
+    finally:
+        _shown.reset(token)
 
 
 @contextlib.contextmanager
@@ -19,7 +31,7 @@ def progress(total: int, what: str, unit: str = "images", *, shown: bool = True)
 
     `figures` are shown beside the bar, numbers with four digits.
     """
-    if not shown:
+    if not (shown and _shown.get()):
         yield lambda n=1, **figures: None
     elif sys.stderr and sys.stderr.isatty():
         with _bar(total, what, unit) as advance:

@@ -10,7 +10,7 @@ import itertools
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from apt_jax import command
 from apt_jax.names import printable
@@ -68,18 +68,30 @@ class Table:
         lines = (map(as_markdown, row) for row in (self.columns, rule, *self.rows))
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
+    def html(self) -> str:
+        """The table in HTML, as a notebook shows it."""
+        from html import escape
+
+        def line(row, kind):
+            cells = (f"<{kind}>{escape(printable(cell))}</{kind}>" for cell in row)
+            return f"<tr>{''.join(cells)}</tr>"
+
+        rows = [line(self.columns, "th"), *(line(row, "td") for row in self.rows)]
+        return f"<table>{''.join(rows)}</table>"
+
     def csv(self) -> str:
         """The table as CSV, numbers in full precision."""
-        text = io.StringIO()
-        plain, quoting = (
-            csv.writer(text, lineterminator="\n", quoting=kind)
-            for kind in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC)
-        )
+        return "".join(self.csv_lines())
+
+    def csv_lines(self) -> Iterator[str]:
+        """The same, line by line as rows come."""
         for row in itertools.chain([self.columns], self.rows):
             # The csv module leaves a carriage return bare, and readers end the row there.
             bare = any(isinstance(cell, str) and "\r" in cell for cell in row)
-            (quoting if bare else plain).writerow(row)
-        return text.getvalue()
+            quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+            line = io.StringIO()
+            csv.writer(line, lineterminator="\n", quoting=quoting).writerow(row)
+            yield line.getvalue()
 
 
 def as_markdown(text: str) -> str:

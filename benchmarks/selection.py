@@ -25,7 +25,7 @@ from apt_jax.evaluation import evaluate
 from apt_jax.grid import study
 from apt_jax.grid.shared import Shared
 from apt_jax.methods import linear_probe, lp_plus_plus, selection, tip_adapter
-from apt_jax.preparation import load_clip
+from apt_jax.runs.preparation import load_clip
 from apt_jax.training.fit import fit
 from benchmarks.heading import heading
 

@@ -15,7 +15,7 @@ from apt_jax.data.synthetic.captions import HELD_OUT
 from apt_jax.evaluation import evaluate
 from apt_jax.features.store import Store
 from apt_jax.methods.task import make_task
-from apt_jax.preparation import encode_test, prepare
+from apt_jax.runs.preparation import encode_test, prepare
 from apt_jax.training.fitted import Fitted
 from benchmarks.few_shot import on_validation
 from benchmarks.heading import heading

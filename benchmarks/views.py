@@ -18,7 +18,7 @@ from apt_jax import command, keys
 from apt_jax.evaluation import evaluate
 from apt_jax.grid import study
 from apt_jax.grid.shared import Shared
-from apt_jax.preparation import load_clip
+from apt_jax.runs.preparation import load_clip
 from apt_jax.training.fit import fit
 from benchmarks.heading import heading
 from benchmarks.selection import FIGURES, narrowed, spreads

@@ -14,11 +14,11 @@ from apt_jax.data.few_shot import few_shot
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
-from apt_jax.preparation import prepare
-from apt_jax.record import split_of
+from apt_jax.runs.preparation import prepare
+from apt_jax.runs.record import split_of
 from apt_jax.report.tables import base_to_new_text
-from apt_jax.restore import require_same_images
-from apt_jax.workdir import Workdir
+from apt_jax.runs.restore import require_same_images
+from apt_jax.runs.workdir import Workdir
 
 NAMES = ("blue", "green", "light blue", "light red", "red")  # three base, two new
 COLOURS = (2, 1, 2, 0, 0)

@@ -24,8 +24,8 @@ from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
 from apt_jax.planning.forecast import judged
-from apt_jax.preparation import prepare
-from apt_jax.record import (
+from apt_jax.runs.preparation import prepare
+from apt_jax.runs.record import (
     card,
     resolved,
     set_by_hand,

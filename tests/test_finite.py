@@ -14,14 +14,14 @@ import apt_jax
 from apt_jax import config, experiment, files
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encode import Features
+from apt_jax.features.encoder import Features
 from apt_jax.finite import require_finite
 from apt_jax.grid import search
 from apt_jax.methods import GDA, METHODS
 from apt_jax.methods.base import Method, Recipe
 from apt_jax.training import loop
 from apt_jax.training.fitted import Fitted
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 NAN, INF = float("nan"), float("inf")
 

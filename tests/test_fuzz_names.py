@@ -25,7 +25,7 @@ from apt_jax.report.grid_rows import Rows
 from apt_jax.report.predictions import ANSWER, render, rows, write_predictions
 from apt_jax.uncertainty.monte_carlo import Prediction
 from apt_jax.uncertainty.predictions import Predictions
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 FUZZ = settings(
     max_examples=150,

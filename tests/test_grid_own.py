@@ -19,7 +19,7 @@ from apt_jax.features.views import CENTRE
 from apt_jax.grid import study
 from apt_jax.grid.cells import Cells
 from apt_jax.methods import make
-from apt_jax.preparation import MOST_VIEWS, hyper_parameters, views_of
+from apt_jax.runs.preparation import MOST_VIEWS, hyper_parameters, views_of
 
 SETS = """
 from apt_jax.grid import study

@@ -13,7 +13,7 @@ from toy import CLASSES, toy_clip
 
 from apt_jax import keys
 from apt_jax.errors import UserError
-from apt_jax.features.encode import Features
+from apt_jax.features.encoder import Features
 from apt_jax.methods import APT, METHODS, CoOp, ZeroShot, make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import make_task

@@ -11,7 +11,7 @@ import apt_jax
 from apt_jax import config, experiment
 from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
-from apt_jax.preparation import prepare
+from apt_jax.runs.preparation import prepare
 
 CLIP, ROOT = "clip.checkpoint", "data.root"
 

@@ -16,7 +16,7 @@ import apt_jax
 from apt_jax import config, experiment
 from apt_jax.clip.pixels import HALF, IMAGENET_MEAN, IMAGENET_STD, MEAN
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encode import features_of_crops
+from apt_jax.features.encoder import features_of_crops
 from apt_jax.features.stored import Reads
 from apt_jax.grid import work
 from apt_jax.methods import make

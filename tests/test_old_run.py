@@ -12,7 +12,7 @@ import apt_jax
 from apt_jax import config, experiment
 from apt_jax.errors import UserError
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 ARCHIVE = Path(__file__).parent / "goldens/run.zip"
 

@@ -6,7 +6,7 @@ import pytest
 from toy import toy_clip
 
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encode import features_of_crops
+from apt_jax.features.encoder import features_of_crops
 from apt_jax.features.stored import Reads
 from apt_jax.methods import make
 from apt_jax.training.fitted import Fitted

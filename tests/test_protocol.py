@@ -28,7 +28,7 @@ from apt_jax.methods.lp_plus_plus import EPOCHS
 from apt_jax.methods.published import EVERY
 from apt_jax.methods.task import Shots
 from apt_jax.methods.tip_adapter import PUBLISHED
-from apt_jax.record import selected_by
+from apt_jax.runs.record import selected_by
 from apt_jax.training import loop
 
 

@@ -13,7 +13,7 @@ from apt_jax.errors import UserError
 from apt_jax.grid import study
 from apt_jax.methods import make
 from apt_jax.methods.visual_prompts import VPT_CROPS
-from apt_jax.preparation import hyper_parameters, views_of
+from apt_jax.runs.preparation import hyper_parameters, views_of
 from benchmarks import overhead
 
 ROOT = Path(__file__).parents[1]

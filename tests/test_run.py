@@ -24,9 +24,9 @@ from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.methods import APT, make
 from apt_jax.methods.base import Recipe
-from apt_jax.preparation import prepare
+from apt_jax.runs.preparation import prepare
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from apt_jax.clip import checkpoint
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.published.coop import read_split
 from apt_jax.data.scan import scan
-from apt_jax.features.encode import encode
+from apt_jax.features.encoder import encode
 from apt_jax.features.stored import EMBEDDING
 
 SHOTS, SEED = 1, 1

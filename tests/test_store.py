@@ -22,7 +22,7 @@ from apt_jax.errors import UserError
 from apt_jax.features import blocks
 from apt_jax.features import encode as encoding
 from apt_jax.features import store as storing
-from apt_jax.features.encode import encode, fill, pictures_of
+from apt_jax.features.encoder import encode, fill, pictures_of
 from apt_jax.features.store import Store, bytes_of, shapes_of
 from apt_jax.features.views import CENTRE, Views
 

@@ -10,7 +10,7 @@ from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.metrics.variance import analysis
 from apt_jax.studies import controlled, variance
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.planning.survey import odd_names
-from apt_jax.record import selected_by
+from apt_jax.runs.record import selected_by
 from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
 from apt_jax.words import counted, form, series

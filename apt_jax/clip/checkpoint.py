@@ -60,6 +60,12 @@ class Clip:
     def module(self) -> ViT:
         return module_of(self.config, self.dtype)
 
+    @property
+    def identity(self) -> dict:
+        """What names it, as JSON."""
+        names = ("name", "revision", "sha256", "dtype")
+        return {name: getattr(self, name) for name in names}
+
     def apply(self, method: str, *inputs, **options):
         """What a method of the module gives for these parameters."""
         return self.module.apply(

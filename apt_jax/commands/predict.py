@@ -11,11 +11,12 @@ probability, JSON has them under `probabilities`.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from apt_jax import command
 from apt_jax.errors import UserError
-from apt_jax.files import require_writable, telling, write_text
+from apt_jax.files import require_writable, telling, write_parts
 from apt_jax.report.predictions import FORMATS, render, rows
 
 ON_ERROR = ("stop", "skip")
@@ -27,15 +28,24 @@ def main(arguments: list[str]):
         require_writable(options.out)
         require_no_part(options.workdir, options.out)
     paths = find_photos(options.paths, options.out)
-    from apt_jax.classifier import load, unreadable  # heavy: not before it is needed
+    import apt_jax  # what it loads is heavy
+    from apt_jax.classifier.classifier import unreadable
 
-    classifier = load(options.workdir, clip=options.clip)
-    crops, faults = classifier.read(paths)
-    answered = rows(paths, classifier.judge(crops), classifier.classes, faults)
+    classifier, faults = apt_jax.load(options.workdir, clip=options.clip), {}
+
+    def answered():
+        """The rows of all paths, as they come."""
+        done = 0
+        for chunk in classifier.stream(paths):
+            found = (chunk.predictions, classifier.classes, chunk.faults)
+            yield from rows(chunk.images, *found)
+            faults.update({done + place: why for place, why in chunk.faults.items()})
+            done += len(chunk.images)
+
     encoding = "utf-8" if options.out else command.encoding()
-    told = render(answered, classifier.classes, options.format, encoding)
-    deliver(told, options.out)
-    if faults and (options.on_error == "stop" or not crops):
+    lines = render(answered(), classifier.classes, options.format, encoding)
+    deliver(lines, options.out)
+    if faults and (options.on_error == "stop" or len(faults) == len(paths)):
         remedy = "mend them, leave them out or let them be with --on-error=skip"
         raise unreadable(paths, faults, remedy)
 
@@ -87,10 +97,11 @@ def find_photos(places: list[str], out: str | None = None) -> list[str]:
     return list(once.values())
 
 
-def deliver(text: str, out: str | None):
+def deliver(lines: Iterable[str], out: str | None):
     """Writes to the file `out`, whole or not at all, or to standard output."""
     if out is None:
-        print(text, end="")
+        for text in lines:
+            print(text, end="", flush=True)
         return
     with telling("write", out, "name another --out"):
-        write_text(out, text)
+        write_parts(out, lines)

@@ -1,7 +1,9 @@
 """A data set: class names, labelled images of three splits, and a way to read them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 SPLITS = ("train", "val", "test")
 
@@ -15,6 +17,14 @@ class Item:
     sha256: str = dataclasses.field(default="", compare=False)  # of the file's bytes
     # Equal for images that belong together: copies, one burst, one value of a column.
     group: str = dataclasses.field(default="", compare=False)
+
+
+class Picture(NamedTuple):
+    """An image to be read: known by its bytes, wherever they are."""
+
+    sha256: str
+    path: str  # how messages call it
+    read: Callable[[], bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +56,13 @@ class Dataset:
     def items(self) -> list[Item]:
         """The images of all splits."""
         return [item for of_split in self.splits.values() for item in of_split]
+
+    def pictures(self, items) -> list[Picture]:
+        """The pictures of items, which `data.scan` has hashed."""
+        if unknown := [item.path for item in items if not item.sha256]:
+            raise ValueError(f"{unknown[0]} has no hash; scan the data set first")
+        read = functools.partial
+        return [Picture(i.sha256, i.path, read(self.read, i)) for i in items]
 
     def with_splits(self, splits) -> "Dataset":
         """The data set with other items in `splits`."""

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+USUAL = "~/.cache/apt_jax"
 FORMAT = 3  # counts changes of what is stored under equal keys
 KNOWN_GOOD = "decoded-2.txt"  # another number where formats are no longer read
 

@@ -8,7 +8,8 @@ import time
 from typing import NamedTuple
 
 from apt_jax.data.images import decode
-from apt_jax.features.encode import features_of_crops, seconds_per_image
+from apt_jax.features.encoder import Encoder
+from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views, make_view
 
 
@@ -21,22 +22,23 @@ class Estimate(NamedTuple):
     peak_bytes: int  # of the process's memory, the backbone in it
 
 
-def estimate(dataset, items, clip, method, views: Views) -> Estimate:
-    """Encodes a few views of `items` with the frozen tower, and times it."""
+def estimate(encoder: Encoder, pictures, reads: Reads, views: Views) -> Estimate:
+    """Encodes a few views of pictures with the frozen tower, and times it."""
+    pixels = encoder.clip.pixels
 
-    def crops_of(item):
-        image = decode(dataset.read(item))
-        return [make_view(image, item.sha256, view, clip.pixels) for view in views.each]
+    def crops_of(picture):
+        image = decode(picture.read())
+        return [make_view(image, picture.sha256, view, pixels) for view in views.each]
 
     start = time.monotonic()
     workers = os.cpu_count() or 1
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        crops = [crop for of_item in pool.map(crops_of, items) for crop in of_item]
+        crops = [crop for of_one in pool.map(crops_of, pictures) for crop in of_one]
     making = (time.monotonic() - start) / len(crops)
-    features = features_of_crops(clip, crops[:1], method.reads)
+    features = encoder.crops(crops[:1], reads)
     stored = sum(array.nbytes for array in features.stored.values())
     return Estimate(
-        tower_seconds=seconds_per_image(clip, method.reads),
+        tower_seconds=encoder.seconds_per_image(reads),
         making_seconds=making,
         bytes=stored + features.contents.nbytes,
         peak_bytes=peak_bytes(),

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image
 
 LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
+MOST_VIEWS = 20_000  # of usual ones in all, so that thousands of images take no hours
 TRIES = 10  # random boxes that may stick out of the image before the centre is taken
 
 
@@ -41,6 +42,13 @@ class Views:
     def each(self) -> tuple[View, ...]:
         """The views, in their order."""
         return tuple(View(self.area, v) for v in range(self.count)) or (CENTRE_CROP,)
+
+    def set_to(self, count: int | None, area: float | None, *, images: int) -> "Views":
+        """These, but for what is set; their usual number falls where images are many."""
+        if count is None:
+            most = max(1, MOST_VIEWS // max(images, 1))
+            count = min(self.count, most)
+        return Views(count, self.area if area is None else area)
 
 
 CENTRE = Views()  # the centre crop alone

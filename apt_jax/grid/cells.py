@@ -18,8 +18,8 @@ from apt_jax.errors import UserError
 from apt_jax.files import read_json, write_json
 from apt_jax.grid.study import Cell
 from apt_jax.names import as_part
+from apt_jax.runs.workdir import CARD, ROW, SETTINGS
 from apt_jax.words import counted, form
-from apt_jax.workdir import CARD, ROW, SETTINGS
 
 # What may differ between two starts of one grid: PLACES only if what is there is the same.
 IGNORED = ("features.cache_dir", *PLACES)

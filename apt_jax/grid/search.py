@@ -25,15 +25,15 @@ from apt_jax import keys
 from apt_jax.config import RECIPES
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encode import Features
+from apt_jax.features.encoder import Features
 from apt_jax.files import digest, read_json, write_json
 from apt_jax.grid.study import with_values
 from apt_jax.methods import make
 from apt_jax.methods.selection import Selection
 from apt_jax.methods.task import Task
-from apt_jax.preparation import hyper_parameters
 from apt_jax.progress import progress
-from apt_jax.restore import NOT_TRAINED
+from apt_jax.runs.preparation import hyper_parameters
+from apt_jax.runs.restore import NOT_TRAINED
 from apt_jax.training.fit import fit
 
 PUBLISHED = Selection().inside_shots

@@ -7,7 +7,6 @@ embedding: where some method reads tokens of a view, methods that read its embed
 it from them, and the tower runs over a view once.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -15,35 +14,24 @@ import numpy as np
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.dataset import Item
 from apt_jax.data.scan import hashed, scan
 from apt_jax.errors import UserError
-from apt_jax.experiment import (
-    labels_of,
-    shifted_parts,
-    shots_of,
-    training_images,
-)
-from apt_jax.features.encode import Features, fill, seconds_per_image
-from apt_jax.features.store import Store
+from apt_jax.evaluation import Evaluation
+from apt_jax.features.encoder import Encoder, Features, wanted
 from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
 from apt_jax.methods import make
-from apt_jax.methods.task import Task, make_task
-from apt_jax.preparation import (
+from apt_jax.methods.readable import require_prompts
+from apt_jax.methods.task import Task, make_task, shots_of
+from apt_jax.runs.parts import Part, evaluated, parts_of, reads_of_test
+from apt_jax.runs.preparation import (
     Prepared,
     drawn,
-    encode_crops,
     hyper_parameters,
-    kept_crops,
-    kept_shots,
-    on_new,
     prepare,
-    require_prompts,
     require_validation,
     selects_on,
-    test_reads,
-    wanted_crops,
-    wanted_shots,
     worded,
 )
 
@@ -53,12 +41,12 @@ class Shared:
 
     def __init__(self, load_clip: Callable[[], Clip], cells: list[Cell]):
         self._load_clip, self._cells, self._kept = load_clip, cells, {}
-        self._store = Store(cells[0].config.features.cache_dir)
 
     @functools.cached_property
-    def _clip(self) -> Clip:
+    def _encoder(self) -> Encoder:
         """The backbone, which is read after the list of images."""
-        return self._load_clip()
+        cache_dir = self._cells[0].config.features.cache_dir
+        return Encoder(self._load_clip(), cache_dir)
 
     def prepared(self, cell: Cell) -> Prepared:
         """What a run of the cell works with.
@@ -69,63 +57,58 @@ class Shared:
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
         prepared = drawn(cell.config, method_of(cell), of_seed.clip, of_seed.whole)
         named = worded(cell.config, prepared.method, of_seed.whole)
-        self._once(("prompts", named.texts), lambda: require_prompts(self._clip, named))
+        clip, texts = self._encoder.clip, named.texts
+        self._once(("prompts", texts), lambda: require_prompts(clip, texts))
         if selects_on(cell.config, prepared.method) != "none":
             require_validation(prepared.dataset, cell.method)
         if cell.needs_validation:
             require_searchable(cell, prepared)
         return prepared
 
-    def refitted(self, cell: Cell, prepared: Prepared) -> Prepared:
-        """`prepared` as it trains once all is chosen: see `search_refit`."""
-        if cell.refit == "train":
-            return prepared
-        images = [*prepared.shots, *prepared.dataset.val]
-        return dataclasses.replace(prepared, shots=images)
+    def parts(self, cell: Cell, prepared: Prepared) -> list[Part]:
+        """What a run of the cell is tested on."""
+        return parts_of(prepared, cell.config.data.classes)
 
-    def task(self, prepared: Prepared) -> Task:
+    def task(self, texts) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
-        texts = prepared.dataset.texts
-        return self._once(("task", texts), lambda: make_task(self._clip, *texts))
+        clip = self._encoder.clip
+        return self._once(("task", texts), lambda: make_task(clip, *texts))
 
-    def with_shots(self, prepared: list[Prepared]) -> list[Task]:
+    def with_shots(self, cells: list[Cell], prepared: list[Prepared]) -> list[Task]:
         """The tasks of cells that differ in seed, with all that training sees.
 
         Shots that several of them have are held once.
         """
         self._fill()
-        items = list({i.path: i for one in prepared for i in one.shots}.values())
-        all_of_them = dataclasses.replace(prepared[0], shots=items)
-        held = training_images(all_of_them, kept_shots(self._store, all_of_them), None)
+        first, each = prepared[0], list(map(trained_on, cells, prepared))
+        items = list({item.path: item for of_one in each for item in of_one}.values())
+        of_method = (first.method.reads, first.views)
+        held = shots_of(self._encoder, first.dataset, items, *of_method)
         place = {item.path: row for row, item in enumerate(items)}
         tasks = []
-        for one in prepared:
-            rows = [place[item.path] for item in one.shots]
-            of_one = held | {"val": self._selected_on(one)}
-            if rows != list(range(len(items))):
-                of_one["shots"] = held["shots"].take(rows)
-            tasks.append(self.task(one).replace(**of_one))
+        for one, of_one in zip(prepared, each, strict=True):
+            rows = [place[item.path] for item in of_one]
+            shots = held if rows == list(range(len(items))) else held.take(rows)
+            fields = {"shots": shots, "val": self._selected_on(one)}
+            task = self.task(one.dataset.texts).replace(**fields, dataset=one.known_as)
+            tasks.append(task)
         return tasks
 
     def _selected_on(self, prepared):
         """The images that a protocol selects on; mostly none."""
-        images, reads = prepared.selection, (prepared.method.reads,)
+        images, reads = prepared.selection, prepared.method.reads
         if not images:
             return None
         named = tuple(item.sha256 for item in images)
-
-        def made():
-            kept = kept_crops(self._store, prepared, images, reads)
-            return shots_of(kept, kept, labels_of(images))
-
-        return self._once(("selected on", reads, named), made)
+        of_all = (self._encoder, prepared.dataset, images, reads)
+        return self._once(("selected on", reads, named), lambda: shots_of(*of_all))
 
     def material(self, cell: Cell, prepared: Prepared, task: Task) -> Material:
         """What the cell's search trains on, `task`, and judges on."""
         clip, items = prepared.clip, prepared.dataset.val
-        reads = (prepared.method.reads,)
+        pictures, reads = prepared.dataset.pictures(items), prepared.method.reads
         # Mostly there already; a cell that searches nothing may be judged on them too.
-        images = encode_crops(prepared, items, reads, self._store, "validation images")
+        images = self._encoder.encode(pictures, reads, what="validation images")
         named = lambda items: [[item.sha256, item.label] for item in items]  # noqa: E731
         return Material(
             task,
@@ -139,34 +122,34 @@ class Shared:
             },
         )
 
-    def test(self, prepared: Prepared) -> Features:
-        """Frozen outputs of the test images: what the method reads, and embeddings."""
+    def test(self, prepared: Prepared, part: Part) -> Features:
+        """Frozen outputs of test images: what the method reads, and embeddings."""
         self._fill()
-        reads = test_reads(prepared.method, self._clip)
-        return kept_crops(self._store, prepared, prepared.dataset.test, reads)
+        reads = reads_of_test(prepared.method, self._encoder.clip)
+        return self._encoder.found(prepared.dataset.pictures(part.items), reads)
 
-    def judged(self, cell: Cell, prepared: Prepared, evaluate) -> list:
-        """`evaluate(zero_shot)`, a list of evaluations; zero-shot's is made once."""
-        images = tuple(item.sha256 for item in prepared.dataset.test)
-        key = ("zero_shot", images, prepared.dataset.texts, cell.config.eval.bins)
-        evaluations = evaluate(self._kept.get(key))
-        if evaluations[0].name == "zero_shot":
-            self._kept[key] = evaluations[0]
-        return evaluations
+    def evaluated(self, cell, prepared, part, fitted) -> list[Evaluation]:
+        """The evaluations of a fitted cell on a part; zero-shot's is made once."""
+        images = tuple(item.sha256 for item in part.items)
+        key = ("zero_shot", images, part.texts, part.among, cell.config.eval.bins)
+        task, test = self.task(part.texts), self.test(prepared, part)
+        zero_shot = self._kept.get(key)
+        rows = evaluated(part, fitted, task, test, cell.config, zero_shot=zero_shot)
+        if rows[0].name == "zero_shot":
+            self._kept[key] = rows[0]
+        return rows
 
     def tower_seconds(self, method) -> float:
         """Seconds that the tower takes for one image of what the method reads."""
-        reads = method.reads
-        return self._once(
-            ("seconds", reads), lambda: seconds_per_image(self._clip, reads)
-        )
+        reads, measure = method.reads, self._encoder.seconds_per_image
+        return self._once(("seconds", reads), lambda: measure(reads))
 
     def _prepare(self, seed):
         of_seed = [cell for cell in self._cells if cell.seed == seed]
         most = max(of_seed, key=lambda cell: cell.shots or float("inf"))  # 0 is all
         return prepare(
             most.config,
-            load_clip=lambda _: self._clip,
+            load_clip=lambda _: self._encoder.clip,
             scan=self._scan,
             validation=any(map(reads_validation, self._cells)),
         )
@@ -180,40 +163,42 @@ class Shared:
 
     def _fill(self):
         """Encodes all that the cells read, each picture decoded once."""
-        self._once(
-            "filled", lambda: fill(self._wanted(), self._clip, store=self._store)
-        )
+        self._once("filled", lambda: self._encoder.fill(self._wanted()))
 
     def _wanted(self):
         """What is encoded for the cells: for many the same."""
         seen = set()
         for cell in self._cells:
-            prepared = self.prepared(cell)
-            reads, kind = (
-                prepared.method.reads,
-                selects_on(cell.config, prepared.method),
-            )
-            wants = (cell.seed, cell.shots, reads, prepared.views, kind)
+            prepared, method = self.prepared(cell), method_of(cell)
+            kind = selects_on(cell.config, method)
+            wants = (cell.seed, cell.shots, method.reads, prepared.views, kind)
             if wants not in seen:
                 seen.add(wants)
                 yield from self._wanted_of(cell, prepared)
 
     def _wanted_of(self, cell, prepared):
-        yield from wanted_shots(self.refitted(cell, prepared))
+        dataset, reads = prepared.dataset, prepared.method.reads
+        shots = dataset.pictures(trained_on(cell, prepared))
         chosen_on = [*prepared.selection]
         if cell.needs_validation:
-            chosen_on += prepared.dataset.val
-        yield from wanted_crops(prepared, chosen_on, (prepared.method.reads,))
-        shifted = [part for _, _, part in shifted_parts(prepared)]
-        new = [] if prepared.new is None else [on_new(prepared)]
-        reads = test_reads(prepared.method, self._clip)
-        for part in (prepared, *new, *shifted):
-            yield from wanted_crops(part, part.dataset.test, reads)
+            chosen_on += dataset.val
+        yield from wanted(shots, reads, prepared.views)
+        yield from wanted([*shots, *dataset.pictures(chosen_on)], reads)
+        reads = reads_of_test(prepared.method, self._encoder.clip)
+        for part in self.parts(cell, prepared):
+            yield from wanted(dataset.pictures(part.items), reads)
 
     def _once(self, key, make):
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
+
+
+def trained_on(cell: Cell, prepared: Prepared) -> list[Item]:
+    """The images that train in the end: with `search_refit`, those of validation too."""
+    if cell.refit == "train":
+        return prepared.shots
+    return [*prepared.shots, *prepared.dataset.val]
 
 
 def require_searchable(cell, prepared):

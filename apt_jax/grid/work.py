@@ -16,7 +16,6 @@ import traceback
 
 from apt_jax import keys
 from apt_jax.errors import UserError, one_line, with_type
-from apt_jax.experiment import judge, labels_of, shifted_parts
 from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
@@ -27,17 +26,17 @@ from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
-from apt_jax.preparation import Prepared, load_clip, on_new
 from apt_jax.progress import progress
-from apt_jax.record import (
+from apt_jax.report.grid import write_report
+from apt_jax.report.parameters import count
+from apt_jax.runs.preparation import Prepared, load_clip
+from apt_jax.runs.record import (
     card,
     resolved,
     set_by_hand,
     split_of,
     split_sha256,
 )
-from apt_jax.report.grid import write_report
-from apt_jax.report.parameters import count
 from apt_jax.training.fit import bytes_of, fit_seeds, recipe_of, require_members
 from apt_jax.training.fitted import Cost, Fitted
 from apt_jax.uncertainty.predictive import batches, class_sides, predict_batch
@@ -201,7 +200,7 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     try:
         runs = [searched(shared, one, store) for one in ready(shared, group)]
         for one, found in zip(runs, train(runs), strict=True):
-            store.write(one.asked, *judged(shared, one, *found), one.search)
+            store.write(one.asked, *evaluated(shared, one, *found), one.search)
     except Exception as error:  # whatever it is, other cells can go on
         if len(group) > 1:
             left = [cell for cell in group if not store.finished(cell)]
@@ -217,9 +216,10 @@ def ready(shared, group) -> list[Run]:
     """Cells with their shots; raises `UserError` if their method cannot do the task."""
     prepared = [shared.prepared(cell) for cell in group]
     for cell, of_cell in zip(group, prepared, strict=True):
-        for part, _ in judged_parts(cell, of_cell):
-            require_fit(part.method, shared.task(part))
-    tasks = shared.with_shots(prepared)
+        for part in shared.parts(cell, of_cell):
+            require_fit(of_cell.method, shared.task(part.texts))
+    to_search = [dataclasses.replace(cell, refit="train") for cell in group]
+    tasks = shared.with_shots(to_search, prepared)
     return [
         run_on(cell, of_cell, task, cell)
         for cell, of_cell, task in zip(group, prepared, tasks, strict=True)
@@ -253,17 +253,9 @@ def searched(shared, one: Run, store) -> Run:
         record = record_of(candidates, trials, material)
         config = with_values(asked.config, record["chosen"])
         cell = dataclasses.replace(asked, config=config)
-    prepared = shared.refitted(cell, shared.prepared(cell))
-    [task] = shared.with_shots([prepared])
+    prepared = shared.prepared(cell)
+    [task] = shared.with_shots([cell], [prepared])
     return run_on(cell, prepared, task, asked, record)
-
-
-def judged_parts(cell, prepared) -> list[tuple[Prepared, str]]:
-    """What a trained run is judged on: its classes, then those it meets afterwards."""
-    parts = [(prepared, cell.config.data.classes)]
-    if prepared.new is not None:
-        parts.append((on_new(prepared), "new"))
-    return parts
 
 
 def train(runs: list[Run]) -> list[tuple[Fitted, Cost]]:
@@ -283,55 +275,30 @@ def train_alike(runs):
     )
 
 
-def judged(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
+def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
-    evaluations, *of_new = [
-        judged_part(shared, one, fitted, *part) for part in judged_parts(cell, prepared)
-    ]
-    test, task = shared.test(prepared), shared.task(prepared)
+    parts = shared.parts(cell, prepared)
+    rows = [shared.evaluated(cell, prepared, part, fitted) for part in parts]
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(one.asked.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
+    protocol["chosen"] = dict(fitted.chosen)
     if one.search is not None:
         protocol = on_card(protocol, one.search)
     if cell.refit != "train":
         protocol["protocol"]["trained_on"] = cell.refit
     tower = shared.tower_seconds(method)
+    test, task = shared.test(prepared, parts[0]), shared.task(parts[0].texts)
     cost = {
         "trainable_parameters": count(method.parts(fitted.params)[0]),
         "train_seconds": spent.seconds,
         "compile_seconds": spent.compile_seconds,
         "trained_together": spent.together,
-        "test_ms_per_image": 1000 * (tower + evaluations[-1].seconds_per_image),
+        "test_ms_per_image": 1000 * (tower + rows[0][-1].seconds_per_image),
         "peak_memory_mb": peak_megabytes(cell, fitted, spent, task, test),
     }
-    shifted = [
-        judge_of_shift(shared, one, fitted, task, *part)
-        for part in shifted_parts(prepared)
-    ]
-    rows = [row.row for of_part in (evaluations, *of_new, *shifted) for row in of_part]
-    return protocol, rows, cost
-
-
-def judge_of_shift(shared, one: Run, fitted, task, split, among, part) -> list:
-    """The evaluations of a run on a shifted split (`experiment.shifted_parts`)."""
-    labels, classes = labels_of(part.dataset.test), one.cell.config.data.classes
-    test = shared.test(part)
-    of_part = (one.cell.config, fitted, task, test, labels, classes)
-    return judge(*of_part, split=split, among=among)
-
-
-def judged_part(shared, one: Run, fitted, part: Prepared, classes: str) -> list:
-    """The evaluations of a run on one of its `judged_parts`."""
-    cell, test, task = one.cell, shared.test(part), shared.task(part)
-    labels = labels_of(part.dataset.test)
-
-    def evaluate(zero_shot):
-        of_part = (cell.config, fitted, task, test, labels, classes)
-        return judge(*of_part, zero_shot=zero_shot)
-
-    return shared.judged(cell, part, evaluate)
+    return protocol, [row.row for of_part in rows for row in of_part], cost
 
 
 def peak_megabytes(cell, fitted, spent, task, test) -> float:

@@ -55,13 +55,17 @@ def make(name: str, **hyper_parameters) -> Method:
     return METHODS[name](**hyper_parameters)
 
 
+def name_of(method: Method) -> str:
+    """What a method is called in the table."""
+    return next(name for name, cls in METHODS.items() if type(method) is cls)
+
+
 def require_fit(method: Method, task) -> None:
     """Raises `UserError` if `method` cannot work on `task`; call it before encoding."""
     if method.needs_text and task.texts is None:
-        names = [name for name, cls in METHODS.items() if type(method) is cls]
         without_text = [name for name, cls in METHODS.items() if not cls().needs_text]
         raise UserError(
-            f"method {', '.join(names)} reads class names, which a plain ViT without a "
+            f"method {name_of(method)} reads class names, which a plain ViT without a "
             f"text tower cannot; choose one of {', '.join(without_text)} "
             "(--config.method.name=NAME), or a CLIP (--config.clip.checkpoint=NAME)"
         )

@@ -14,8 +14,11 @@ import numpy as np
 from jax import Array
 
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.dataset import Dataset
 from apt_jax.data.templates import prompts
-from apt_jax.features.encode import require_directions
+from apt_jax.features.encoder import Encoder, Features, require_directions, wanted
+from apt_jax.features.stored import Reads
+from apt_jax.features.views import CENTRE, Views
 
 PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower
 
@@ -47,6 +50,24 @@ class Shots:
     centre: Any  # each [N, 1, ...]
     all_labels: Array  # [N] int32
     rows: Array | None = None  # [n] int32 places of those that count; None = all
+    contents: Array | None = (
+        None  # [N, 2] uint32 hash of the pixels of the centre crops
+    )
+    groups: Array | None = None  # [N] int32, equal for images that belong together
+
+    @classmethod
+    def of(cls, views: Features, centre: Features, labels, groups=None) -> "Shots":
+        """Labelled images of which this is known; on the device."""
+        stored = _on_device(views.stored)
+        same = centre is views
+        crops = {name: x[:, :1] for name, x in stored.items()} if same else None
+        return cls(
+            stored,
+            _on_device(centre.stored) if crops is None else crops,
+            jnp.asarray(labels),
+            contents=jnp.asarray(np.asarray(centre.contents[:, 0])),
+            groups=None if groups is None else jnp.asarray(groups),
+        )
 
     @property
     def count(self) -> int:
@@ -146,6 +167,31 @@ class Task:
     def bare(self) -> "Task":
         """The task as prediction knows it: without labelled images."""
         return self.replace(shots=None, val=None)
+
+
+def encode_shots(
+    encoder: Encoder, dataset: Dataset, items, reads: Reads, views: Views
+) -> tuple[Shots, float]:
+    """Labelled images in their views and as they are; and the seconds it took."""
+    pictures = dataset.pictures(items)
+    both = [*wanted(pictures, reads, views), *wanted(pictures, reads)]
+    seconds = encoder.fill(both, what="training images")
+    return shots_of(encoder, dataset, items, reads, views), seconds
+
+
+def shots_of(encoder, dataset, items, reads, views=CENTRE) -> Shots:
+    """Labelled images that are encoded."""
+    pictures = dataset.pictures(items)
+    centre = encoder.found(pictures, reads)
+    as_they_are = views == CENTRE
+    found = centre if as_they_are else encoder.found(pictures, reads, views)
+    _, groups = np.unique([item.group for item in items] or [""], return_inverse=True)
+    labels = np.array([item.label for item in items], np.int32)
+    return Shots.of(found, centre, labels, groups[: len(items)].astype(np.int32))
+
+
+def _on_device(stored) -> dict:
+    return {name: jnp.asarray(np.asarray(array)) for name, array in stored.items()}
 
 
 def make_task(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from apt_jax.metrics.calibration import expected_calibration_error
 from apt_jax.metrics.interval import LEVEL, wilson
 from apt_jax.metrics.scores import Scores
+from apt_jax.tables import Table
 
 HIGHER, LOWER = 1, -1  # is better
 
@@ -118,6 +119,38 @@ OF_AN_IMAGE = {
     "confidence": Figure("confidence", FRACTION, mean("confidence"), shown=RUN),
     **{name: FIGURES[name] for name in ENTROPIES},
 }
+
+
+def cell(row: dict, name: str, figure: Figure) -> str:
+    """A figure of a row of results.json as text; runs of earlier versions lack some."""
+    if not figure.until:
+        return figure.unit.text(row.get(name))
+    ends = (row.get(name), row.get(figure.until))
+    return "-" if None in ends else "-".join(map(figure.unit.number, ends))
+
+
+class Figures(dict):
+    """Figures by name; each is an attribute too. Shown as a table."""
+
+    def __getattr__(self, name):
+        if name in self:
+            return self[name]
+        raise AttributeError(f"there is no figure {name}; there are {', '.join(self)}")
+
+    @property
+    def table(self) -> Table:
+        """The figures that the table of a run shows, with the interval of accuracy."""
+        shown = shown_in(RUN)
+        rows = [
+            [figure.title, cell(self, name, figure)] for name, figure in shown.items()
+        ]
+        return Table(("", ""), rows)
+
+    def __repr__(self):
+        return self.table.terminal()
+
+    def _repr_html_(self):
+        return self.table.html()
 
 
 def figures_of(scores: Scores) -> dict:

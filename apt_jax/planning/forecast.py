@@ -19,13 +19,13 @@ from apt_jax.data.dataset import Dataset
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.estimate import estimate
 from apt_jax.methods.base import Method
-from apt_jax.preparation import (
+from apt_jax.methods.readable import require_distinct_prompts, require_whole_prompts
+from apt_jax.runs.preparation import (
     parts,
-    require_distinct_prompts,
     require_validation,
-    require_whole_prompts,
     selects_on,
     views_of,
     worded,
@@ -110,9 +110,9 @@ def _checks(settings, method, clip, dataset):
     if selects_on(settings, method) != "none":
         yield lambda: require_validation(dataset, settings.method.name)
     if clip is not None and clip.tokenizer is not None:
-        named = worded(settings, method, dataset)
-        yield lambda: require_whole_prompts(clip.tokenizer, named)
-        yield lambda: require_distinct_prompts(clip.tokenizer, named)
+        texts = worded(settings, method, dataset).texts
+        yield lambda: require_whole_prompts(clip.tokenizer, texts)
+        yield lambda: require_distinct_prompts(clip.tokenizer, texts)
 
 
 def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
@@ -135,7 +135,8 @@ def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
     if clip is None or not shots:
         return plan
     images = shots[:: max(1, len(shots) // MEASURED)][:MEASURED]
-    cost = estimate(dataset, images, clip, method, views)
+    pictures = dataset.pictures(images)
+    cost = estimate(Encoder(clip), pictures, method.reads, views)
     count = plan["shots"] * (plan["views"] + 1) + plan["others"]
     return plan | {
         "backbone": f"{clip.name}, {clip.dtype}",

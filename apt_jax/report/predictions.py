@@ -5,9 +5,10 @@ them by name under `probabilities`. `reason` is `ok`, or `unreadable` with the w
 `error`: such a row has no figures.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
-from apt_jax.files import json_text, write_text
+from apt_jax.files import json_text, write_parts
 from apt_jax.metrics.figures import OF_AN_IMAGE
 from apt_jax.names import probability_column, storable
 from apt_jax.report.tables import predictions_table
@@ -29,7 +30,8 @@ def write_predictions(path, items, classes, prediction):
         {"label": classes[item.label]} | row
         for item, row in zip(items, answered, strict=True)
     )
-    write_text(path, as_csv(labelled, classes, ("path", "label", *ANSWER)))
+    table = csv_of(labelled, classes, ("path", "label", *ANSWER))
+    write_parts(path, table.csv_lines())
 
 
 def rows(
@@ -63,20 +65,36 @@ def _answer(predictions, index, classes):
     }
 
 
-def render(answered: Iterable[dict], classes, form: str, encoding="utf-8") -> str:
-    """Rows as a table, as JSON or as CSV, for what has this encoding."""
+def render(
+    answered: Iterable[dict], classes, form: str, encoding="utf-8"
+) -> Iterator[str]:
+    """Rows as a table, as JSON or as CSV, for what has this encoding; as they come.
+
+    A table waits for all of them, since the longest makes its columns.
+    """
     if form == "csv":
-        return as_csv(answered, classes, ("path", *ANSWER))
-    if form == "table":
-        return predictions_table(list(answered)).terminal() + "\n"
-    return json_text(list(answered), encoding)
+        yield from csv_of(answered, classes, ("path", *ANSWER)).csv_lines()
+    elif form == "table":
+        yield predictions_table(list(answered)).terminal() + "\n"
+    else:
+        yield from _json(answered, encoding)
 
 
-def as_csv(answered: Iterable[dict], classes, names) -> str:
+def _json(answered, encoding) -> Iterator[str]:
+    """A list in JSON, entry by entry."""
+    begun = False
+    for row in answered:
+        entry = textwrap.indent(json_text(row, encoding).rstrip("\n"), "  ")
+        yield f"{',' if begun else '['}\n{entry}"
+        begun = True
+    yield "\n]\n" if begun else "[]\n"
+
+
+def csv_of(answered: Iterable[dict], classes, names) -> Table:
     """The columns `names` and a probability column a class, in full precision."""
     nothing = dict.fromkeys(classes)
     cells = (
         [*map(row.get, names), *(row["probabilities"] or nothing).values()]
         for row in answered
     )
-    return Table([*names, *map(probability_column, classes)], cells).csv()
+    return Table([*names, *map(probability_column, classes)], cells)

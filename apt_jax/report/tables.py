@@ -1,6 +1,6 @@
 """The tables of runs and predictions, and the sentences below them."""
 
-from apt_jax.metrics.figures import FRACTION, OF_AN_IMAGE, RUN, shown_in
+from apt_jax.metrics.figures import FRACTION, OF_AN_IMAGE, RUN, cell, shown_in
 from apt_jax.metrics.interval import TOO_WIDE, images_for
 from apt_jax.tables import Table
 
@@ -21,18 +21,10 @@ def results_table(evaluations: list[dict]) -> Table:
     """Rows of results.json as a table; figures are rounded in tables and only there."""
     figures = shown_in(RUN)
     rows = [
-        [_label(row), *(_cell(row, name, figure) for name, figure in figures.items())]
+        [_label(row), *(cell(row, name, figure) for name, figure in figures.items())]
         for row in evaluations
     ]
     return Table(["", *(figure.title for figure in figures.values())], rows)
-
-
-def _cell(row, name, figure):
-    """A figure of a row as text; runs of earlier versions lack some."""
-    if not figure.until:
-        return figure.unit.text(row.get(name))
-    ends = (row.get(name), row.get(figure.until))
-    return "-" if None in ends else "-".join(map(figure.unit.number, ends))
 
 
 def too_few(evaluations: list[dict]) -> list[str]:

@@ -6,35 +6,29 @@ test images, and the analysis of variance of those images' embeddings. It is a f
 cells/, written when it is done, and is not computed again.
 """
 
-import dataclasses
 import statistics
 
 from apt_jax import config, keys
 from apt_jax.errors import UserError
 from apt_jax.evaluation import evaluate
-from apt_jax.experiment import labels_of, training_images
-from apt_jax.features.encode import fill
-from apt_jax.features.store import Store
+from apt_jax.features.encoder import Encoder, wanted
+from apt_jax.features.stored import EMBEDDING
 from apt_jax.files import write_text
 from apt_jax.lock import working_in
 from apt_jax.methods import make
-from apt_jax.methods.task import make_task
-from apt_jax.preparation import (
-    kept_crops,
-    kept_shots,
-    prepare,
-    test_reads,
-    views_of,
-    wanted_crops,
-    wanted_shots,
-)
+from apt_jax.methods.task import make_task, shots_of
 from apt_jax.progress import progress
+from apt_jax.provenance import commit, device
 from apt_jax.report import variance as report
 from apt_jax.report.figures import write_figure
-from apt_jax.report.protocol import commit, device
+from apt_jax.runs.parts import reads_of_test
+from apt_jax.runs.preparation import (
+    prepare,
+    views_of,
+)
+from apt_jax.runs.workdir import Workdir
 from apt_jax.studies.variance import analyse
 from apt_jax.training.fit import fit
-from apt_jax.workdir import Workdir
 
 STATISTICS = (
     "pseudo_f",
@@ -123,53 +117,41 @@ def cell_settings(settings, level, seed):
 def run_cell(settings) -> dict:
     """Rows of results.json by method, and the analysis of the test images."""
     prepared = prepare(settings)
-    dataset = prepared.dataset
+    dataset, clip = prepared.dataset, prepared.clip
     methods = {
-        name: make(name).settled(prepared.known_as, prepared.clip)
+        name: make(name).settled(prepared.known_as, clip)
         for name in ("zero_shot", *settings.study.rivals)
     }
     methods[settings.method.name] = prepared.method
-    task = make_task(prepared.clip, *dataset.texts)
+    task = make_task(clip, *dataset.texts).replace(dataset=prepared.known_as)
     for method in methods.values():
         method.check(task)
-    encoded, labels = encode_once(prepared, settings, methods), labels_of(dataset.test)
+    encoder = Encoder(clip, settings.features.cache_dir)
+    shots, test = map(dataset.pictures, (prepared.shots, dataset.test))
+    count, labels = len(shots), [item.label for item in dataset.test]
+    views = {name: views_of(settings, one, count) for name, one in methods.items()}
+    of_test = {name: reads_of_test(one, clip) for name, one in methods.items()}
+    encoder.fill(
+        of_picture
+        for name, method in methods.items()
+        for of_picture in (
+            *wanted(shots, method.reads, views[name]),
+            *wanted(shots, method.reads),
+            *wanted(test, of_test[name]),
+        )
+    )
     rows = {}
     for name, method in methods.items():
-        shots, test = encoded[name]
-        with_shots = task.replace(**training_images(prepared, shots, None))
+        of_method = (method.reads, views[name])
+        held = shots_of(encoder, dataset, prepared.shots, *of_method)
         key = keys.of_seed(settings.seed, keys.TRAIN)
-        fitted, _ = fit(method, with_shots, key, train=settings.train)
-        rows[name] = judged(settings, fitted, task, test, labels)
-    _, test = encoded["zero_shot"]
-    embedding, permutations = (
-        test.stored["embedding"][:, 0],
-        settings.study.permutations,
-    )
+        fitted, _ = fit(method, task.replace(shots=held), key, train=settings.train)
+        found = encoder.found(test, of_test[name])
+        rows[name] = judged(settings, fitted, task, found, labels)
+    embedding = encoder.found(test, EMBEDDING).stored["embedding"][:, 0]
+    permutations = settings.study.permutations
     found = analyse(embedding, labels, permutations, settings.seed)
     return {"rows": rows, "variance": found}
-
-
-def encode_once(prepared, settings, methods) -> dict:
-    """(Features of the shots, of the test images) by the name of a method."""
-    store, count = Store(settings.features.cache_dir), len(prepared.shots)
-    each = {
-        name: dataclasses.replace(
-            prepared, method=method, views=views_of(settings, method, count)
-        )
-        for name, method in methods.items()
-    }
-    test = prepared.dataset.test
-    reads = {name: test_reads(one.method, one.clip) for name, one in each.items()}
-    wanted = [
-        of_picture
-        for name, one in each.items()
-        for of_picture in (*wanted_shots(one), *wanted_crops(one, test, reads[name]))
-    ]
-    fill(wanted, prepared.clip, store=store)
-    return {
-        name: (kept_shots(store, one), kept_crops(store, one, test, reads[name]))
-        for name, one in each.items()
-    }
 
 
 def judged(settings, fitted, task, test, labels) -> list[dict]:

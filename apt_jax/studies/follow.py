@@ -18,10 +18,10 @@ from apt_jax.grid.cells import Cells
 from apt_jax.lock import working_in
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.rank import rank_correlation
-from apt_jax.preparation import prepare
-from apt_jax.record import split_of, split_sha256
 from apt_jax.report import follow as report
 from apt_jax.report.grid_rows import BASE, Rows
+from apt_jax.runs.preparation import prepare
+from apt_jax.runs.record import split_of, split_sha256
 from apt_jax.studies.variance import analyse, embeddings, require_images
 from apt_jax.words import counted
 

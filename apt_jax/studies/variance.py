@@ -11,18 +11,17 @@ import numpy as np
 
 from apt_jax.data.few_shot import draw
 from apt_jax.errors import UserError
-from apt_jax.features.encode import encode
-from apt_jax.features.store import Store
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import EMBEDDING
 from apt_jax.files import write_text
 from apt_jax.lock import working_in
 from apt_jax.metrics.variance import analysis
-from apt_jax.preparation import prepare
+from apt_jax.provenance import commit, device
 from apt_jax.report import variance as report
 from apt_jax.report.figures import write_figure
-from apt_jax.report.protocol import commit, device
+from apt_jax.runs.preparation import prepare
+from apt_jax.runs.workdir import Workdir
 from apt_jax.words import counted
-from apt_jax.workdir import Workdir
 
 RESULT = "variance.json"
 LAYOUT = {  # what is printed of it
@@ -82,14 +81,9 @@ def measure(settings, workdir) -> dict:
 
 def embeddings(prepared, items, settings, what):
     """[N, D] of the items' centre crops, by the frozen tower."""
-    features = encode(
-        prepared.dataset,
-        items,
-        prepared.clip,
-        reads=EMBEDDING,
-        store=Store(settings.features.cache_dir),
-        what=what,
-    )
+    encoder = Encoder(prepared.clip, settings.features.cache_dir)
+    pictures = prepared.dataset.pictures(items)
+    features = encoder.encode(pictures, EMBEDDING, what=what)
     return features.stored["embedding"][:, 0]
 
 

@@ -19,21 +19,11 @@ from apt_jax.data.scan import scan
 from apt_jax.data.templates import known_name, prompts
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
-from apt_jax.features.encode import (
-    Features,
-    Picture,
-    ShotFeatures,
-    Wanted,
-    fill,
-    kept,
-    pictures_of,
-)
-from apt_jax.features.store import Store
-from apt_jax.features.stored import EMBEDDING, Reads
-from apt_jax.features.views import CENTRE, Views
+from apt_jax.features.views import MOST_VIEWS, Views
 from apt_jax.methods import make
 from apt_jax.methods.base import Method
 from apt_jax.methods.published import EVERY
+from apt_jax.methods.readable import require_prompts
 from apt_jax.words import counted
 
 
@@ -52,9 +42,6 @@ class Prepared:
     views: Views  # of each training image
     new: Dataset | None = None  # the new classes, where `data.classes=base` meets them
     known_as: str = ""  # the name under which papers set things; "" inside the shots
-
-
-MOST_VIEWS = 20_000  # of own photographs in all, so that thousands take no hours
 
 
 def load_clip(config) -> Clip:
@@ -87,7 +74,7 @@ def prepare(
     if selects_on(config, method) != "none":
         require_validation(dataset, config.method.name)
     clip = load_clip(config)
-    require_prompts(clip, worded(config, method, whole))
+    require_prompts(clip, worded(config, method, whole).texts)
     whole = scan(whole, on_error=config.data.on_error, known_good_file=memory)
     prepared = drawn(config, method, clip, whole)
     notes = data.check(prepared.dataset, config.shots)  # broken images may be gone
@@ -97,13 +84,13 @@ def prepare(
 
 
 def views_of(config, method: Method, images: int) -> Views:
-    """The views of each of so many training images: those asked for, or the recipe's."""
-    count, area = config.augment.views, config.augment.area
-    if count is None:
-        count = method.views.count
-        if data.SOURCES[config.data.source].own and count:
-            count = max(1, min(count, MOST_VIEWS // max(images, 1)))
-    return Views(count, method.views.area if area is None else area)
+    """The views of each of so many training images: those asked for, or the recipe's.
+
+    Only own photographs can be too many for the usual ones.
+    """
+    own = data.SOURCES[config.data.source].own
+    asked = (config.augment.views, config.augment.area)
+    return method.views.set_to(*asked, images=images if own else 0)
 
 
 def _fewer_views(config, prepared):
@@ -215,123 +202,3 @@ def require_validation(dataset, method):
 def hyper_parameters(config) -> dict:
     """The method's fields of a configuration, without its name."""
     return configuration.hyper_parameters(config.method)
-
-
-def require_prompts(clip, dataset):
-    """Refuses class names that a CLIP would not read whole, or not tell apart."""
-    if clip.tokenizer is not None:
-        require_whole_prompts(clip.tokenizer, dataset)
-        require_distinct_prompts(clip.tokenizer, dataset)
-
-
-def require_whole_prompts(tokenizer, dataset):
-    """Refuses class names that the text tower would not read to their end."""
-    cut = [
-        name
-        for name, of_class in zip(dataset.classes, prompts(*dataset.texts), strict=True)
-        if any(tokenizer.is_cut(prompt) for prompt in of_class)
-    ]
-    if cut:
-        raise UserError(
-            f"the tokenizer cuts the prompt of {', '.join(map(repr, cut[:10]))} "
-            f"({counted(len(cut), 'class', 'classes')}): longer than this CLIP can "
-            "read; shorten the class names, their descriptions or the template "
-            "(--config.data.templates)"
-        )
-
-
-def require_distinct_prompts(tokenizer, dataset):
-    """Refuses class names that are one to the text tower: prompts of the same tokens."""
-    same = collections.defaultdict(list)
-    for name, of_class in zip(dataset.classes, prompts(*dataset.texts), strict=True):
-        ids, _ = tokenizer.encode(of_class)
-        same[ids.tobytes()].append(repr(name))
-    if twice := [" = ".join(names) for names in same.values() if len(names) > 1]:
-        raise UserError(
-            f"class names that CLIP reads as equal ({listed(twice)}); rename them, or "
-            "give them other words (--config.data.class_names)"
-        )
-
-
-def encode_shots(prepared: Prepared, store: Store) -> ShotFeatures:
-    """Frozen outputs of the shots, in their random views and as they are."""
-    wanted = wanted_shots(prepared)
-    seconds = fill(wanted, prepared.clip, store=store, what="training images")
-    return dataclasses.replace(kept_shots(store, prepared), seconds=seconds)
-
-
-def wanted_shots(prepared: Prepared) -> list[tuple[Picture, Wanted]]:
-    """What training reads of the shots: their views, and their centre crops."""
-    wanted = {prepared.method.reads: prepared.views.each + CENTRE.each}
-    pictures = pictures_of(prepared.dataset, prepared.shots)
-    return [(picture, wanted) for picture in pictures]
-
-
-def kept_shots(store: Store, prepared: Prepared) -> ShotFeatures:
-    """The frozen outputs of the shots that the store has."""
-    of_all = (prepared.shots, prepared.clip)
-    reads = prepared.method.reads
-    both = (prepared.views, CENTRE)
-    return ShotFeatures(
-        *(kept(store, *of_all, reads=reads, views=views) for views in both)
-    )
-
-
-def encode_test(prepared: Prepared, store: Store) -> Features:
-    """Frozen outputs of the test images' centre crops, with CLIP's embeddings.
-
-    Zero-shot CLIP reads those; a tower without text has no zero-shot row.
-    """
-    reads = test_reads(prepared.method, prepared.clip)
-    return encode_crops(
-        prepared, prepared.dataset.test, reads, store, what="test images"
-    )
-
-
-def test_reads(method: Method, clip: Clip) -> tuple[Reads, ...]:
-    """What is read of a test image: by the method, and by zero-shot CLIP."""
-    zero_shot = () if clip.tokenizer is None else (EMBEDDING,)
-    return tuple(dict.fromkeys((method.reads, *zero_shot)))
-
-
-def encode_new(prepared: Prepared, store: Store) -> Features | None:
-    """Frozen outputs of the new classes' test images, if there are new classes."""
-    return None if prepared.new is None else encode_test(on_new(prepared), store)
-
-
-def on_new(prepared: Prepared) -> Prepared:
-    """`prepared` with the classes that are met only after training."""
-    return dataclasses.replace(prepared, dataset=prepared.new)
-
-
-def encode_selection(prepared: Prepared, store: Store) -> Features | None:
-    """Frozen outputs of the images that the protocol selects on, if there are any."""
-    if not prepared.selection:
-        return None
-    reads = (prepared.method.reads,)
-    return encode_crops(
-        prepared, prepared.selection, reads, store, what="validation images"
-    )
-
-
-def encode_crops(prepared: Prepared, items, reads, store: Store, what: str) -> Features:
-    """Frozen outputs of the centre crops of items, of all `reads` together."""
-    wanted = wanted_crops(prepared, items, reads)
-    seconds = fill(wanted, prepared.clip, store=store, what=what)
-    found = kept_crops(store, prepared, items, reads)
-    return dataclasses.replace(found, seconds=seconds)
-
-
-def wanted_crops(prepared: Prepared, items, reads) -> list[tuple[Picture, Wanted]]:
-    """The centre crops of items, for all of `reads`."""
-    wanted = dict.fromkeys(reads, CENTRE.each)
-    pictures = pictures_of(prepared.dataset, items)
-    return [(picture, wanted) for picture in pictures]
-
-
-def kept_crops(store: Store, prepared: Prepared, items, reads) -> Features:
-    """The frozen outputs of centre crops that the store has, of all `reads` together."""
-    clip = prepared.clip
-    found = [kept(store, items, clip, reads=one, views=CENTRE) for one in reads]
-    stored = {name: array for of in found for name, array in of.stored.items()}
-    return dataclasses.replace(found[0], stored=stored)

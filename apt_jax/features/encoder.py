@@ -13,32 +13,25 @@ import dataclasses
 import functools
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
 
 import jax
 import numpy as np
 
+from apt_jax.clip.checkpoint import Clip
+from apt_jax.data.dataset import Picture
 from apt_jax.data.images import ImageError, decode
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
 from apt_jax.features.store import Kept, Store, bytes_of, shapes_of
 from apt_jax.features.stored import KINDS, Reads
-from apt_jax.features.views import CENTRE, View, Views, content, make_view
+from apt_jax.features.views import CENTRE, View, content, make_view
 from apt_jax.progress import progress
 
 BATCH = {"cpu": 16}  # larger batches are slower there: fresh buffers, page faults
 BATCH_ELSEWHERE = 256
 
 Wanted = dict[Reads, tuple[View, ...]]  # of a picture: which views, and what of them
-
-
-class Picture(NamedTuple):
-    """A picture, known by its bytes, wherever they are."""
-
-    sha256: str
-    path: str  # how messages call it
-    read: Callable[[], bytes]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,108 +47,152 @@ class Features:
         return {name: array[:, index] for name, array in self.stored.items()}
 
 
-@dataclasses.dataclass(frozen=True)
-class ShotFeatures:
-    """Of labelled images: their views, which train, and their centre crops."""
+class Encoder:
+    """A frozen backbone, and where what it says of pictures is kept."""
 
-    views: Features
-    centre: Features  # as a test image is read
-    seconds: float = 0.0  # spent encoding
+    def __init__(self, clip: Clip, cache_dir: str = "", *, store: Store | None = None):
+        """`cache_dir` is the folder of the cache; empty keeps all in memory."""
+        self.clip, self.store = clip, store or Store(cache_dir)
+
+    def encode(
+        self, pictures: Sequence[Picture], reads, views=CENTRE, *, what: str = "images"
+    ) -> Features:
+        """Frozen outputs of pictures in these views, from the store where they are there.
+
+        Args:
+            reads: what is read of each view, a `Reads` or several of them.
+            what: how the progress bar calls the pictures.
+
+        Raises:
+            UserError: as `fill` does.
+        """
+        seconds = self.fill(wanted(pictures, reads, views), what=what)
+        return dataclasses.replace(self.found(pictures, reads, views), seconds=seconds)
+
+    def found(self, pictures: Sequence[Picture], reads, views=CENTRE) -> Features:
+        """Frozen outputs of pictures that are in the store, of all `reads` together."""
+        each = [self._found(pictures, one, views) for one in several(reads)]
+        stored = {name: array for of in each for name, array in of.stored.items()}
+        return dataclasses.replace(each[0], stored=stored)
+
+    def fill(
+        self, wanted: Iterable[tuple[Picture, Wanted]], *, what: str = "images"
+    ) -> float:
+        """Encodes what the store lacks of all that is wanted; returns the seconds it took.
+
+        What is wanted of one picture in several places is wanted once: it is decoded once,
+        and the tower runs once over a view, whatever reads it.
+
+        Raises:
+            UserError: if memory or disk are too small, the cache cannot be written, or an
+                image that was checked cannot be read any more.
+        """
+        pictures = _merged(wanted)
+        missing = self._missing(pictures, pictures)
+        if not missing:
+            return 0.0
+        start = time.monotonic()
+        sizes = {one: bytes_of(shapes_of(self.clip, one)) for one in _kinds(missing)}
+        needed = _total(missing, lambda reads, views: sizes[reads] * len(views))
+        self.store.require_room(needed)
+        count = _total(missing, lambda _, views: len(views))
+        with progress(count, f"encoding {what}") as advance:
+            while missing:
+                left = self._round(pictures, missing, advance)
+                for sha256 in left:  # another process has them
+                    self.store.wait(sha256)
+                self.store.refresh()
+                missing = self._missing(pictures, left)
+        return time.monotonic() - start
+
+    def crops(self, crops, reads: Reads) -> Features:
+        """Frozen outputs of [S, S, 3] uint8 crops, one view each, not kept."""
+        start = time.monotonic()
+        encoded = list(encode_crops(self.clip, crops, reads))
+        stored = jax.tree.map(lambda *of_crops: np.stack(of_crops)[:, None], *encoded)
+        contents = np.stack([content(crop) for crop in crops])[:, None]
+        return Features(stored, contents, time.monotonic() - start)
+
+    def seconds_per_image(self, reads: Reads) -> float:
+        """Seconds that the tower takes for one image, decoding apart; 0 without one."""
+        if reads.inputs == "pixels":
+            return 0.0
+        size, side = _batch_size(), self.clip.pixels.size
+        crops = [np.zeros((side, side, 3), np.uint8)] * size
+        list(encode_crops(self.clip, crops, reads))  # compiles
+        start = time.monotonic()
+        list(encode_crops(self.clip, crops, reads))
+        return (time.monotonic() - start) / size
+
+    def _found(self, pictures, reads, views) -> Features:
+        if not pictures:
+            lead, shapes = (0, len(views.each)), shapes_of(self.clip, reads)
+            none = {k: np.empty((*lead, *of), kind) for k, (of, kind) in shapes.items()}
+            return Features(none, none.pop("contents"), 0.0)
+        place = functools.partial(self.store.place, self.clip, reads)
+        places = np.array([[place(p.sha256, v) for v in views.each] for p in pictures])
+        stored = {name: Kept(self.store, places, name) for name in KINDS[reads.inputs]}
+        return Features(stored, Kept(self.store, places, "contents"), 0.0)
+
+    def _missing(self, pictures, hashes) -> dict[str, Wanted]:
+        """By hash, what the store lacks of pictures."""
+        lacking = {sha: _lacking(self, sha, pictures[sha][1]) for sha in hashes}
+        return {sha256: lacks for sha256, lacks in lacking.items() if lacks}
+
+    def _round(self, pictures, missing, advance) -> list[str]:
+        """Encodes the missing pictures that nobody else is at; returns the others."""
+        others, store = [], self.store
+        ways = {
+            reads: _Way(self.clip, reads, self.store, advance)
+            for reads in _kinds(missing)
+        }
+        owed = (
+            collections.Counter()
+        )  # rows of each claimed picture that are not kept yet
+
+        def claimed():
+            for sha256 in missing:
+                if not store.claim(sha256):
+                    others.append(sha256)
+                    continue
+                owed[sha256] = 1  # claimed, whatever happens
+                store.refresh()  # perhaps it was written since
+                picture, of_picture = pictures[sha256]
+                if lacks := _lacking(self, sha256, of_picture):
+                    owed[sha256] = sum(map(len, lacks.values()))
+                    yield picture, lacks
+                else:
+                    del owed[sha256]
+                    store.release(sha256)
+
+        def done(rows):
+            for sha256, _ in rows:
+                owed[sha256] -= 1
+                if not owed[sha256]:
+                    store.release(sha256)
+
+        try:
+            for sha256, lacks, crops in _decoded(claimed(), self.clip.pixels):
+                for reads, views in lacks.items():
+                    for view in views:
+                        done(ways[reads].put((sha256, view), crops[view]))
+            for way in ways.values():
+                done(way.rest())
+        finally:
+            for sha256 in +owed:
+                store.release(sha256)
+        return others
 
 
-def encode(
-    dataset,
-    items,
-    clip,
-    *,
-    reads: Reads,
-    views: Views = CENTRE,
-    store: Store | None = None,
-    what: str = "images",
-) -> Features:
-    """Frozen outputs of `items` in these views, from the store where they are there.
-
-    Args:
-        items: with the hash of their bytes, as `data.scan` returns them.
-        store: where they are kept; by default in memory.
-        what: how the progress bar calls them.
-
-    Raises:
-        UserError: as `fill` does.
-    """
-    store = store or Store()
-    pictures = pictures_of(dataset, items)
-    wanted = [(picture, {reads: views.each}) for picture in pictures]
-    seconds = fill(wanted, clip, store=store, what=what)
-    found = kept(store, items, clip, reads=reads, views=views)
-    return dataclasses.replace(found, seconds=seconds)
+def wanted(pictures: Iterable[Picture], reads, views=CENTRE) -> list:
+    """The views of pictures, for all of `reads`; see `Encoder.fill`."""
+    of_each = dict.fromkeys(several(reads), views.each)
+    return [(picture, of_each) for picture in pictures]
 
 
-def pictures_of(dataset, items) -> list[Picture]:
-    """The pictures of items, which `data.scan` has hashed."""
-    if unknown := [item.path for item in items if not item.sha256]:
-        raise ValueError(f"{unknown[0]} has no hash; scan the data set first")
-    return [
-        Picture(item.sha256, item.path, functools.partial(dataset.read, item))
-        for item in items
-    ]
-
-
-def kept(store: Store, items, clip, *, reads: Reads, views: Views) -> Features:
-    """Frozen outputs of `items` that are in the store."""
-    if not items:
-        lead, shapes = (0, len(views.each)), shapes_of(clip, reads)
-        none = {k: np.empty((*lead, *shape), of) for k, (shape, of) in shapes.items()}
-        return Features(none, none.pop("contents"), 0.0)
-    places = np.array(
-        [
-            [store.place(clip, reads, item.sha256, view) for view in views.each]
-            for item in items
-        ]
-    )
-    stored = {name: Kept(store, places, name) for name in KINDS[reads.inputs]}
-    return Features(stored, Kept(store, places, "contents"), 0.0)
-
-
-def fill(
-    wanted: Iterable[tuple[Picture, Wanted]],
-    clip,
-    *,
-    store: Store,
-    what: str = "images",
-) -> float:
-    """Encodes what the store lacks of all that is wanted; returns the seconds it took.
-
-    What is wanted of one picture in several places is wanted once.
-
-    Raises:
-        UserError: if memory or disk are too small, the cache cannot be written, or an
-            image that was checked cannot be read any more.
-    """
-    pictures = _merged(wanted)
-    missing = {
-        sha256: lacks
-        for sha256, (_, of_picture) in pictures.items()
-        if (lacks := _lacking(store, clip, sha256, of_picture))
-    }
-    if not missing:
-        return 0.0
-    start = time.monotonic()
-    sizes = {reads: bytes_of(shapes_of(clip, reads)) for reads in _kinds(missing)}
-    store.require_room(_total(missing, lambda reads, views: sizes[reads] * len(views)))
-    count = _total(missing, lambda _, views: len(views))
-    with progress(count, f"encoding {what}") as advance:
-        while missing:
-            left = _round(pictures, missing, clip, store, advance)
-            for sha256 in left:  # another process has them
-                store.wait(sha256)
-            store.refresh()
-            missing = {
-                sha256: lacks
-                for sha256 in left
-                if (lacks := _lacking(store, clip, sha256, pictures[sha256][1]))
-            }
-    return time.monotonic() - start
+def several(reads) -> tuple[Reads, ...]:
+    """One `Reads` or several, each once."""
+    return tuple(dict.fromkeys([reads] if isinstance(reads, Reads) else reads))
 
 
 def _merged(wanted) -> dict[str, tuple[Picture, Wanted]]:
@@ -168,14 +205,14 @@ def _merged(wanted) -> dict[str, tuple[Picture, Wanted]]:
     return pictures
 
 
-def _lacking(store, clip, sha256, wanted: Wanted) -> Wanted:
+def _lacking(encoder, sha256, wanted: Wanted) -> Wanted:
     """What is to be encoded of a picture; where tokens are, the embedding comes along."""
     lacking, coming = {}, set()
     for reads in sorted(wanted, key=lambda reads: reads.inputs == "embedding"):
         views = tuple(
             view
             for view in wanted[reads]
-            if store.place(clip, reads, sha256, view) is None
+            if encoder.store.place(encoder.clip, reads, sha256, view) is None
             and not any((holder, view) in coming for holder in reads.holders)
         )
         coming |= {(reads, view) for view in views}
@@ -191,46 +228,6 @@ def _kinds(missing) -> set[Reads]:
 def _total(missing, size) -> int:
     of_all = (lacks.items() for lacks in missing.values())
     return sum(size(reads, views) for items in of_all for reads, views in items)
-
-
-def _round(pictures, missing, clip, store, advance) -> list[str]:
-    """Encodes the missing pictures that nobody else is at; returns the others."""
-    others = []
-    ways = {reads: _Way(clip, reads, store, advance) for reads in _kinds(missing)}
-    owed = collections.Counter()  # rows of each claimed picture that are not kept yet
-
-    def claimed():
-        for sha256 in missing:
-            if not store.claim(sha256):
-                others.append(sha256)
-                continue
-            owed[sha256] = 1  # claimed, whatever happens
-            store.refresh()  # perhaps it was written since
-            picture, of_picture = pictures[sha256]
-            if lacks := _lacking(store, clip, sha256, of_picture):
-                owed[sha256] = sum(map(len, lacks.values()))
-                yield picture, lacks
-            else:
-                del owed[sha256]
-                store.release(sha256)
-
-    def done(rows):
-        for sha256, _ in rows:
-            owed[sha256] -= 1
-            if not owed[sha256]:
-                store.release(sha256)
-
-    try:
-        for sha256, lacks, crops in _decoded(claimed(), clip.pixels):
-            for reads, views in lacks.items():
-                for view in views:
-                    done(ways[reads].put((sha256, view), crops[view]))
-        for way in ways.values():
-            done(way.rest())
-    finally:
-        for sha256 in +owed:
-            store.release(sha256)
-    return others
 
 
 class _Way:
@@ -274,7 +271,7 @@ class Tower:
 
     def __init__(self, clip, reads: Reads):
         self._clip, self._reads = clip, reads
-        self._size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
+        self._size = _batch_size()
         self._waiting = []
 
     def put(self, name, crop) -> list[tuple]:
@@ -292,23 +289,14 @@ class Tower:
         self._waiting = []
         padded = np.zeros((self._size, *crops[0].shape), np.uint8)
         padded[: len(crops)] = crops
-        clip, reads = self._clip, self._reads
-        out = _forward(clip.module, reads, clip.params, clip.pixels, padded)
+        clip = self._clip
+        out = _forward(clip, self._reads, padded)
         out = {name: np.asarray(array) for name, array in out.items()}
         require_directions(out["embedding"][: len(crops)], clip, "images")
         return [
             (name, {kind: array[row] for kind, array in out.items()})
             for row, name in enumerate(names)
         ]
-
-
-def features_of_crops(clip, crops, reads: Reads) -> Features:
-    """Frozen outputs of [S, S, 3] uint8 crops, one view each, not kept."""
-    start = time.monotonic()
-    encoded = list(encode_crops(clip, crops, reads))
-    stored = jax.tree.map(lambda *of_crops: np.stack(of_crops)[:, None], *encoded)
-    contents = np.stack([content(crop) for crop in crops])[:, None]
-    return Features(stored, contents, time.monotonic() - start)
 
 
 def encode_crops(clip, crops: Iterable, reads: Reads) -> Iterator[dict]:
@@ -334,30 +322,19 @@ def require_directions(features, clip, what: str):
         )
 
 
-def seconds_per_image(clip, reads: Reads) -> float:
-    """Seconds that the tower takes for one image, decoding apart; 0 without a tower."""
-    if reads.inputs == "pixels":
-        return 0.0
-    size = BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
-    crops = [np.zeros((clip.pixels.size, clip.pixels.size, 3), np.uint8)] * size
-    list(encode_crops(clip, crops, reads))  # compiles
-    start = time.monotonic()
-    list(encode_crops(clip, crops, reads))
-    return (time.monotonic() - start) / size
+def _batch_size() -> int:
+    return BATCH.get(jax.default_backend(), BATCH_ELSEWHERE)
 
 
-@functools.partial(jax.jit, static_argnames=("module", "reads", "pixels"))
-def _forward(module, reads, params, pixels, crops):
-    images = pixels.normalise(crops)
-    weights = {"params": params}
-    embedding = module.apply(weights, images, method="image_embedding")
+@functools.partial(jax.jit, static_argnames="reads")
+def _forward(clip, reads, crops):
+    images = clip.pixels.normalise(crops)
+    embedding = clip.apply("image_embedding", images)
     if reads.inputs == "embedding":
         return {"embedding": embedding}
     # Whatever the source of the patches, the embedding is the last block's: the logits
     # hang on it. XLA sees that both calls run the same tower and runs it once.
-    tokens = module.apply(
-        weights, images, token_source=reads.token_source, method="image_tokens"
-    )
+    tokens = clip.apply("image_tokens", images, token_source=reads.token_source)
     return {"embedding": embedding, "patches": tokens[:, 1:].astype(np.float16)}
 
 

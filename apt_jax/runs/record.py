@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-import os
-from pathlib import Path
 
 from apt_jax import config as configuration
+from apt_jax.classifier import saved
 from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.data.own.hub import PREFIX as HUB_PREFIX
@@ -14,7 +13,7 @@ from apt_jax.files import digest
 from apt_jax.methods.base import Method, Recipe
 from apt_jax.methods.published import EVERY, published_on
 from apt_jax.methods.selection import CROSS_VALIDATED, folds
-from apt_jax.report.protocol import protocol_card
+from apt_jax.provenance import protocol_card
 from apt_jax.words import counted, form
 
 CROPS = "random crop and flip", "random crops and flips"
@@ -51,8 +50,7 @@ def values_of(method: Method) -> dict:
 def whole(place: str) -> str:
     """A path from the root, if there is something; else the name that it is."""
     prefix = HUB_PREFIX * place.startswith(HUB_PREFIX)
-    path = Path(place.removeprefix(prefix)).expanduser()
-    return f"{prefix}{os.path.abspath(path)}" if os.path.exists(path) else place
+    return prefix + saved.whole(place.removeprefix(prefix))
 
 
 def set_by_hand(asked) -> dict:
@@ -175,12 +173,7 @@ def card(config, prepared, split, by_hand) -> dict:
             "test": clip.pixels.view,
             "pixels": dataclasses.asdict(prepared.method.preprocessing(clip)),
         },
-        backbone={
-            "name": clip.name,
-            "revision": clip.revision,
-            "sha256": clip.sha256,
-            "dtype": clip.dtype,
-        },
+        backbone=clip.identity,
         method=config.method.to_dict(),
         differs=[*prepared.method.differs, *left_out(config, prepared)],
         train=config.train.to_dict(),

@@ -80,15 +80,15 @@ class Workdir:
         self.checkpoints = self.folder / "checkpoints"
         self.log = Log(self.folder / "metrics.jsonl")
         self.figures = self.folder / "figures"
-        self.predictions = self.folder / "predictions.csv"
+        self.classifier = self.folder / "classifier"
 
     @property
     def finished(self) -> bool:
         return (self.folder / "results.json").exists()
 
     def predictions_of(self, part: str) -> Path:
-        """The predictions of the classes met after training, or of a shifted split."""
-        return self.folder / f"predictions_{part}.csv"
+        """The predictions of a part of the test (`runs.parts.Part.file`)."""
+        return self.folder / f"predictions{part}.csv"
 
     @property
     def begun(self) -> bool:

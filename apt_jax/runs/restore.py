@@ -1,52 +1,60 @@
 """A finished run, back from its directory, verified."""
 
-import dataclasses
 import json
 import os
-from typing import Any
+
+from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
-from apt_jax.clip.checkpoint import Clip
+from apt_jax.classifier import Classifier, saved
 from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.methods import make
-from apt_jax.methods.task import Task, make_task
-from apt_jax.preparation import hyper_parameters, load_clip
+from apt_jax.methods.task import make_task
+from apt_jax.runs.preparation import hyper_parameters, load_clip
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.fitted import Fitted
-from apt_jax.workdir import Workdir
+from apt_jax.runs.workdir import Workdir
 
 NOT_TRAINED = ("eval", "features")  # parts of a configuration no parameter depends on
 
 
-@dataclasses.dataclass(frozen=True)
-class Restored:
-    """What predicts: the frozen model, the task, what was trained."""
+def load(folder, *, clip: str | None = None) -> Classifier:
+    """The classifier of a finished run; `clip` says where its backbone is now.
 
-    config: Any
-    classes: list[str]
-    clip: Clip
-    fitted: Fitted
-    task: Task
+    Raises:
+        UserError: as `restore`.
+    """
+    places = {"clip.checkpoint": str(clip)} if clip else {}
+    return restore(Workdir(folder), places)[1]
 
 
-def restore(workdir: Workdir, places=None) -> Restored:
-    """Loads the finished run in `workdir`.
+def restore(workdir: Workdir, places=None) -> tuple[ConfigDict, Classifier]:
+    """The settings and the classifier of the finished run in `workdir`.
 
     Args:
         places: where its files are now, by field of `config.PLACES`; by default where
             they were, or beside the run.
 
     Raises:
-        UserError: if there is none, or if its checkpoint was trained with another
+        UserError: if there is none, if it is damaged, or if it was trained with another
             configuration, backbone or list of classes than stand beside it.
     """
     workdir.read("results.json")
     config = workdir.now(places or {})
     require_there(config, "clip.checkpoint")
-    classes = workdir.read("classes.json")
-    clip = load_clip(config)
+    card = workdir.read("protocol.json")
+    if workdir.classifier.is_dir():
+        place = config.clip.checkpoint
+        classifier = saved.load(workdir.classifier, clip=place)
+        if classifier.classes != workdir.read("classes.json"):
+            raise UserError(
+                f"the classifier in {workdir.classifier} was trained with another list "
+                f"of classes than {workdir.folder}/classes.json; restore the original"
+            )
+        return configuration.completed(config), classifier
+    classes, clip = workdir.read("classes.json"), load_clip(config)
     require_backbone(workdir, clip)
     state = trained_state(workdir, config, clip, classes)
     config = configuration.completed(config)
@@ -54,7 +62,8 @@ def restore(workdir: Workdir, places=None) -> Restored:
     described = config.data.get("descriptions", ())
     task = make_task(clip, classes, config.data.templates, described)
     fitted = Fitted(method, {}, state.params, config.method.members)
-    return Restored(config, classes, clip, fitted, task)
+    of_run = (config.seed, config.eval.samples)
+    return config, Classifier(task, fitted, *of_run, card=card)
 
 
 def trained_state(workdir, config, clip, classes):

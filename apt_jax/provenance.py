@@ -11,7 +11,12 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "pill
 
 def protocol_card(**parts) -> dict:
     """`parts` of a run with versions, device and commit."""
-    return {**parts, "versions": versions(), "device": device(), "commit": commit()}
+    return {**parts, **made_by(), "commit": commit()}
+
+
+def made_by() -> dict:
+    """Versions and device."""
+    return {"versions": versions(), "device": device()}
 
 
 @functools.cache
@@ -32,7 +37,7 @@ def device() -> str:
 @functools.cache  # of the code that runs, whatever the checkout becomes
 def commit() -> str | None:
     """The commit of the checkout that this package runs from, if it is one."""
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[1]
     if not (root / ".git").exists():
         return None
     try:

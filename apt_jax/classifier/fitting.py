@@ -1,0 +1,207 @@
+"""From images and labels in memory to a classifier, in two steps.
+
+prepare   pictures are checked and hashed, shots drawn, the frozen towers run: a `Task`
+fit       one method on that task (`training.fit`): a `Classifier`
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from apt_jax import data, keys, methods
+from apt_jax.classifier.classifier import Classifier
+from apt_jax.classifier.handed import as_features, class_names, dataset_of, labels_among
+from apt_jax.clip import checkpoint
+from apt_jax.data.few_shot import few_shot
+from apt_jax.data.scan import scan
+from apt_jax.data.templates import templates_of
+from apt_jax.features.cache import USUAL, known_good_file
+from apt_jax.features.encoder import Encoder
+from apt_jax.files import digest
+from apt_jax.methods import require_fit
+from apt_jax.methods.base import Method
+from apt_jax.methods.readable import require_prompts
+from apt_jax.methods.task import Shots, Task, encode_shots, make_task
+from apt_jax.progress import showing
+from apt_jax.provenance import made_by
+from apt_jax.training import fit as training
+from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.training.log import Log
+
+CLIP = "openai/clip-vit-base-patch16"
+
+
+def fit(
+    images,
+    labels,
+    *,
+    classes: Sequence[str] | None = None,
+    templates: Sequence[str] | None = None,
+    descriptions: Sequence[Sequence[str]] | None = None,
+    groups: Sequence | None = None,
+    clip: str = CLIP,
+    method: str | Mapping[str, Any] | Method = "apt",
+    shots: float = 0,
+    seed: int = 1,
+    views: int | None = None,
+    area: float | None = None,
+    train: Mapping[str, Any] | None = None,
+    samples: int = 30,
+    dtype: str = "auto",
+    cache_dir: str = USUAL,
+    checkpoints=None,
+    progress: bool = True,
+) -> Classifier:
+    """A classifier of these images; no configuration, no work directory.
+
+    Args:
+        images: paths, a folder, PIL images, bytes, file objects, uint8 arrays, one or
+            many (`data.pictures`); [n, D] raw embeddings; or `Features`.
+        labels: a name for each image, or its place among `classes`.
+        classes: class names in the order of probabilities; by default the labels', sorted.
+        templates: prompts with {} for the class name; by default the usual one.
+        descriptions: further texts of each class, in the order of `classes`.
+        groups: equal for images that belong together; by default only copies do.
+        clip: a hub name, a folder, or "tiny", the small CLIP in the package.
+        method: a name, a mapping with its `name` and fields, or a Method.
+        shots: labelled images a class that are drawn of them; 0 = all; a share below 1.
+        seed: what all chance derives from.
+        views, area: random views of each image and the least share of it that one shows;
+            by default the method's recipe.
+        train: fields of the recipe that are set otherwise, such as {"epochs": 20}.
+        samples: Monte-Carlo samples of a prediction, T.
+        dtype: what the towers compute in: "float32", "bfloat16", "auto" = the faster one.
+        cache_dir: where frozen outputs are kept; empty = in memory.
+        checkpoints: a folder in which an interrupted fit goes on.
+        progress: whether bars are shown.
+
+    Raises:
+        UserError: for all that can be mended; it is a ValueError.
+    """
+    method, members = made(method)
+    with showing(progress):
+        task = prepare(
+            images,
+            labels,
+            classes=classes,
+            templates=templates,
+            descriptions=descriptions,
+            groups=groups,
+            clip=clip,
+            method=method,
+            shots=shots,
+            seed=seed,
+            views=views,
+            area=area,
+            dtype=dtype,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+        method = method.settled(task.dataset, task.backbone)
+        require_fit(method, task)
+        how = {"train": dict(train or {}), "members": members, "shown": progress}
+        card = card_of(task, method, seed=seed, shots=shots, **how)
+        with keeping(checkpoints, card) as kept:
+            key = keys.of_seed(seed, keys.TRAIN)
+            fitted, _ = training.fit(method, task, key, kept=kept, **how)
+    card |= {"chosen": dict(fitted.chosen)}
+    return Classifier(task.bare, fitted, seed, samples, card)
+
+
+def prepare(
+    images,
+    labels,
+    *,
+    classes=None,
+    templates=None,
+    descriptions=None,
+    groups=None,
+    clip: str = CLIP,
+    method: str | Mapping[str, Any] | Method = "apt",
+    shots: float = 0,
+    seed: int = 1,
+    views: int | None = None,
+    area: float | None = None,
+    dtype: str = "auto",
+    cache_dir: str = USUAL,
+    progress: bool = True,
+) -> Task:
+    """The task of telling these images apart: backbone, class texts and shots.
+
+    Methods that read the same of an image, in the same views, can be fitted to one task
+    (`training.fit`). The arguments are those of `fit`; of the method counts what it reads.
+    """
+    method, _ = made(method)
+    backbone = checkpoint.load(clip, dtype=dtype)
+    encoder = Encoder(backbone, cache_dir)
+    texts = (
+        templates_of("", tuple(templates or ())),
+        tuple(map(tuple, descriptions or ())),
+    )
+    with showing(progress):
+        given = as_features(images, method.reads, backbone)
+        if given is not None:
+            names = class_names(labels, classes)
+            require_prompts(backbone, (names, *texts))
+            held = Shots.of(given, given, labels_among(labels, names))
+            return make_task(backbone, names, *texts).replace(shots=held)
+        dataset = dataset_of(images, labels, classes, texts, groups)
+        data.check(dataset, shots)
+        require_prompts(backbone, dataset.texts)
+        dataset = scan(dataset, known_good_file=known_good_file(cache_dir))
+        items, _ = few_shot(dataset, shots, seed)
+        task = make_task(backbone, *dataset.texts)
+        wanted = method.views.set_to(views, area, images=len(items))
+        held, _ = encode_shots(encoder, dataset, items, method.reads, wanted)
+    return task.replace(shots=held)
+
+
+def made(method) -> tuple[Method, int]:
+    """A method by its name, a mapping with its fields, or itself; and its members."""
+    if isinstance(method, Method):
+        return method, 1
+    fields = {"name": method} if isinstance(method, str) else dict(method)
+    members = fields.pop("members", 1)
+    return methods.make(**fields), members
+
+
+def card_of(task, method, *, seed, shots, train, members, shown) -> dict:
+    """The protocol card of what is fitted in memory."""
+    del shown
+    clip, labels = task.backbone, np.asarray(task.shots.labels)
+    pictures = jax.tree.map(np.asarray, task.shots.contents)
+    return {
+        "data": {
+            "classes": list(task.names),
+            "images": len(labels),
+            "few_shot_sha256": digest([pictures.tolist(), labels.tolist()]),
+        },
+        "backbone": clip.identity,
+        "method": {"name": methods.name_of(method), **dataclasses.asdict(method)},
+        "members": members,
+        "differs": list(method.differs),
+        "train": train,
+        "selected_by": method.selection.inside_shots,
+        "seed": seed,
+        "shots": shots,
+        **made_by(),
+    }
+
+
+@contextlib.contextmanager
+def keeping(folder, card):
+    """Where an interrupted fit goes on; None without a folder."""
+    if folder is None:
+        yield None
+        return
+    made_of = {
+        name: card[name] for name in ("method", "members", "train", "seed", "data")
+    }
+    owner = {"backbone": card["backbone"]["sha256"], "fit": made_of}
+    with Checkpoints(Path(folder) / "checkpoints", owner) as checkpoints:
+        yield training.Kept(checkpoints, Log(Path(folder) / "metrics.jsonl"))

@@ -1,0 +1,143 @@
+"""What a person hands over in memory: images with labels as a data set, embeddings."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.listing import listed
+from apt_jax.data.pictures import BYTES, PATHS, name_of, one_by_one, picture
+from apt_jax.data.roots import read_file
+from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
+from apt_jax.features.encoder import Features
+from apt_jax.features.stored import KINDS, Reads
+from apt_jax.features.views import content
+
+
+def dataset_of(images, labels, classes, texts, groups=None) -> Dataset:
+    """Images and labels as a data set of training images alone.
+
+    Pictures that are no files are kept as PNG, which loses nothing.
+
+    Raises:
+        UserError: if there is not one label, and one group, for each image.
+    """
+    images = one_by_one(images)
+    classes = class_names(labels, classes)
+    labels = labels_among(labels, classes)
+    for what, given in (("labels", labels), ("groups", groups)):
+        if given is not None and len(given) != len(images):
+            raise UserError(
+                f"{len(images)} images and {len(given)} {what}; give one for each image"
+            )
+    places = {}
+    for place, image in enumerate(images):
+        name = name_of(image, place)
+        places[f"{name} ({place})" if name in places else name] = image
+    groups = [""] * len(images) if groups is None else map(str, groups)
+    items = tuple(
+        Item(name, int(label), group=group)
+        for name, label, group in zip(places, labels, groups, strict=True)
+    )
+    templates, descriptions = texts
+    return Dataset(
+        name="images",
+        classes=classes,
+        train=items,
+        val=(),
+        test=(),
+        templates=templates_of("", tuple(templates or ())),
+        read=lambda item: bytes_of(places[item.path]),
+        descriptions=tuple(map(tuple, descriptions or ())),
+        sparse=True,
+    )
+
+
+def class_names(labels, classes) -> tuple[str, ...]:
+    """The names that are given, or those of the labels in alphabetical order.
+
+    Raises:
+        UserError: for labels that are numbers, if there are no names.
+    """
+    if classes is not None:
+        return tuple(map(str, classes))
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "OUT":
+        raise UserError(
+            f"labels are {labels.dtype}, places among class names that nobody gave; "
+            "give `classes`, or labels that are names"
+        )
+    return tuple(sorted(set(map(str, labels.tolist()))))
+
+
+def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
+    """[n] int32 places of labels among the class names, whose names they may be.
+
+    Raises:
+        UserError: for labels that are none of them.
+    """
+    labels = np.atleast_1d(np.asarray(labels))
+    if labels.dtype.kind in "OUT":
+        place = {name: at for at, name in enumerate(classes)}
+        if odd := sorted({str(label) for label in labels.tolist()} - place.keys()):
+            raise UserError(
+                f"labels that are no class ({listed(odd)}); the classes are "
+                f"{listed(classes)}"
+            )
+        return np.array([place[str(label)] for label in labels.tolist()], np.int32)
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise UserError(
+            f"labels are {labels.dtype} {list(labels.shape)}; give names, or whole "
+            "numbers from 0, one for each image"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise UserError(
+            f"labels from {labels.min()} to {labels.max()}, and there are "
+            f"{len(classes)} classes; they count from 0"
+        )
+    return labels.astype(np.int32)
+
+
+def bytes_of(image) -> bytes:
+    """An image file's bytes; of what is no file, those of a PNG of it."""
+    if isinstance(image, PATHS):
+        return read_file(Path(image))
+    if isinstance(image, BYTES):
+        return bytes(image)
+    file = io.BytesIO()
+    picture(image).save(file, "png")
+    return file.getvalue()
+
+
+def as_features(images, reads: Reads, clip) -> Features | None:
+    """`Features`, or [n, D] raw embeddings, as they are read; None of pictures.
+
+    Raises:
+        UserError: if they are not what the method reads.
+    """
+    if isinstance(images, Features):
+        if missing := set(KINDS[reads.inputs]) - images.stored.keys():
+            raise UserError(
+                f"the features have no {listed(sorted(missing))}, which is read; encode "
+                "the images with this classifier"
+            )
+        return images
+    array = images if isinstance(images, np.ndarray) else None
+    if array is None or array.dtype.kind != "f" or array.ndim != 2:
+        return None
+    if reads.inputs != "embedding":
+        raise UserError(
+            f"the method reads {reads.inputs} of an image, which embeddings do not hold; "
+            "give pictures"
+        )
+    if array.shape[1] != clip.config.embedding_dim:
+        raise UserError(
+            f"embeddings of width {array.shape[1]}, and those of {clip.name} have "
+            f"{clip.config.embedding_dim}; encode the images with the same backbone"
+        )
+    rows = np.ascontiguousarray(array, np.float32)
+    contents = np.array([content(row) for row in rows], np.uint32).reshape(-1, 1, 2)
+    return Features({"embedding": rows[:, None]}, contents, 0.0)
