@@ -23,7 +23,7 @@ from PIL import Image
 from apt_jax.clip.checkpoint import load
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.roots import reader
-from apt_jax.features import encode as encoding
+from apt_jax.features import encoder as encoding
 from apt_jax.features.store import Store
 from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views

@@ -25,12 +25,12 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax import keys
 from apt_jax.evaluation import evaluate
-from apt_jax.experiment import training_images
 from apt_jax.features.store import Store
 from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import Scores, figures_of
 from apt_jax.runs.preparation import encode_shots, encode_test, prepare
+from apt_jax.runs.story import training_images
 from apt_jax.training.fit import fit
 from apt_jax.training.fitted import Fitted
 from benchmarks.heading import heading

@@ -14,13 +14,14 @@ from test_studies import cell as study_cell
 from test_studies import small
 from toy import photo_folder
 
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.grid import work
 from apt_jax.metrics import FIGURES, Scores, figures, figures_of
 from apt_jax.report import grid, variance
 from apt_jax.report.follow import follow_markdown
 from apt_jax.report.grid_rows import Rows
 from apt_jax.report.tables import results_table
+from apt_jax.runs import story
 from apt_jax.studies import controlled, follow
 
 PAGE = Path(__file__).parents[1] / "docs/adding_a_figure.md"
@@ -53,7 +54,7 @@ def test_by_one_entry_a_run_computes_keeps_and_shows_the_figure(
 ):
     asked = settings(photo_folder(tmp_path / "photos"))
     asked.method = config.default("zero_shot", "folder").method
-    experiment.run(asked, tmp_path / "run")
+    story.run(asked, tmp_path / "run")
     first = json.loads((tmp_path / "run/results.json").read_text())["evaluations"][0]
     assert list(first)[-1] == NAME
     printed = capsys.readouterr().out.split("\n")

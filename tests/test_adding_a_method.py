@@ -16,9 +16,10 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.methods import METHODS
 from apt_jax.methods.base import batch_logits
+from apt_jax.runs import story
 
 PAGE = Path(__file__).parents[1] / "docs/adding_a_method.md"
 
@@ -53,7 +54,7 @@ def test_the_example_trains_is_judged_and_predicts_by_one_new_file_and_one_line(
     asked = settings(photos)
     asked.method = config.default("shift", "folder").method
     asked.method.drop_shift = 0.5
-    results = experiment.run(asked, tmp_path / "run")
+    results = story.run(asked, tmp_path / "run")
     names = [row["name"] for row in results["evaluations"]]
     assert names == ["zero_shot", "deterministic", "mc_dropout"]
     losses = [

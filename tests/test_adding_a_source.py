@@ -13,9 +13,10 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import config, data, experiment, usage
+from apt_jax import config, data, usage
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
+from apt_jax.runs import story
 
 PAGE = Path(__file__).parents[1] / "docs/adding_a_source.md"
 
@@ -69,7 +70,7 @@ def test_its_field_is_a_setting_with_a_rule_and_a_line_of_help(photos):
 def test_one_trains_on_it_and_predicts_by_one_new_file_and_one_line(photos, tmp_path):
     asked = settings(photos)
     config.change(asked, [("data.source", "named"), ("data.root", str(photos))])
-    experiment.run(asked, tmp_path / "run")
+    story.run(asked, tmp_path / "run")
     card = json.loads((tmp_path / "run/protocol.json").read_text())
     assert card["data"]["source"] == card["data"]["name"] == "named"
     split = json.loads((tmp_path / "run/split.json").read_text())

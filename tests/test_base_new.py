@@ -9,14 +9,15 @@ import pytest
 from toy import draw, toy_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.data.few_shot import few_shot
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
+from apt_jax.report.tables import base_to_new_text
+from apt_jax.runs import story
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import split_of
-from apt_jax.report.tables import base_to_new_text
 from apt_jax.runs.restore import require_same_images
 from apt_jax.runs.workdir import Workdir
 
@@ -52,7 +53,7 @@ def settings(photos, method="zero_shot", classes="base", **fields):
 def finished(photos, tmp_path_factory):
     """The folder of a finished base-to-new run of apt, which samples."""
     folder = tmp_path_factory.mktemp("runs") / "base"
-    experiment.run(settings(photos, "apt"), folder)
+    story.run(settings(photos, "apt"), folder)
     return folder
 
 
@@ -78,7 +79,7 @@ def test_rows_are_paired_by_name_and_a_missing_half_stays_missing():
 
 
 def test_zero_shots_halves_are_zero_shot_on_each_half_alone(photos, tmp_path, capsys):
-    results = experiment.run(settings(photos), tmp_path / "base")
+    results = story.run(settings(photos), tmp_path / "base")
     base, new = results["evaluations"]
     assert (base["name"], new["name"]) == ("zero_shot", "zero_shot")
     assert (base["split"], new["split"]) == ("test", "test")
@@ -88,7 +89,7 @@ def test_zero_shots_halves_are_zero_shot_on_each_half_alone(photos, tmp_path, ca
     assert "harmonic mean" in printed
     assert "zero-shot CLIP, new classes" in printed
 
-    alone = experiment.run(settings(photos, classes="new"), tmp_path / "new")
+    alone = story.run(settings(photos, classes="new"), tmp_path / "new")
     (row,) = alone["evaluations"]
     assert row == new
     assert read(tmp_path / "new", "classes.json") == list(NAMES[3:])
@@ -141,7 +142,7 @@ def test_evaluating_again_judges_both_halves_and_predicting_names_the_base(
     finished, photos, tmp_path
 ):
     copy = shutil.copytree(finished, tmp_path / "copy")
-    before, after = read(copy, "results.json"), experiment.evaluate_again(copy, {})
+    before, after = read(copy, "results.json"), story.evaluate_again(copy, {})
     assert after["evaluations"] == before["evaluations"]
     assert after["base_to_new"] == before["base_to_new"]
     assert apt_jax.load(copy).classes == list(NAMES[:3])
@@ -163,8 +164,8 @@ def test_a_method_of_fixed_classes_reports_the_base_and_says_so(photos):
     prepared = prepare(settings(photos, "gda"))
     assert prepared.dataset.classes == NAMES[:3]
     assert prepared.new is None
-    assert experiment.task_of_new(prepared) is None
-    assert experiment.judge_new(None, prepared, {}, None, None) == []
+    assert story.task_of_new(prepared) is None
+    assert story.judge_new(None, prepared, {}, None, None) == []
     rows = [{"name": "deterministic", "classes": "base", "accuracy": 0.5}]
     table = base_to_new_text(base_to_new(rows))
     assert "50.0 %" in table
@@ -176,9 +177,9 @@ def test_too_few_new_classes_are_refused_before_work(photos, tmp_path, monkeypat
     for split in ("train", "test"):
         for name in NAMES[3:]:
             shutil.rmtree(few / split / name)
-    monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
+    monkeypatch.setattr(story, "encode_shots", None)  # it would come too late
     with pytest.raises(UserError, match="'photos, new classes': 1 class"):
-        experiment.run(settings(few), tmp_path / "run")
+        story.run(settings(few), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

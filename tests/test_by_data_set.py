@@ -14,7 +14,7 @@ from toy import photo_folder, toy_clip
 from toy import toy_folder as toy_clip_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.clip.checkpoint import load
 from apt_jax.data.templates import DEFAULT, FLOWER, IMAGENET_7, IMAGENET_8, TEMPLATES
 from apt_jax.errors import UserError
@@ -24,6 +24,8 @@ from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
 from apt_jax.planning.forecast import judged
+from apt_jax.report.tables import protocol_line
+from apt_jax.runs import story
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import (
     card,
@@ -32,7 +34,6 @@ from apt_jax.runs.record import (
     set_by_the_paper_on,
     split_of,
 )
-from apt_jax.report.tables import protocol_line
 from apt_jax.training.fit import recipe_of
 
 KEY = jax.random.key(0)
@@ -200,9 +201,9 @@ def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):
     assert prepared.known_as == ""
     assert prepared.dataset.templates == DEFAULT
     assert chosen_recipe(prepared, asked).learning_rate == 2e-3
-    assert experiment.training_images(prepared, _features(), None)["dataset"] == ""
+    assert story.training_images(prepared, _features(), None)["dataset"] == ""
     named = prepare(settings(photos, name="Image-Net"))
-    found = experiment.training_images(named, _features(), None)
+    found = story.training_images(named, _features(), None)
     assert found["dataset"] == "imagenet"
 
 
@@ -273,7 +274,7 @@ def test_the_papers_prompts_are_checked_as_all_others_are(photos):
 def test_a_run_predicts_with_what_was_set_there(photos, tmp_path):
     toy, folder = str(toy_clip_folder()), tmp_path / "run"
     asked = settings(photos, "clip_lora", "oxford_flowers", toy, method__steps=1)
-    experiment.run(asked, folder)
+    story.run(asked, folder)
     written = json.loads((folder / "config.json").read_text())
     assert written["data"]["templates"] == list(DEFAULT) != list(FLOWER)
     with open(folder / "predictions.csv", newline="") as file:
@@ -288,7 +289,7 @@ def test_a_saved_run_has_the_alpha_that_it_was_trained_with(photos, tmp_path, al
     toy = str(toy_clip_folder())
     fields = {"data__templates": DEFAULT, "method__alpha": alpha}
     asked = settings(photos, "task_res", "oxford_flowers", toy, **fields)
-    experiment.run(asked, tmp_path / "run")
+    story.run(asked, tmp_path / "run")
     written = json.loads((tmp_path / "run/config.json").read_text())
     trained = 1.0 if alpha is None else alpha
     assert written["method"]["alpha"] == trained
@@ -310,7 +311,7 @@ def test_zero_shot_reads_the_templates_of_the_method_beside_it(photos, tmp_path)
             method__steps=1,
             method__towers="image",
         )
-        found = experiment.run(asked, tmp_path / name)
+        found = story.run(asked, tmp_path / name)
         rows[name] = found["evaluations"][0]["nll"]
         assert found["evaluations"][0]["name"] == "zero_shot"
     assert rows["published"] == rows["default"] != rows["own"]

@@ -16,11 +16,12 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import command, experiment, files, lock, workdir
+from apt_jax import command, files, lock, workdir
 from apt_jax.errors import UserError, one_line
 from apt_jax.features import blocks
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.study import Cell
+from apt_jax.runs import story
 from apt_jax.training.checkpoints import Checkpoints
 
 
@@ -43,7 +44,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    experiment.run(settings(photos), folder)
+    story.run(settings(photos), folder)
     return folder
 
 
@@ -73,9 +74,9 @@ def test_a_directory_that_cannot_be_written_is_refused_before_anything_is_read(
     photos, tmp_path, monkeypatch, code, words
 ):
     monkeypatch.setattr(lock.os, "pwrite", lambda *_: failing(code)("lock"))
-    monkeypatch.setattr(experiment, "prepare", None)
+    monkeypatch.setattr(story, "prepare", None)
     with refused(f"cannot write in .*run .*{words}"):
-        experiment.run(settings(photos), tmp_path / "run")
+        story.run(settings(photos), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -84,9 +85,9 @@ def test_a_file_in_the_place_of_the_directory_is_refused(
     photos, tmp_path, monkeypatch, place
 ):
     (tmp_path / "file").write_text("precious")
-    monkeypatch.setattr(experiment, "prepare", None)
+    monkeypatch.setattr(story, "prepare", None)
     with refused("cannot write in .*choose another place"):
-        experiment.run(settings(photos), tmp_path / place)
+        story.run(settings(photos), tmp_path / place)
     assert (tmp_path / "file").read_text() == "precious"
 
 
@@ -107,7 +108,7 @@ def test_a_cache_in_whose_place_a_file_stands_is_refused(photos, tmp_path):
     (tmp_path / "file").write_text("")
     for place in ("file", "file/cache"):
         with refused("cannot (read|write) .*features.cache_dir"):
-            experiment.run(settings(photos, cache=tmp_path / place), tmp_path / "run")
+            story.run(settings(photos, cache=tmp_path / place), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -247,9 +248,9 @@ def test_judging_with_a_damaged_file_is_refused_before_the_work(
     damage(run / name, how)
     if name == "metrics.jsonl" and how != "no UTF-8":
         (run / name).write_text("{}\n")
-    monkeypatch.setattr(experiment, "encode_test", None)
+    monkeypatch.setattr(story, "evaluate_parts", None)
     with refused("damaged"):
-        experiment.evaluate_again(run, {})
+        story.evaluate_again(run, {})
 
 
 @pytest.mark.parametrize("how", DAMAGES)
@@ -257,17 +258,17 @@ def test_the_same_command_on_damaged_files_says_what_to_do(run, photos, how):
     shutil.copy(run / "results.json", run / "kept")
     damage(run / "results.json", how)
     with refused(r"remove it and repeat the command.*checkpoint"):
-        experiment.run(settings(photos), run)
+        story.run(settings(photos), run)
     damage(run / "asked.json", how)
     with refused(r"asked\.json"):
-        experiment.run(settings(photos), run)
+        story.run(settings(photos), run)
 
 
 def test_a_truncated_result_is_had_again_from_the_checkpoint(run, photos, monkeypatch):
     whole = json.loads((run / "results.json").read_text())
     (run / "results.json").unlink()
-    monkeypatch.setattr(experiment.loop, "run_epoch", None)
-    again = experiment.run(settings(photos), run)
+    monkeypatch.setattr(story.loop, "run_epoch", None)
+    again = story.run(settings(photos), run)
     assert again["evaluations"] == whole["evaluations"]
 
 
@@ -282,9 +283,9 @@ def test_a_damaged_checkpoint_is_refused_before_images_are_encoded(
     data = bytearray(largest.read_bytes())
     data[len(data) // 2] ^= 1
     largest.write_bytes(bytes(data))
-    monkeypatch.setattr(experiment, "encode_shots", None)
+    monkeypatch.setattr(story, "encode_shots", None)
     with refused("the checkpoint in .* is damaged"):
-        experiment.run(settings(photos), run)
+        story.run(settings(photos), run)
 
 
 def test_a_file_that_may_not_be_read_is_one_line(run, monkeypatch):

@@ -11,10 +11,11 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import config, experiment, keys
+from apt_jax import config, keys
 from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe
+from apt_jax.runs import story
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
@@ -92,12 +93,12 @@ def test_the_first_member_is_the_run_of_one_and_others_have_keys_of_their_own():
 def test_a_method_whose_members_would_be_equal_refuses_before_any_work(
     name, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
+    monkeypatch.setattr(story, "encode_shots", None)  # it would come too late
     c = settings(photo_folder(tmp_path / "photos"))
     c.method = config.default(method=name, source="folder").method
     c.method.members = 2
     with pytest.raises(UserError, match="all members would be equal"):
-        experiment.run(c, tmp_path / "run")
+        story.run(c, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -109,7 +110,7 @@ def test_an_ensemble_is_saved_resumed_bit_for_bit_and_predicts(tmp_path, monkeyp
     asked = settings(photos, eval__samples=2)
     asked.method = config.default("clip_adapter").method
     asked.method.members, asked.method.drop_hidden = MEMBERS, 0.5
-    whole = experiment.run(asked, tmp_path / "whole")
+    whole = story.run(asked, tmp_path / "whole")
     rows = whole["evaluations"]
     names = [(row["name"], row["samples"]) for row in rows]
     expected = [("zero_shot", None), ("ensemble", MEMBERS), ("mc_dropout", 2 * MEMBERS)]
@@ -129,15 +130,15 @@ def test_an_ensemble_is_saved_resumed_bit_for_bit_and_predicts(tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "save", dying)
         with pytest.raises(Died):
-            experiment.run(asked, tmp_path / "killed")
-    assert experiment.run(asked, tmp_path / "killed")["evaluations"] == rows
+            story.run(asked, tmp_path / "killed")
+    assert story.run(asked, tmp_path / "killed")["evaluations"] == rows
 
     predictions = apt_jax.load(tmp_path / "killed").predict(
         sorted((photos / "test").rglob("*.png"))
     )
     mutual_information = predictions.mutual_information.mean()
     assert mutual_information == pytest.approx(rows[2]["mutual_information"], rel=1e-4)
-    again = experiment.evaluate_again(tmp_path / "killed", {"samples": 3})
+    again = story.evaluate_again(tmp_path / "killed", {"samples": 3})
     assert again["evaluations"][1] == rows[1]
     assert again["evaluations"][2]["samples"] == 3 * MEMBERS
     saved = json.loads((tmp_path / "killed/config.json").read_text())

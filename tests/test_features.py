@@ -8,7 +8,7 @@ from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
 from apt_jax.errors import UserError
-from apt_jax.features.encoder import encode, features_of_crops, require_directions
+from apt_jax.features.encoder import Encoder, require_directions
 from apt_jax.features.store import kind_of
 from apt_jax.features.stored import EMBEDDING, Reads, image_of
 from apt_jax.features.views import Views, content, make_view, random_box, random_view
@@ -29,7 +29,7 @@ TOKENS, PIXELS = Reads("tokens"), Reads("pixels")
 
 
 def encoded(dataset, clip, reads=TOKENS, **options):
-    return encode(dataset, dataset.train, clip, reads=reads, **options)
+    return Encoder(clip).encode(dataset.pictures(dataset.train), reads, **options)
 
 
 def test_tokens_are_kept_as_a_float32_embedding_and_float16_patches(dataset, clip):
@@ -65,7 +65,7 @@ def test_the_embedding_is_the_last_blocks_whatever_the_source_of_patches(
 def test_images_that_nobody_has_hashed_are_refused(dataset, clip):
     unknown = [dataclasses.replace(item, sha256="") for item in dataset.train]
     with pytest.raises(ValueError, match=r"red/0\.png has no hash; scan the data set"):
-        encode(dataset, unknown, clip, reads=TOKENS)
+        dataset.pictures(unknown)
 
 
 def test_each_kind_of_input_keeps_what_it_reads(dataset, clip):
@@ -109,13 +109,8 @@ def test_crops_are_the_same_for_towers_that_crop_alike(clip):
 def test_a_view_depends_on_its_image_area_and_number_and_not_on_the_set(dataset, clip):
     views = Views(3, 0.3)
     whole = np.asarray(encoded(dataset, clip, PIXELS, views=views).stored["crop"])
-    some = encode(
-        dataset,
-        dataset.train[2:4],
-        clip,
-        reads=PIXELS,
-        views=Views(2, 0.3),
-    )
+    pictures = dataset.pictures(dataset.train[2:4])
+    some = Encoder(clip).encode(pictures, PIXELS, Views(2, 0.3))
     np.testing.assert_array_equal(some.stored["crop"], whole[2:4, :2])
     other = encoded(dataset, clip, PIXELS, views=Views(3, 0.6))
     assert (np.asarray(other.stored["crop"]) != whole).any()
@@ -166,7 +161,7 @@ def test_crops_by_hand_and_files_give_the_same_features(dataset, clip):
         clip.pixels.centre_crop(Image.open(path).convert("RGB"))
         for path in dataset.files
     ]
-    by_hand = features_of_crops(clip, crops, TOKENS)
+    by_hand = Encoder(clip).crops(crops, TOKENS)
     np.testing.assert_array_equal(by_hand.contents, whole.contents)
     for name in whole.stored:
         np.testing.assert_array_equal(by_hand.stored[name], whole.stored[name])
@@ -192,6 +187,6 @@ def test_a_backbone_that_gives_no_direction_is_blamed_whatever_the_method(clip, 
     with pytest.raises(
         UserError, match="features of images that are zero or not finite"
     ):
-        features_of_crops(empty, [crop], EMBEDDING)
+        Encoder(empty).crops([crop], EMBEDDING)
     with pytest.raises(UserError, match="features of class names that are zero"):
         make_task(empty, ("red", "blue"), ("a {}.",))

@@ -11,7 +11,7 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import config, experiment, files
+from apt_jax import config, files
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Features
@@ -19,9 +19,10 @@ from apt_jax.finite import require_finite
 from apt_jax.grid import search
 from apt_jax.methods import GDA, METHODS
 from apt_jax.methods.base import Method, Recipe
+from apt_jax.runs import story
+from apt_jax.runs.workdir import Workdir
 from apt_jax.training import loop
 from apt_jax.training.fitted import Fitted
-from apt_jax.runs.workdir import Workdir
 
 NAN, INF = float("nan"), float("inf")
 
@@ -146,7 +147,7 @@ def test_a_run_that_is_not_finite_publishes_nothing(photos, tmp_path, monkeypatc
     c.clip, c.features, c.data = like.clip, like.features, like.data
     c.shots, c.augment.views = 3, 2
     with pytest.raises(NotFinite, match="Poisoned"):
-        experiment.run(c, tmp_path / "run")
+        story.run(c, tmp_path / "run")
     left = {path.name for path in (tmp_path / "run").iterdir()}
     assert not left & {"results.json", "predictions.csv", "figures", "metrics.jsonl"}
 
@@ -154,14 +155,14 @@ def test_a_run_that_is_not_finite_publishes_nothing(photos, tmp_path, monkeypatc
 def test_a_finished_run_with_nan_in_its_results_is_not_printed(
     photos, tmp_path, capsys
 ):
-    experiment.run(settings(photos), tmp_path / "run")
+    story.run(settings(photos), tmp_path / "run")
     path = tmp_path / "run/results.json"
     content = json.loads(path.read_text())
     content["evaluations"][0]["nll"] = NAN
     path.write_text(json.dumps(content))
     capsys.readouterr()
     for again in (
-        lambda: experiment.run(settings(photos), tmp_path / "run"),
+        lambda: story.run(settings(photos), tmp_path / "run"),
         lambda: apt_jax.load(tmp_path / "run"),
     ):
         with pytest.raises(UserError, match="it holds NaN"):

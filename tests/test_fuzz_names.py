@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_grid_report import cell
 from toy import draw
 
-from apt_jax import command, config, experiment, predict, tables
+from apt_jax import command, config, predict, tables
 from apt_jax.data import Item
 from apt_jax.errors import UserError
 from apt_jax.metrics.figures import OF_AN_IMAGE
@@ -23,9 +23,10 @@ from apt_jax.names import printable, storable
 from apt_jax.report import grid, grid_tables
 from apt_jax.report.grid_rows import Rows
 from apt_jax.report.predictions import ANSWER, render, rows, write_predictions
+from apt_jax.runs import story
+from apt_jax.runs.workdir import Workdir
 from apt_jax.uncertainty.monte_carlo import Prediction
 from apt_jax.uncertainty.predictions import Predictions
-from apt_jax.runs.workdir import Workdir
 
 FUZZ = settings(
     max_examples=150,
@@ -217,9 +218,9 @@ def test_odd_names_go_all_the_way(tmp_path, monkeypatch, capsys):
     c.features.cache_dir = str(tmp_path / "cache")
     c.shots, c.augment.views, c.train.epochs, c.eval.samples = 2, 1, 2, 2
     run = tmp_path / "run :dog: a,b"
-    experiment.run(c, run)
+    story.run(c, run)
     shutil.rmtree(run / "figures")
-    experiment.evaluate_again(run, {"bins": 5})
+    story.evaluate_again(run, {"bins": 5})
     assert len(list((run / "figures").iterdir())) == 2
     workdir = Workdir(run)
     classes = workdir.read("classes.json")

@@ -13,13 +13,14 @@ import pytest
 from toy import photo_folder, toy_folder
 
 from apt_jax import config as configuration
-from apt_jax import experiment, preparation
+from apt_jax import preparation
 from apt_jax.commands.grid import main
 from apt_jax.errors import UserError
-from apt_jax.features import encode as encoding
+from apt_jax.features import encoder as encoding
 from apt_jax.features.store import Store
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
+from apt_jax.runs import story
 
 STUDY = """
 from apt_jax.grid import study
@@ -238,7 +239,7 @@ def test_a_cell_has_the_numbers_of_a_run_of_its_configuration(
 ):
     cell = next(c for c in planned(config_file) if (c.method, c.seed) == (method, 2))
     found = Cells(finished).read(cell)
-    expected = experiment.run(cell.config, tmp_path / "run")
+    expected = story.run(cell.config, tmp_path / "run")
     for ours, theirs in zip(found["evaluations"], expected["evaluations"], strict=True):
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():

@@ -12,13 +12,14 @@ import pytest
 from photos import write, write_split
 from toy import CLASSES, draw, photo_folder, toy_folder
 
-from apt_jax import command, config, data, experiment
+from apt_jax import command, config, data
 from apt_jax.commands.grid import help_text, main
 from apt_jax.errors import UserError
 from apt_jax.features.views import CENTRE
 from apt_jax.grid import study
 from apt_jax.grid.cells import Cells
 from apt_jax.methods import make
+from apt_jax.runs import story
 from apt_jax.runs.preparation import MOST_VIEWS, hyper_parameters, views_of
 
 SETS = """
@@ -479,7 +480,7 @@ def test_cells_of_a_divided_folder_are_those_of_runs_at_each_seed(
     for seed in (1, 2):
         found = cell_of(folder, f"shades/task_res/0shot-seed{seed}.json")
         asked = config.from_json(json.dumps(found["asked"]))
-        run = experiment.run(asked, tmp_path / f"run-{seed}")
+        run = story.run(asked, tmp_path / f"run-{seed}")
         assert found["protocol"]["data"] == run["protocol"]["data"]
         for ours, theirs in zip(found["evaluations"], run["evaluations"], strict=True):
             assert ours["nll"] == pytest.approx(theirs["nll"], abs=1e-5)

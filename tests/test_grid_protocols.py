@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from toy import draw, toy_folder
 
-from apt_jax import experiment
 from apt_jax.errors import UserError
-from apt_jax.features import encode as encoding
+from apt_jax.features import encoder as encoding
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.methods.tip_adapter import TipAdapter
+from apt_jax.runs import story
 
 NAMES = ("blue", "green", "light blue", "light red", "red")  # three base, two new
 COLOURS = (2, 1, 2, 0, 0)
@@ -48,7 +48,7 @@ def assert_equal_to_runs(asked, folder, seeds=(2,)):
     of_seeds = [cell for cell in study.cells(asked) if cell.seed in seeds]
     for number, cell in enumerate(of_seeds):
         found = Cells(folder).read(cell)
-        run = experiment.run(cell.config, folder.parent / f"run-{number}")
+        run = story.run(cell.config, folder.parent / f"run-{number}")
         assert len(found["evaluations"]) == len(run["evaluations"])
         for ours, theirs in zip(found["evaluations"], run["evaluations"], strict=True):
             for name, value in theirs.items():

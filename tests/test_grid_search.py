@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from toy import CLASSES, draw, photo_folder, toy_folder
 
-from apt_jax import experiment, keys
+from apt_jax import keys
 from apt_jax.errors import UserError
 from apt_jax.grid import search, study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import Trial, best
 from apt_jax.methods import make
 from apt_jax.methods.base import batch_logits
+from apt_jax.runs import story
 from apt_jax.training import loop
 from apt_jax.training.fit import recipe_of
 
@@ -110,7 +111,7 @@ def test_a_cell_is_a_run_with_what_was_chosen_and_says_what_chose_it(
     folder, _, found = finished
     (cell,) = study.cells(settings(photos))
     chosen = found["search"]["chosen"]
-    run = experiment.run(study.with_values(cell.config, chosen), tmp_path / "run")
+    run = story.run(study.with_values(cell.config, chosen), tmp_path / "run")
     for ours, theirs in zip(found["evaluations"], run["evaluations"], strict=True):
         assert ours == pytest.approx(theirs)
     card = found["protocol"]

@@ -12,11 +12,12 @@ from photos import load, write
 from small import K, small_shots
 from toy import draw, toy_folder
 
-from apt_jax import config, data, experiment
+from apt_jax import config, data
 from apt_jax.errors import UserError
 from apt_jax.grid import study, work
 from apt_jax.methods import make
 from apt_jax.methods.restricted import restricted
+from apt_jax.runs import story
 
 pytestmark = pytest.mark.usefixtures("small_sets")
 
@@ -106,7 +107,7 @@ def finished(tmp_path_factory):
     c.clip.checkpoint, c.clip.dtype = str(toy_folder()), "float32"
     c.features.cache_dir, c.data.root = "", str(top / "imagenet")
     c.data.shifts, c.shots, c.augment.views = ("r",), 2, 2
-    experiment.run(c, top / "run")
+    story.run(c, top / "run")
     return top / "run"
 
 
@@ -157,6 +158,6 @@ def test_a_grid_judges_the_shifted_sets_as_a_run_does(finished, tmp_path):
 
 
 def test_judging_again_judges_the_shifted_sets_too(finished, capsys):
-    results = experiment.evaluate_again(finished, {"bins": 5})
+    results = story.evaluate_again(finished, {"bins": 5})
     assert len(results["evaluations"]) == 4
     assert "adapted, one pass, imagenet_r" in capsys.readouterr().out

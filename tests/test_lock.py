@@ -11,9 +11,9 @@ import pytest
 from test_run import settings
 from toy import photo_folder, toy_folder
 
-from apt_jax import experiment
 from apt_jax.errors import UserError
 from apt_jax.lock import holds_more, working_in
+from apt_jax.runs import story
 
 HOLDER = """
 import sys, time
@@ -71,11 +71,11 @@ def test_judging_a_grid_and_studies_hold_the_directory(tmp_path, monkeypatch):
 
     run = tmp_path / "run"
     photos = photo_folder(tmp_path / "photos")
-    experiment.run(settings(photos), run)
+    story.run(settings(photos), run)
     monkeypatch.setattr(work, "cells", lambda study: [])
     monkeypatch.setattr(controlled, "require_knob", lambda settings: None)
     with working_in(run), pytest.raises(UserError, match="works in"):
-        experiment.evaluate_again(run, {})
+        story.evaluate_again(run, {})
     empty = tmp_path / "empty"
     for start in (work.run, controlled.run, variance.run):
         with working_in(empty), pytest.raises(UserError, match="works in"):
@@ -87,9 +87,9 @@ def test_a_finished_run_is_printed_and_predicts_while_another_judges_it(tmp_path
     import apt_jax
 
     photos, run = photo_folder(tmp_path / "photos"), tmp_path / "run"
-    experiment.run(settings(photos), run)
+    story.run(settings(photos), run)
     with working_in(run):
-        experiment.run(settings(photos), run)
+        story.run(settings(photos), run)
         assert apt_jax.load(run).predict(sorted(photos.rglob("*.png"))[:1]).labels
 
 

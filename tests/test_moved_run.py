@@ -8,9 +8,10 @@ from test_run import settings
 from toy import photo_folder, toy_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
+from apt_jax.runs import story
 from apt_jax.runs.preparation import prepare
 
 CLIP, ROOT = "clip.checkpoint", "data.root"
@@ -24,7 +25,7 @@ def made(tmp_path_factory):
     photo_folder(place / "photos")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        experiment.run(asked(), "run")
+        story.run(asked(), "run")
     return place
 
 
@@ -61,7 +62,7 @@ def test_a_run_with_relative_paths_works_from_any_directory(
 ):
     monkeypatch.chdir(tmp_path)
     assert apt_jax.load(made / "run").predict(pictures(made)).labels
-    experiment.evaluate_again(made / "run", {})
+    story.evaluate_again(made / "run", {})
     held = json.loads((made / "run/config.json").read_text())
     assert held["data"]["root"] == str(made / "photos")
     assert held["clip"]["checkpoint"] == str(made / "clip")
@@ -72,7 +73,7 @@ def test_a_whole_project_that_is_moved_works(place, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     (place / "run").rename(place / "renamed")
     assert apt_jax.load(place / "renamed").predict(pictures(place)).labels
-    experiment.evaluate_again(place / "renamed", {})
+    story.evaluate_again(place / "renamed", {})
 
 
 def test_what_is_gone_is_named_with_the_option_that_places_it(place):
@@ -81,7 +82,7 @@ def test_what_is_gone_is_named_with_the_option_that_places_it(place):
         apt_jax.load(place / "run")
     (place / "photos").rename(place / "pictures")
     with pytest.raises(UserError, match=r"no /gone/photos.*--config\.data\.root="):
-        experiment.evaluate_again(place / "run", {}, {CLIP: str(place / "elsewhere")})
+        story.evaluate_again(place / "run", {}, {CLIP: str(place / "elsewhere")})
 
 
 def test_options_say_where_backbone_and_photographs_are_now(place, capsys):
@@ -94,7 +95,7 @@ def test_options_say_where_backbone_and_photographs_are_now(place, capsys):
     assert apt_jax.load(place / "run", clip=clip).predict(pictures(place)).labels
     before = json.loads((place / "run/results.json").read_text())["evaluations"]
     command = [f"--workdir={place / 'run'}", option, f"--config.data.root={root}"]
-    after = experiment.evaluate_again(*config.eval_overrides(command))["evaluations"]
+    after = story.evaluate_again(*config.eval_overrides(command))["evaluations"]
     assert [row["nll"] for row in after] == [row["nll"] for row in before]
 
 
@@ -110,29 +111,29 @@ def test_another_backbone_or_other_photographs_are_refused_by_their_hashes(place
     with refused:
         apt_jax.load(place / "run", clip=other)
     with refused:
-        experiment.evaluate_again(place / "run", {}, {CLIP: str(other)})
+        story.evaluate_again(place / "run", {}, {CLIP: str(other)})
     photos = shutil.copytree(place / "photos", place / "changed")
     shutil.copy(photos / "test/red/0.png", photos / "test/red/1.png")
     with pytest.raises(UserError, match=r"changed: test/red/1\.png"):
-        experiment.evaluate_again(place / "run", {}, {ROOT: str(photos)})
+        story.evaluate_again(place / "run", {}, {ROOT: str(photos)})
 
 
 def test_other_class_names_are_refused_when_a_run_is_judged_again(place):
     (place / "photos/classes.yaml").write_text("red: ruby")
     with pytest.raises(UserError, match="class names are not those of the run"):
-        experiment.evaluate_again(place / "run", {})
+        story.evaluate_again(place / "run", {})
 
 
 def test_a_finished_run_is_printed_for_its_own_files_only(place, capsys):
     clip, root = place / "clip", place / "photos"
-    experiment.run(asked(clip, root), place / "run")
+    story.run(asked(clip, root), place / "run")
     assert "zero-shot CLIP" in capsys.readouterr().out
     other = other_backbone(shutil.copytree(clip, place / "other"))
     with pytest.raises(UserError, match="SHA-256"):
-        experiment.run(asked(other, root), place / "run")
+        story.run(asked(other, root), place / "run")
     (root / "test/red/0.png").unlink()
     with pytest.raises(UserError, match=r"gone: test/red/0\.png"):
-        experiment.run(asked(clip, root), place / "run")
+        story.run(asked(clip, root), place / "run")
 
 
 @pytest.fixture
@@ -141,9 +142,9 @@ def unfinished(made, tmp_path, monkeypatch):
     place = shutil.copytree(made, tmp_path / "killed", ignore=lambda *_: {"run"})
     monkeypatch.chdir(place)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "judge", None)
+        patch.setattr(story, "evaluate_parts", None)
         with pytest.raises(TypeError):
-            experiment.run(asked(), "run")
+            story.run(asked(), "run")
     moved = place.rename(tmp_path / "moved")
     monkeypatch.chdir(tmp_path)
     return moved
@@ -153,14 +154,14 @@ def test_an_unfinished_run_that_is_moved_is_finished(unfinished, made):
     (unfinished / "clip").rename(unfinished / "backbone")
     (unfinished / "photos").rename(unfinished / "pictures")
     now = asked(unfinished / "backbone", unfinished / "pictures")
-    results = experiment.run(now, unfinished / "run")
+    results = story.run(now, unfinished / "run")
     whole = json.loads((made / "run/results.json").read_text())
     nll = [[row["nll"] for row in of["evaluations"]] for of in (results, whole)]
     assert nll[0] == nll[1]
 
 
 def test_an_unfinished_run_with_relative_paths_goes_on_beside_its_files(unfinished):
-    assert experiment.run(asked(), unfinished / "run")["evaluations"]
+    assert story.run(asked(), unfinished / "run")["evaluations"]
 
 
 def test_an_unfinished_run_does_not_go_on_with_another_backbone(unfinished):
@@ -168,18 +169,18 @@ def test_an_unfinished_run_does_not_go_on_with_another_backbone(unfinished):
     (unfinished / "run/checkpoints.json").unlink()
     other = other_backbone(unfinished / "clip")
     with pytest.raises(UserError, match="SHA-256"):
-        experiment.run(asked(other, unfinished / "photos"), unfinished / "run")
+        story.run(asked(other, unfinished / "photos"), unfinished / "run")
 
 
 def test_a_run_that_never_began_belongs_to_the_places_it_asked_for(
     made, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(experiment, "encode_shots", None)
+    monkeypatch.setattr(story, "encode_shots", None)
     first = asked(made / "clip", made / "photos")
     with pytest.raises(TypeError):
-        experiment.run(first, tmp_path / "run")
+        story.run(first, tmp_path / "run")
     with pytest.raises(UserError, match=r"holds another run \(data\.root: "):
-        experiment.run(asked(made / "clip", "/other"), tmp_path / "run")
+        story.run(asked(made / "clip", "/other"), tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -194,13 +195,13 @@ def test_a_table_and_its_names_may_be_moved(made, tmp_path):
     names.write_text("red: ruby")
     c = asked(made / "clip", root / "list.csv")
     c.data.class_names = str(names)
-    experiment.run(c, tmp_path / "run")
+    story.run(c, tmp_path / "run")
     root.rename(tmp_path / "moved")
     (tmp_path / "moved/list.csv").rename(tmp_path / "moved/all.csv")
     names.rename(tmp_path / "moved.yaml")
     now = {ROOT: str(tmp_path / "moved/all.csv")}
     now["data.class_names"] = str(tmp_path / "moved.yaml")
-    assert experiment.evaluate_again(tmp_path / "run", {}, now)["evaluations"]
+    assert story.evaluate_again(tmp_path / "run", {}, now)["evaluations"]
 
 
 @pytest.mark.slow
@@ -210,13 +211,13 @@ def test_a_hub_name_may_be_given_as_a_folder(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(hub, "snapshot", lambda *_: (made / "clip", "c0ffee"))
     monkeypatch.chdir(tmp_path)
-    experiment.run(asked("somebody/clip", made / "photos"), "run")
+    story.run(asked("somebody/clip", made / "photos"), "run")
     held = json.loads((tmp_path / "run/config.json").read_text())["clip"]
     assert (held["checkpoint"], held["revision"]) == ("somebody/clip", "c0ffee")
     monkeypatch.setattr(hub, "snapshot", lambda *_: 1 / 0)
     assert apt_jax.load("run", clip=made / "clip").classes
-    experiment.evaluate_again("run", {}, {CLIP: str(made / "clip")})
-    experiment.run(asked(made / "clip", made / "photos"), "run")
+    story.evaluate_again("run", {}, {CLIP: str(made / "clip")})
+    story.run(asked(made / "clip", made / "photos"), "run")
     assert prepare(asked(made / "clip", made / "photos")).clip.revision is None
 
 

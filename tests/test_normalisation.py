@@ -13,14 +13,15 @@ from PIL import Image
 from toy import CLASSES, photo_folder, toy_clip, toy_vit, toy_vit_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.clip.pixels import HALF, IMAGENET_MEAN, IMAGENET_STD, MEAN
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encoder import features_of_crops
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import Reads
 from apt_jax.grid import work
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
+from apt_jax.runs import story
 from apt_jax.training import loop
 from apt_jax.training.fitted import Fitted
 
@@ -89,7 +90,7 @@ def test_training_and_evaluation_read_them_so():
         )
         start = loop.start(method, task, recipe, jax.random.clone(KEY))
         params = loop.train(method, task, recipe, start, jax.random.clone(KEY))
-        test = features_of_crops(toy_vit(), list(crops()[:, 0]), Reads("pixels"))
+        test = Encoder(toy_vit()).crops(list(crops()[:, 0]), Reads("pixels"))
         row = evaluate("", Fitted(method, {}, params), task, test, [0, 1, 2, 0]).row
         found[name] = (row["nll"], np.asarray(params["prompts"]))
     assert found["auto"][0] == found["imagenet"][0] != found["checkpoint"][0]
@@ -115,7 +116,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(photos, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "run"
-    experiment.run(settings(photos), folder)
+    story.run(settings(photos), folder)
     return folder
 
 
@@ -167,7 +168,7 @@ def test_a_run_from_before_there_was_a_choice_predicts_as_it_did(
     photos, tmp_path, monkeypatch
 ):
     folder = tmp_path / "run"
-    resolved = experiment.resolved
+    resolved = story.resolved
 
     def without(*given):
         found = resolved(*given)
@@ -176,8 +177,8 @@ def test_a_run_from_before_there_was_a_choice_predicts_as_it_did(
 
     asked = settings(photos, **{"method.normalise": "checkpoint"})
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "resolved", without)
-        experiment.run(asked, folder)
+        patch.setattr(story, "resolved", without)
+        story.run(asked, folder)
     old = json.loads((folder / "asked.json").read_text())
     del old["method"]["normalise"]
     (folder / "asked.json").write_text(json.dumps(old))
@@ -185,7 +186,7 @@ def test_a_run_from_before_there_was_a_choice_predicts_as_it_did(
 
     assert_predicts(folder, photos)
     before = json.loads((folder / "results.json").read_text())["evaluations"]
-    after = experiment.evaluate_again(folder, {})["evaluations"]
+    after = story.evaluate_again(folder, {})["evaluations"]
     assert [row["nll"] for row in after] == pytest.approx(
         [row["nll"] for row in before], rel=1e-5
     )
@@ -193,8 +194,8 @@ def test_a_run_from_before_there_was_a_choice_predicts_as_it_did(
     with pytest.raises(
         apt_jax.errors.UserError, match=r"--config\.method\.normalise=checkpoint"
     ):
-        experiment.run(settings(photos), folder)
-    experiment.run(asked, folder)
+        story.run(settings(photos), folder)
+    story.run(asked, folder)
 
 
 def test_a_grid_reads_them_so(photos, finished, tmp_path):

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.errors import UserError
-from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.runs import story
 from apt_jax.runs.workdir import Workdir
+from apt_jax.training.checkpoints import Checkpoints
 
 ARCHIVE = Path(__file__).parent / "goldens/run.zip"
 
@@ -46,7 +47,7 @@ def test_an_old_run_predicts_what_it_reported(place):
 
 def test_an_old_run_is_judged_again_from_any_directory(place):
     before = rows_of(place)
-    after = experiment.evaluate_again(place / "run", {})["evaluations"]
+    after = story.evaluate_again(place / "run", {})["evaluations"]
     for then, now in zip(before, after, strict=True):
         assert now["nll"] == pytest.approx(then["nll"], rel=1e-4)
         assert now["accuracy"] == then["accuracy"]
@@ -54,7 +55,7 @@ def test_an_old_run_is_judged_again_from_any_directory(place):
 
 def test_an_old_run_is_printed_again(place, capsys):
     asked = config.from_json((place / "run/asked.json").read_text())
-    experiment.run(asked, place / "run")
+    story.run(asked, place / "run")
     assert "zero-shot CLIP" in capsys.readouterr().out
 
 
@@ -81,7 +82,7 @@ def test_a_default_that_changed_since_is_named_with_the_command_to_go_on(place):
     with pytest.raises(
         UserError, match=r"shots: 2 -> 0.*own settings: --config\.shots=2"
     ):
-        experiment.run(now, place / "run")
+        story.run(now, place / "run")
 
 
 def test_an_old_checkpoint_of_another_epoch_is_refused(place, monkeypatch):
@@ -100,7 +101,7 @@ def test_an_unfinished_run_of_older_recipes_is_not_gone_on_with(place):
         match="made by the recipes of an older version; choose another --workdir, or "
         "finish it with that version",
     ):
-        experiment.run(asked, place / "run")
+        story.run(asked, place / "run")
 
 
 def test_a_run_says_by_which_recipes_it_is_made(place, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from toy import toy_clip
 
 from apt_jax.evaluation import evaluate
-from apt_jax.features.encoder import features_of_crops
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import Reads
 from apt_jax.methods import make
 from apt_jax.training.fitted import Fitted
@@ -45,7 +45,7 @@ def test_an_image_is_all_from_pixels_to_probabilities(found):
     task, (crops, contents), of_all = found
     method = METHODS["apt"]
     params = method.init(jax.random.key(0), task, {})
-    features = features_of_crops(toy_clip(), list(np.asarray(crops)), Reads("tokens"))
+    features = Encoder(toy_clip()).crops(list(np.asarray(crops)), Reads("tokens"))
     features = type(features)(
         {name: array[:, :1] for name, array in features.stored.items()},
         np.asarray(contents)[:, None],

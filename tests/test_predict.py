@@ -16,9 +16,10 @@ from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
 from apt_jax import classifier as classifiers
-from apt_jax import command, config, experiment
+from apt_jax import command, config
 from apt_jax.commands import predict
 from apt_jax.errors import UserError
+from apt_jax.runs import story
 
 ROOT = Path(__file__).parents[1]
 CUT = png(1)[:-30]
@@ -36,7 +37,7 @@ def run(tmp_path_factory):
     c.features.cache_dir, c.shots = "", 3
     c.data.root = str(photo_folder(tmp_path_factory.mktemp("photos")))
     folder = tmp_path_factory.mktemp("runs") / "colours"
-    experiment.run(c, folder)
+    story.run(c, folder)
     return folder
 
 

@@ -12,7 +12,7 @@ from small import D, K, fitted, small_shots
 from toy import CLASSES, draw, photo_folder
 from toy import toy_folder as toy_clip_folder
 
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.errors import UserError
@@ -28,6 +28,7 @@ from apt_jax.methods.lp_plus_plus import EPOCHS
 from apt_jax.methods.published import EVERY
 from apt_jax.methods.task import Shots
 from apt_jax.methods.tip_adapter import PUBLISHED
+from apt_jax.runs import parts, story
 from apt_jax.runs.record import selected_by
 from apt_jax.training import loop
 
@@ -270,7 +271,7 @@ def photos(tmp_path_factory):
 def test_a_run_as_published_says_so_and_trains_on_no_test_image(
     photos, tmp_path, monkeypatch, capsys
 ):
-    seen, fit, evaluate = {}, experiment.fit, experiment.evaluations
+    seen, fit, evaluate = {}, story.fit, parts.evaluations
 
     def spying_fit(method, task, *rest, **options):
         seen["training"] = task
@@ -280,10 +281,10 @@ def test_a_run_as_published_says_so_and_trains_on_no_test_image(
         seen["judging"], seen["test"] = task, features.stored["embedding"]
         return evaluate(fitted, task, features, *rest, **options)
 
-    monkeypatch.setattr(experiment, "fit", spying_fit)
-    monkeypatch.setattr(experiment, "evaluations", spying_evaluate)
+    monkeypatch.setattr(story, "fit", spying_fit)
+    monkeypatch.setattr(parts, "evaluations", spying_evaluate)
     asked = settings(photos, protocol="as_published")
-    results = experiment.run(asked, tmp_path / "run")
+    results = story.run(asked, tmp_path / "run")
 
     card = results["protocol"]
     assert card["protocol"]["name"] == "as_published"
@@ -312,13 +313,13 @@ def test_without_validation_images_a_protocol_that_needs_them_is_refused(
     tmp_path, monkeypatch
 ):
     photos = photo_folder(tmp_path / "photos", train=3, test=1)
-    monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
+    monkeypatch.setattr(story, "encode_shots", None)  # it would come too late
     for method in ("gda", "linear_probe", "lp_plus_plus", "tip_adapter"):
         asked = settings(photos, method, protocol="as_published")
         with pytest.raises(
             UserError, match=r"'photos' has none; add a validation split"
         ):
-            experiment.run(asked, tmp_path / "run")
+            story.run(asked, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

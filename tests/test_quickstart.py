@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from apt_jax import config, experiment
+from apt_jax import config
+from apt_jax.runs import story
 
 
 @pytest.mark.slow
@@ -14,7 +15,7 @@ def test_the_quickstart_beats_zero_shot_and_says_what_comes_next(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     quickstart = config.load(str(request.config.rootpath / "configs/quickstart.py"))
     quickstart.features.cache_dir = ""
-    experiment.run(quickstart, tmp_path / "run")
+    story.run(quickstart, tmp_path / "run")
     rows = json.loads((tmp_path / "run/results.json").read_text())["evaluations"]
     accuracy = {row["name"]: row["accuracy"] for row in rows}
     nll = {row["name"]: row["nll"] for row in rows}

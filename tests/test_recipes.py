@@ -8,9 +8,9 @@ from toy import photo_folder, toy_vit_folder
 from apt_jax import config
 from apt_jax.commands.recipes import main
 from apt_jax.methods import METHODS, make
+from apt_jax.report import recipes
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import card, recipe_of, resolved, split_of
-from apt_jax.report import recipes
 
 FITTED = {"alpha": 1.0, "beta": 1.0}
 PAGE = Path(__file__).parents[1] / "docs/recipes.md"

@@ -18,15 +18,16 @@ from PIL import Image
 from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
-from apt_jax import config, experiment, record
+from apt_jax import config, record
 from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.methods import APT, make
 from apt_jax.methods.base import Recipe
+from apt_jax.runs import story
 from apt_jax.runs.preparation import prepare
-from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.runs.workdir import Workdir
+from apt_jax.training.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,7 +57,7 @@ def photos(tmp_path_factory):
 def finished(photos, tmp_path_factory):
     """The folder of a finished run."""
     folder = tmp_path_factory.mktemp("runs") / "colours"
-    experiment.run(settings(photos), folder)
+    story.run(settings(photos), folder)
     return folder
 
 
@@ -191,8 +192,8 @@ def test_the_same_command_again_reprints_a_finished_run(
     finished, photos, capsys, monkeypatch
 ):
     before = (finished / "results.json").read_bytes()
-    monkeypatch.setattr(experiment, "prepare", lambda config: 1 / 0)
-    experiment.run(settings(photos), finished)
+    monkeypatch.setattr(story, "prepare", lambda config: 1 / 0)
+    story.run(settings(photos), finished)
     assert "zero-shot CLIP" in capsys.readouterr().out
     assert (finished / "results.json").read_bytes() == before
 
@@ -200,13 +201,13 @@ def test_the_same_command_again_reprints_a_finished_run(
 def test_a_directory_of_another_run_is_refused_naming_every_field(finished, photos):
     other = settings(photos, shots=1, eval__samples=5)
     with pytest.raises(UserError, match=r"eval\.samples: 8 -> 5; shots: 3 -> 1"):
-        experiment.run(other, finished)
+        story.run(other, finished)
 
 
 def test_a_directory_that_is_no_run_is_refused(photos, tmp_path):
     (tmp_path / "thesis.txt").write_text("precious")
     with pytest.raises(UserError, match="not empty and holds no run"):
-        experiment.run(settings(photos), tmp_path)
+        story.run(settings(photos), tmp_path)
 
 
 def test_an_unfinished_run_keeps_the_dtype_and_revision_it_began_with(photos, tmp_path):
@@ -226,9 +227,9 @@ def test_an_unfinished_run_keeps_the_dtype_and_revision_it_began_with(photos, tm
 def test_what_the_user_can_mend_leaves_nothing_behind(photos, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(UserError, match="no folder"):
-        experiment.run(settings(tmp_path / "nothing"), folder)
+        story.run(settings(tmp_path / "nothing"), folder)
     with pytest.raises(UserError, match="the tokenizer cuts the prompt of 'blue'"):
-        experiment.run(
+        story.run(
             settings(photos, data__templates="a photo of the " * 9 + "{}"), folder
         )
     assert not folder.exists()
@@ -295,7 +296,7 @@ def test_predicting_without_a_run_or_photographs_says_so(finished, tmp_path):
 def test_evaluating_again_changes_the_samples_and_nothing_else(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "copy")
     before = read(finished, "results.json")
-    after = experiment.evaluate_again(copy, {"samples": 3})
+    after = story.evaluate_again(copy, {"samples": 3})
     assert after["evaluations"][:2] == before["evaluations"][:2]
     assert after["evaluations"][2]["samples"] == 3
     assert after["evaluations"][2]["nll"] != before["evaluations"][2]["nll"]
@@ -304,11 +305,11 @@ def test_evaluating_again_changes_the_samples_and_nothing_else(finished, tmp_pat
 
 def test_evaluating_on_changed_images_is_refused(photos, tmp_path):
     mine = shutil.copytree(photos, tmp_path / "photos")
-    experiment.run(settings(mine), tmp_path / "run")
+    story.run(settings(mine), tmp_path / "run")
     shutil.copy(mine / "train/red/0.png", mine / "test/red/1.png")
     (mine / "train/red/0.png").unlink()
     with pytest.raises(UserError, match=r"\(changed: test/red/1\.png\); restore"):
-        experiment.evaluate_again(tmp_path / "run", {})
+        story.evaluate_again(tmp_path / "run", {})
 
 
 @pytest.mark.parametrize(
@@ -369,10 +370,10 @@ def wait_for_epoch(folder, epoch):
 def test_a_method_that_cannot_do_the_task_says_so_and_leaves_nothing(
     photos, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(experiment, "encode_shots", None)  # it would come too late
+    monkeypatch.setattr(story, "encode_shots", None)  # it would come too late
     folder = tmp_path / "run"
     with pytest.raises(UserError, match="does not divide the width"):
-        experiment.run(settings(photos, method__heads=3), folder)
+        story.run(settings(photos, method__heads=3), folder)
     assert not folder.exists()
 
 
@@ -382,12 +383,12 @@ def test_a_run_that_dies_after_fitting_at_once_is_finished_by_the_same_command(
     c, like = config.default(method="gda", source="folder"), settings(photos)
     c.clip, c.features, c.data = like.clip, like.features, like.data
     c.shots, c.augment.views = 3, 2
-    monkeypatch.setattr(experiment, "judge", None)
+    monkeypatch.setattr(story, "evaluate_parts", None)
     with pytest.raises(TypeError):
-        experiment.run(c, tmp_path)
+        story.run(c, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(experiment.loop, "fit", None)  # what is saved is not done again
-    results = experiment.run(c, tmp_path)
+    monkeypatch.setattr(story.loop, "fit", None)  # what is saved is not done again
+    results = story.run(c, tmp_path)
     rows = [row["name"] for row in results["evaluations"]]
     assert rows == ["zero_shot", "deterministic"]
     assert results["cost"]["trainable_parameters"] == 0
@@ -401,7 +402,7 @@ def test_what_is_fitted_at_once_has_no_epochs_and_predicts_all_the_same(
     c, like = config.default(method=name, source="folder"), settings(photos)
     c.clip, c.features, c.data = like.clip, like.features, like.data
     c.shots, c.augment.views, c.train.epochs = 3, 2, 5
-    experiment.run(c, tmp_path)
+    story.run(c, tmp_path)
     said = capsys.readouterr().err
     assert f"{name} is fitted at once: --config.train.epochs has no effect" in said
     of_views = "zero_shot trains on no images: --config.augment.views has no effect"
@@ -427,18 +428,18 @@ def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
 
     monkeypatch.setattr(Checkpoints, "save", dying)
     with pytest.raises(Died):
-        experiment.run(settings(photos), tmp_path)
+        story.run(settings(photos), tmp_path)
     monkeypatch.undo()
-    experiment.run(settings(photos), tmp_path)
+    story.run(settings(photos), tmp_path)
     epochs = [line["epoch"] for line in Workdir(tmp_path).read_metrics()]
     assert epochs == list(range(1, 7))
 
 
 def test_a_run_does_not_go_on_with_other_images(photos, tmp_path, monkeypatch):
     mine = shutil.copytree(photos, tmp_path / "photos")
-    monkeypatch.setattr(experiment, "adapt", None)
+    monkeypatch.setattr(story, "adapt", None)
     with pytest.raises(TypeError):
-        experiment.run(settings(mine), tmp_path / "run")
+        story.run(settings(mine), tmp_path / "run")
     monkeypatch.undo()
     shutil.move(mine / "train/red/0.png", mine / "train/red/new.png")
     with Image.open(mine / "train/blue/0.png") as picture:
@@ -449,7 +450,7 @@ def test_a_run_does_not_go_on_with_other_images(photos, tmp_path, monkeypatch):
         match=r"\(changed: train/blue/0\.png; gone: train/red/0\.png; "
         r"new: train/red/new\.png\); restore them",
     ):
-        experiment.run(settings(mine), tmp_path / "run")
+        story.run(settings(mine), tmp_path / "run")
 
 
 @pytest.mark.slow
@@ -461,9 +462,9 @@ def test_described_classes_are_judged_and_predicted_by_all_their_prompts(
     c, like = config.default(method="zero_shot", source="folder"), settings(photos)
     c.clip, c.features, c.data = like.clip, like.features, like.data
     c.data.templates = ("{}.",)
-    plain = experiment.run(c, tmp_path / "plain")
+    plain = story.run(c, tmp_path / "plain")
     c.data.class_names = str(file)
-    named = experiment.run(c, tmp_path / "run")
+    named = story.run(c, tmp_path / "run")
     assert named["evaluations"][0]["nll"] != plain["evaluations"][0]["nll"]
     assert read(tmp_path / "run", "classes.json")[2] == "ruby"
     assert read(tmp_path / "run", "protocol.json")["data"]["descriptions_sha256"]

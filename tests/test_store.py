@@ -20,9 +20,9 @@ from apt_jax import files
 from apt_jax.data.dataset import Item
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
-from apt_jax.features import encode as encoding
+from apt_jax.features import encoder as encoding
 from apt_jax.features import store as storing
-from apt_jax.features.encoder import encode, fill, pictures_of
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.store import Store, bytes_of, shapes_of
 from apt_jax.features.views import CENTRE, Views
 
@@ -55,9 +55,8 @@ def worked(monkeypatch):
 
 
 def encoded(dataset, cache_dir="", reads=TOKENS, views=VIEWS, store=None):
-    store = store or Store(str(cache_dir))
-    of_all = (dataset, dataset.train, toy_clip())
-    return encode(*of_all, reads=reads, views=views, store=store)
+    encoder = Encoder(toy_clip(), str(cache_dir), store=store)
+    return encoder.encode(dataset.pictures(dataset.train), reads, views)
 
 
 def equal(a, b):
@@ -101,15 +100,15 @@ def test_a_picture_is_decoded_once_for_all_that_is_wanted_of_it(worked):
     twice = [*dataset.train, *dataset.train]
     views = Views(2, 0.5).each + Views(1, 0.1).each + CENTRE.each
     wanted = {EMBEDDING: views, TOKENS: CENTRE.each, PIXELS: views[:1]}
-    pictures = pictures_of(dataset, twice)
-    fill([(picture, wanted) for picture in pictures], toy_clip(), store=Store())
+    pictures = dataset.pictures(twice)
+    Encoder(toy_clip()).fill([(picture, wanted) for picture in pictures])
     assert worked == {"decoded": 6, "embedding": 18, "tokens": 6, "pixels": 6}
 
 
 def test_copies_of_a_picture_are_one_to_the_store(worked):
     dataset = drawn_dataset()
     copies = [dataclasses.replace(item, sha256="a" * 64) for item in dataset.train]
-    found = encode(dataset, copies, toy_clip(), reads=EMBEDDING, views=VIEWS)
+    found = Encoder(toy_clip()).encode(dataset.pictures(copies), EMBEDDING, VIEWS)
     assert worked == {"decoded": 1, "embedding": 2}
     rows = np.asarray(found.stored["embedding"])
     assert rows.shape == (6, 2, 8)
@@ -193,7 +192,7 @@ import dataclasses, pathlib, sys, time
 sys.path.insert(0, "tests")
 import test_store
 from apt_jax.features import blocks
-from apt_jax.features import encode as encoding
+from apt_jax.features import encoder as encoding
 
 blocks.ROWS, encoding.BATCH, encoding.os.cpu_count = 2, {"cpu": 2}, lambda: 1
 cache, log, together = sys.argv[1:]

@@ -9,8 +9,8 @@ from toy import CLASSES, photo_folder, toy_folder
 from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.metrics.variance import analysis
-from apt_jax.studies import controlled, variance
 from apt_jax.runs.workdir import Workdir
+from apt_jax.studies import controlled, variance
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from PIL import Image
 from toy import CLASSES, SIZE, photo_folder, toy_clip, toy_vit, toy_vit_folder
 
 import apt_jax
-from apt_jax import config, experiment
+from apt_jax import config
 from apt_jax.clip import checkpoint, google
 from apt_jax.clip import config as architecture
 from apt_jax.clip.config import ClipConfig, PlainVisionConfig, ViTConfig
@@ -38,6 +38,7 @@ from apt_jax.errors import UserError
 from apt_jax.features.views import random_box, random_view
 from apt_jax.methods import METHODS, make, require_fit
 from apt_jax.methods.task import make_task
+from apt_jax.runs import story
 from apt_jax.uncertainty.monte_carlo import default_chunk
 
 
@@ -409,7 +410,7 @@ def settings(photos, method):
 @pytest.mark.slow
 def test_a_linear_probe_on_a_vit_runs_predicts_and_is_judged_again(tmp_path):
     photos, folder = photo_folder(tmp_path / "photos"), tmp_path / "run"
-    results = experiment.run(settings(photos, "linear_probe"), folder)
+    results = story.run(settings(photos, "linear_probe"), folder)
     (row,) = results["evaluations"]
     assert row["name"] == "deterministic"
     assert row["accuracy"] == 1  # three colours
@@ -417,13 +418,13 @@ def test_a_linear_probe_on_a_vit_runs_predicts_and_is_judged_again(tmp_path):
     classifier = apt_jax.load(folder)
     paths = sorted((photos / "test").rglob("*.png"))
     assert classifier.predict(paths).labels == [path.parent.name for path in paths]
-    again = experiment.evaluate_again(folder, {"bins": 5})["evaluations"]
+    again = story.evaluate_again(folder, {"bins": 5})["evaluations"]
     assert [one["nll"] for one in again] == [row["nll"]]
 
 
 def test_a_run_that_needs_text_stops_before_it_encodes(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "encode_shots", None)
+    monkeypatch.setattr(story, "encode_shots", None)
     photos, folder = photo_folder(tmp_path / "photos"), tmp_path / "run"
     with pytest.raises(UserError, match="method coop reads class names"):
-        experiment.run(settings(photos, "coop"), folder)
+        story.run(settings(photos, "coop"), folder)
     assert not folder.exists()

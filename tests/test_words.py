@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 from photos import encoded, photo, write
 
-from apt_jax import experiment
 from apt_jax.clip.checkpoint import TINY
 from apt_jax.clip.tokens import Tokenizer
 from apt_jax.commands import inspect
@@ -18,9 +17,10 @@ from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
 from apt_jax.planning.survey import odd_names
-from apt_jax.runs.record import selected_by
 from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
+from apt_jax.runs import story
+from apt_jax.runs.record import selected_by
 from apt_jax.words import counted, form, series
 
 
@@ -109,7 +109,7 @@ def shown(capsys, source):
             "data": {"source": source},
         },
     }
-    experiment.show(SimpleNamespace(folder="runs/x", read=lambda name: results))
+    story.show(SimpleNamespace(folder="runs/x", read=lambda name: results))
     return capsys.readouterr().out
 
 

@@ -10,13 +10,14 @@ it; and whether images that one trains on are test images of the other.
 """
 
 from apt_jax import command
-from apt_jax.data.compare import compared, images_of
 from apt_jax.files import json_text
-from apt_jax.report.comparison import text
 
 
 def main(arguments: list[str]) -> int:
     options = read(arguments)
+    from apt_jax.data.compare import compared, images_of  # heavy: numpy
+    from apt_jax.report.comparison import text
+
     a = images_of(options.a, options.root_a)
     b = images_of(options.b, options.root_b)
     found = compared(a, b)

@@ -18,6 +18,6 @@ def main(arguments: list[str]):
         print(f"{__doc__.strip()}\n\n{usage.listed(FIELDS, defaults(FIELDS))}")
         return
     asked = config.eval_overrides(arguments)
-    from apt_jax import experiment  # heavy: not before the settings are sound
+    from apt_jax.runs import story  # heavy: not before the settings are sound
 
-    experiment.evaluate_again(*asked)
+    story.evaluate_again(*asked)

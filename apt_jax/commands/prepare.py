@@ -16,15 +16,17 @@ import subprocess
 import sys
 
 from apt_jax import command
-from apt_jax.data.published.tfds import data_dir
 from apt_jax.errors import UserError
 
 
 def main(arguments: list[str]) -> int:
     options = read(arguments)
-    from apt_jax.data import prepare  # heavy: not before the command line is sound
+    from apt_jax.data import (
+        prepare,
+        tfds,
+    )  # heavy: not before the command line is sound
 
-    place = data_dir(options.data_dir)
+    place = tfds.data_dir(options.data_dir)
     builder = prepare.builder(options.name, place)
     if options.in_process:
         prepare.write_records(builder, place, options.manual_dir)

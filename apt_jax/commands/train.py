@@ -11,6 +11,6 @@ from apt_jax.commands.configured import asked
 
 def main(arguments: list[str]):
     if found := asked(arguments, __doc__):
-        from apt_jax import experiment  # heavy: not before the settings are sound
+        from apt_jax.runs import story  # heavy: not before the settings are sound
 
-        experiment.run(*found)
+        story.run(*found)

@@ -42,7 +42,7 @@ class Unit(NamedTuple):
 
     def number(self, value, sign: str = "") -> str:
         """A value as it is shown below a heading; with `sign` "+" gains have it too."""
-        form = f".{self.digits}f" if self.digits else ","
+        form = f".{self.digits}f" if self.digits else ",.0f"
         return f"{self.scale * value:{sign}{form}}"
 
     def text(self, value) -> str:
@@ -54,8 +54,8 @@ class Unit(NamedTuple):
 
 FRACTION = Unit("%", "points", 100, 1)
 NATS = Unit("nats", "nats")
-NUMBER = Unit("", "")
-COUNT = Unit("", "", digits=0)
+NUMBER = Unit("", "units")
+COUNT = Unit("", "units", digits=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,5 +159,5 @@ def figures_of(scores: Scores) -> dict:
 
 
 def shown_in(place: Place, figures=FIGURES) -> dict[str, Figure]:
-    """The figures that are shown there, by name."""
-    return {name: figure for name, figure in figures.items() if place in figure.shown}
+    """The figures that are shown there, or in one of several places, by name."""
+    return {name: figure for name, figure in figures.items() if place & figure.shown}

@@ -95,7 +95,7 @@ def shifted(rows, splits) -> Table:
             of_row.setdefault(row["split"], {})[cell["seed"]] = row["accuracy"]
     listed = [
         [label, spell(shots)]
-        + [mean_sd(of_row.get(s, {}).values()) for s in ("test", *splits)]
+        + [over_seeds(of_row.get(s, {}).values()) for s in ("test", *splits)]
         for (label, shots), of_row in found.items()
     ]
     return Table(["Accuracy, %", "shots", "test", *splits], listed)
@@ -153,10 +153,10 @@ def searched(rows) -> Table:
 def mean_of(rows, label, shots, name) -> str:
     """Mean ± deviation of a figure over the seeds; the other figures are fractions."""
     unit = FIGURES[name].unit if name in FIGURES else FRACTION
-    return mean_sd(rows.values(label, shots, name).values(), unit)
+    return over_seeds(rows.values(label, shots, name).values(), unit)
 
 
-def mean_sd(values, unit=FRACTION) -> str:
+def over_seeds(values, unit=FRACTION) -> str:
     """Mean ± deviation; a dash without values, the value alone of one."""
     values = [unit.scale * value for value in values]
     if not values:
@@ -168,9 +168,9 @@ def mean_sd(values, unit=FRACTION) -> str:
 def difference_units() -> str:
     """The units of differences: "accuracy and ECE in points, NLL in nats"."""
     titles = {}
-    for figure in (shown_in(GRID) | shown_in(COMPARED)).values():
+    for figure in shown_in(GRID | COMPARED).values():
         titles.setdefault(figure.unit.apart, []).append(figure.title)
-    return ", ".join(f"{series(of)} in {unit}" for unit, of in titles.items() if unit)
+    return ", ".join(f"{series(of)} in {unit}" for unit, of in titles.items())
 
 
 def spell(shots) -> str:

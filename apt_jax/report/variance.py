@@ -195,8 +195,7 @@ def controlled_figure(summary: dict):
             high = [scale * (gain["mean"] + gain["sd"]) for gain in gains]
             axis.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
             axis.plot(at, mean, "o-", color=colour, markersize=4, label=f"over {rival}")
-        unit = one.unit.apart
-        axis.set_ylabel(f"{one.title} gained{f' ({unit})' * bool(unit)}")
+        axis.set_ylabel(f"{one.title} gained ({one.unit.apart})")
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
     axes[0].set_title(
