@@ -108,9 +108,10 @@ CASES = {
         "--config.study.rivals=clip_adapter --config.train.epochs=2 "
         "--workdir OUT/study",
     ),
-    "vtab": (
+    "vtab": (  # archives are unpacked beside themselves
+        "copy DATA/vtab OUT/vtab",
         f"grid --config configs/studies/visual_prompts.py {PLAIN} "
-        f"--config.datasets={VTAB} --config.data.root=DATA/vtab "
+        f"--config.datasets={VTAB} --config.data.root=OUT/vtab "
         "--config.data.on_error=skip --config.methods=tip_adapter --config.seeds=1 "
         "--config.variants.tip_adapter.method.alpha=1 "
         "--config.variants.tip_adapter.method.beta=1 --config.search_refit=train "
