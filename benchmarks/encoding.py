@@ -24,7 +24,6 @@ from apt_jax.clip.checkpoint import load
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.roots import reader
 from apt_jax.features import encoder as encoding
-from apt_jax.features.store import Store
 from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views
 from benchmarks.heading import heading
@@ -97,8 +96,8 @@ def hash_of(number) -> str:
 
 def warm_up(dataset, clip, options):
     """Compiles, outside the clock."""
-    some = dataset.train[:2]
-    encoding.encode(dataset, some, clip, reads=Reads(options.inputs))
+    some = dataset.pictures(dataset.train[:2])
+    encoding.Encoder(clip).encode(some, Reads(options.inputs))
 
 
 def measure(dataset, clip, options, cache):
@@ -119,14 +118,8 @@ def measure(dataset, clip, options, cache):
 
     encoding._decoded = timed
     start = time.perf_counter()
-    encoding.encode(
-        dataset,
-        dataset.train,
-        clip,
-        reads=Reads(options.inputs),
-        views=views,
-        store=Store(cache),
-    )
+    pictures = dataset.pictures(dataset.train)
+    encoding.Encoder(clip, cache).encode(pictures, Reads(options.inputs), views)
     seconds = time.perf_counter() - start
     encoding._decoded = decoded
     size = sum(file.stat().st_size for file in Path(cache).rglob("*.safetensors"))

@@ -16,7 +16,6 @@ centre crops, l2-normalised and standardised, C = 0.05.
 
 import argparse
 import csv
-import dataclasses
 import statistics
 from pathlib import Path
 
@@ -25,12 +24,12 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax import keys
 from apt_jax.evaluation import evaluate
-from apt_jax.features.store import Store
+from apt_jax.features.encoder import Encoder
 from apt_jax.methods import ZeroShot
-from apt_jax.methods.task import make_task
+from apt_jax.methods.task import encode_shots, make_task
 from apt_jax.metrics import Scores, figures_of
-from apt_jax.runs.preparation import encode_shots, encode_test, prepare
-from apt_jax.runs.story import training_images
+from apt_jax.runs.parts import reads_of_test
+from apt_jax.runs.preparation import prepare
 from apt_jax.training.fit import fit
 from apt_jax.training.fitted import Fitted
 from benchmarks.heading import heading
@@ -89,19 +88,17 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     """The figures of each row of one cell."""
     config = settings_of(name, shots, seed, options)
     prepared = prepare(config, validation=True)
-    if options.judge == "val":
-        prepared = on_validation(prepared)
-    labels = np.array([item.label for item in prepared.shots])
-    test_labels = np.array([item.label for item in prepared.dataset.test])
-    store = Store(config.features.cache_dir)
-    shot_features, test = encode_shots(prepared, store), encode_test(prepared, store)
-    dataset = prepared.dataset
-    task = make_task(prepared.clip, dataset.classes, dataset.templates)
-    with_shots = task.replace(
-        **training_images(prepared, shot_features, None),
-    )
-    method, key = prepared.method, keys.of_seed(seed, keys.TRAIN)
-    fitted, _ = fit(method, with_shots, key, train=config.train)
+    dataset, method = prepared.dataset, prepared.method
+    items = dataset.val if options.judge == "val" else dataset.test
+    test_labels = np.array([item.label for item in items])
+    encoder = Encoder(prepared.clip, config.features.cache_dir)
+    of_shots = (dataset, prepared.shots, method.reads, prepared.views)
+    shots, _ = encode_shots(encoder, *of_shots)
+    reads = reads_of_test(method, prepared.clip)
+    test = encoder.encode(dataset.pictures(items), reads, what="test images")
+    task = make_task(prepared.clip, *dataset.texts)
+    key = keys.of_seed(seed, keys.TRAIN)
+    fitted, _ = fit(method, task.replace(shots=shots), key, train=config.train)
     chance = {"key": keys.of_seed(seed, keys.PREDICT), "samples": config.eval.samples}
     rows = {
         "zero-shot": evaluate("", Fitted(ZeroShot(), {}, {}), task, test, test_labels),
@@ -110,27 +107,21 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     if method.stochastic:
         rows["APT + MC"] = evaluate("", fitted, task, test, test_labels, **chance)
     figures = {row: figures_of(evaluation.scores) for row, evaluation in rows.items()}
-    probe = logistic_regression(shot_features, labels, test, test_labels)
+    probe = logistic_regression(shots, test, test_labels)
     return {
         "zero-shot": figures.pop("zero-shot"),
         "logistic regression": probe,
     } | figures
 
 
-def on_validation(prepared):
-    """Judged on the validation split instead of the test split."""
-    judged = dataclasses.replace(prepared.dataset, test=prepared.dataset.val)
-    return dataclasses.replace(prepared, dataset=judged)
-
-
-def logistic_regression(shots, labels, test, test_labels) -> dict:
+def logistic_regression(shots, test, test_labels) -> dict:
     """The figures of a logistic regression on the embeddings."""
     from sklearn.linear_model import LogisticRegression
 
-    train = unit(np.asarray(shots.centre.stored["embedding"][:, 0]))
+    train = unit(np.asarray(shots.crops["embedding"]))
     centre, scale = train.mean(0), train.std(0) + 1e-6
     probe = LogisticRegression(C=PROBE_C, max_iter=1000)
-    probe.fit((train - centre) / scale, labels)
+    probe.fit((train - centre) / scale, shots.labels)
     embedding = unit(np.asarray(test.stored["embedding"][:, 0]))
     log_probs = probe.predict_log_proba((embedding - centre) / scale)
     return figures_of(Scores.of(log_probs, test_labels))

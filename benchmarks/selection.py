@@ -80,7 +80,7 @@ def narrowed(options, methods, fields):
 def judged(shared, cell, rule, on) -> list[float]:
     """The figures of a cell on validation, its hyper-parameters chosen by `rule`."""
     prepared = shared.prepared(cell)
-    [task] = shared.with_shots([prepared])
+    [task] = shared.with_shots([cell], [prepared])
     validation = shared.material(cell, prepared, task)
     if on == "view":
         first = jax.tree.map(lambda views: views[:, :1], task.shots.stored)

@@ -13,11 +13,11 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax.data.synthetic.captions import HELD_OUT
 from apt_jax.evaluation import evaluate
-from apt_jax.features.store import Store
+from apt_jax.features.encoder import Encoder
+from apt_jax.features.stored import EMBEDDING
 from apt_jax.methods.task import make_task
-from apt_jax.runs.preparation import encode_test, prepare
+from apt_jax.runs.preparation import prepare
 from apt_jax.training.fitted import Fitted
-from benchmarks.few_shot import on_validation
 from benchmarks.heading import heading
 
 VARIANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -41,10 +41,11 @@ def main():
 
 def known(config):
     """Zero-shot accuracy over all variants, those seen, and those held out, in %."""
-    prepared = on_validation(prepare(config, validation=True))
-    dataset, features = prepared.dataset, encode_test(prepared, Store())
+    prepared = prepare(config, validation=True)
+    dataset, items = prepared.dataset, prepared.dataset.val
+    features = Encoder(prepared.clip).encode(dataset.pictures(items), EMBEDDING)
     task = make_task(prepared.clip, *dataset.texts)
-    labels = np.array([item.label for item in dataset.test])
+    labels = np.array([item.label for item in items])
     evaluation = evaluate("", Fitted(prepared.method, {}, {}), task, features, labels)
     right = evaluation.prediction.log_probs.argmax(-1) == labels
     held_out = np.isin(np.array(dataset.classes)[labels], HELD_OUT)

@@ -61,7 +61,7 @@ def main(argv):
 def judged(shared, cell) -> list[float]:
     """The figures of a cell on validation."""
     prepared = shared.prepared(cell)
-    [task] = shared.with_shots([prepared])
+    [task] = shared.with_shots([cell], [prepared])
     validation = shared.material(cell, prepared, task)
     key, chance = keys.of_seed(cell.seed, keys.TRAIN), {}
     fitted, _ = fit(prepared.method, task, key, train=cell.config.train)

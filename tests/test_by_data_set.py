@@ -23,9 +23,9 @@ from apt_jax.grid.shared import Shared
 from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.published import EVERY, Published, published_on
-from apt_jax.planning.forecast import judged
 from apt_jax.report.tables import protocol_line
 from apt_jax.runs import story
+from apt_jax.runs.forecast import judged
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import (
     card,

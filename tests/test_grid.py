@@ -17,9 +17,10 @@ from apt_jax import preparation
 from apt_jax.commands.grid import main
 from apt_jax.errors import UserError
 from apt_jax.features import encoder as encoding
-from apt_jax.features.store import Store
+from apt_jax.features.encoder import Encoder
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
+from apt_jax.methods.task import encode_shots
 from apt_jax.runs import story
 
 STUDY = """
@@ -143,6 +144,12 @@ def test_every_picture_is_decoded_and_every_view_encoded_once_for_all_cells(
     assert len(worked["put"]) == (2 + 2 + 1) * len(shots) + 9
 
 
+def encoded_alone(prepared):
+    """The shots of a cell as a run by itself encodes them."""
+    of_run = (prepared.shots, prepared.method.reads, prepared.views)
+    return encode_shots(Encoder(prepared.clip), prepared.dataset, *of_run)[0]
+
+
 def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     """And none changes another's: every cell trains on what its run trains on."""
     text = config_file.read_text().replace("c.augment.views = 2", "")
@@ -155,7 +162,7 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         counting_work(patch, worked)
         tasks = {
-            cell.method: of_all.with_shots(cell, of_all.prepared(cell))
+            cell.method: of_all.with_shots([cell], [of_all.prepared(cell)])[0]
             for cell in cells
         }
     assert len(worked["decode"]) == 6 + 9  # shots and test images
@@ -173,14 +180,14 @@ def test_each_method_of_a_grid_has_its_own_views(config_file, tmp_path):
     }
     for cell in cells:
         prepared = of_all.prepared(cell)
-        alone = preparation.encode_shots(prepared, Store())
+        shots, alone = tasks[cell.method].shots, encoded_alone(prepared)
         for ours, theirs in (
-            (tasks[cell.method].shots, alone.views),
-            (tasks[cell.method].centre, alone.centre),
+            (shots.stored, alone.stored),
+            (shots.centre, alone.centre),
         ):
-            assert ours.keys() == theirs.stored.keys()
+            assert ours.keys() == theirs.keys()
             for name, array in ours.items():
-                np.testing.assert_allclose(array, theirs.stored[name], atol=1e-6)
+                np.testing.assert_allclose(array, theirs[name], atol=1e-6)
 
 
 def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_decoded_once(
@@ -201,8 +208,8 @@ def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_deco
     with pytest.MonkeyPatch.context() as patch:
         counting_work(patch, worked)
         for cell, one in zip(cells, prepared, strict=True):
-            of_all.with_shots(cell, one)
-            of_all.test(one)
+            of_all.with_shots([cell], [one])
+            of_all.test(one, of_all.parts(cell, one)[0])
     assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
 
 
@@ -211,10 +218,10 @@ def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
     of_all = shared.Shared(lambda: preparation.load_clip(cells[0].config), cells)
     for cell in cells:
         prepared = of_all.prepared(cell)
-        task = of_all.with_shots(cell, prepared)
-        alone = preparation.encode_shots(prepared, Store())
-        for name, array in task.shots.items():
-            np.testing.assert_allclose(array, alone.views.stored[name], atol=1e-6)
+        [task] = of_all.with_shots([cell], [prepared])
+        alone = encoded_alone(prepared)
+        for name, array in task.shots.stored.items():
+            np.testing.assert_allclose(array, alone.stored[name], atol=1e-6)
         assert task.shots.labels.tolist() == [item.label for item in prepared.shots]
 
 

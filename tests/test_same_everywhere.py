@@ -13,7 +13,7 @@ from apt_jax.clip import checkpoint
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.published.coop import read_split
 from apt_jax.data.scan import scan
-from apt_jax.features.encoder import encode
+from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import EMBEDDING
 
 SHOTS, SEED = 1, 1
@@ -93,7 +93,7 @@ def test_caltech_is_the_same_as_split_file_folder_table_and_tfds(caltech, tmp_pa
         assert dataset.classes == coop.classes
         shots, _ = few_shot(dataset, SHOTS, SEED)
         shots = scan(dataset.with_splits({"train": shots, "val": (), "test": ()})).train
-        features = encode(dataset, shots, clip, reads=EMBEDDING)
+        features = Encoder(clip).encode(dataset.pictures(shots), EMBEDDING)
         listed = [(item.sha256, item.label) for item in shots]
         return listed, features.stored["embedding"], features.contents
 

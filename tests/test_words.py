@@ -16,11 +16,11 @@ from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
-from apt_jax.planning.survey import odd_names
 from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
 from apt_jax.runs import story
 from apt_jax.runs.record import selected_by
+from apt_jax.runs.survey import odd_names
 from apt_jax.words import counted, form, series
 
 

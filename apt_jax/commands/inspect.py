@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         return 0
     asked = read(arguments)
     settings = settings_of(asked)
-    from apt_jax.planning import survey  # heavy: not before the settings are sound
+    from apt_jax.runs import survey  # heavy: not before the settings are sound
 
     memory = memory_of(settings, asked.root)
     report, found = survey.report_on(settings, next_command(asked), memory)

@@ -1,1 +1,1 @@
-"""What a run would do and cost, told before anyone trains."""
+"""What a run would cost, told before anyone trains."""

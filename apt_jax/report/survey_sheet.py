@@ -22,7 +22,7 @@ def drawn_classes(report: dict) -> list[dict]:
 
 
 def pages(report: dict, found: Found) -> Iterator[bytes]:
-    """Yields the pages as PNG; `report` is `planning.survey`'s of what was found."""
+    """Yields the pages as PNG; `report` is `runs.survey`'s of what was found."""
     rows, classes = drawn_classes(report), report["classes"]
     images = sum(row["images"] for row in classes)
     marked = marked_paths(report["copies"])

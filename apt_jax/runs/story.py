@@ -18,7 +18,7 @@ from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.features.encoder import Encoder, Features
-from apt_jax.features.estimate import peak_bytes
+from apt_jax.planning.cost import peak_bytes
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.task import Shots, encode_shots, make_task, shots_of

@@ -20,7 +20,7 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.estimate import estimate
+from apt_jax.planning.cost import estimate
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_distinct_prompts, require_whole_prompts
 from apt_jax.runs.preparation import (

@@ -9,7 +9,7 @@ from apt_jax.data.own.legibility import better, oddities
 from apt_jax.data.own.looks import look_at
 from apt_jax.errors import UserError
 from apt_jax.methods import make
-from apt_jax.planning import forecast
+from apt_jax.runs import forecast
 from apt_jax.runs.preparation import hyper_parameters, load_clip
 
 
