@@ -139,7 +139,7 @@ def _write(folder, name, arrays) -> str:
     """Writes tensors; returns the hash of the file."""
     from safetensors.numpy import save
 
-    tensors = {key: np.ascontiguousarray(np.asarray(x)) for key, x in arrays.items()}
+    tensors = {key: np.array(x, order="C") for key, x in arrays.items()}
     data = save(tensors)
     write_bytes(folder / f"{name}.safetensors", data)
     return hashlib.sha256(data).hexdigest()
