@@ -17,6 +17,7 @@ from toy import photo_folder
 
 import apt_jax
 from apt_jax import config
+from apt_jax.errors import UserError
 from apt_jax.methods import METHODS
 from apt_jax.methods.base import batch_logits
 from apt_jax.runs import story
@@ -53,7 +54,9 @@ def test_the_example_trains_is_judged_and_predicts_by_one_new_file_and_one_line(
     photos = photo_folder(tmp_path / "photos")
     asked = settings(photos)
     asked.method = config.default("shift", "folder").method
-    asked.method.drop_shift = 0.5
+    fields = [("method.drop_shift", "0.5"), ("method.longest", "0.25")]
+    config.change(asked, fields)
+    assert asked.method.longest == 0.25
     results = story.run(asked, tmp_path / "run")
     names = [row["name"] for row in results["evaluations"]]
     assert names == ["zero_shot", "deterministic", "mc_dropout"]
@@ -64,3 +67,17 @@ def test_the_example_trains_is_judged_and_predicts_by_one_new_file_and_one_line(
     assert losses[-1] < losses[0]
     photo = next((photos / "test/red").iterdir())
     assert len(apt_jax.load(tmp_path / "run").predict([photo]).labels) == 1
+
+
+def test_a_field_that_may_be_left_open_is_set_checked_and_left_open_again(shift):
+    asked = config.default("shift", "synthetic")
+    asked.clip.checkpoint = "tiny"
+    for text, value in (("2", 2.0), ("None", None)):
+        config.change(asked, [("method.longest", text)])
+        assert asked.method.longest == value
+    again = config.from_json(config.to_json(asked))
+    config.require_sound(again)
+    with pytest.raises(UserError, match=r"method\.longest=-1\.0 must be above 0"):
+        config.change(asked, [("method.longest", "-1")])
+    with pytest.raises(UserError, match=r"longest=far: expected float, or None"):
+        config.change(asked, [("method.longest", "far")])

@@ -16,12 +16,12 @@ from test_run import settings
 from toy import photo_folder
 
 import apt_jax
-from apt_jax import command, files, lock, workdir
+from apt_jax import command, files, lock
 from apt_jax.errors import UserError, one_line
 from apt_jax.features import blocks
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.study import Cell
-from apt_jax.runs import story
+from apt_jax.runs import story, workdir
 from apt_jax.training.checkpoints import Checkpoints
 
 

@@ -13,7 +13,6 @@ import pytest
 from toy import photo_folder, toy_folder
 
 from apt_jax import config as configuration
-from apt_jax import preparation
 from apt_jax.commands.grid import main
 from apt_jax.errors import UserError
 from apt_jax.features import encoder as encoding
@@ -21,7 +20,7 @@ from apt_jax.features.encoder import Encoder
 from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.methods.task import encode_shots
-from apt_jax.runs import story
+from apt_jax.runs import preparation, story
 
 STUDY = """
 from apt_jax.grid import study

@@ -18,13 +18,13 @@ from PIL import Image
 from toy import CLASSES, photo_folder, toy_folder
 
 import apt_jax
-from apt_jax import config, record
+from apt_jax import config
 from apt_jax.commands.predict import main as predict_main
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.methods import APT, make
 from apt_jax.methods.base import Recipe
-from apt_jax.runs import story
+from apt_jax.runs import record, story
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.workdir import Workdir
 from apt_jax.training.checkpoints import Checkpoints
