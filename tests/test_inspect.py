@@ -422,7 +422,8 @@ def test_the_backbone_tells_time_memory_and_pieces(root, look):
     assert plan["making_ms"] > 0
     assert plan["bytes"] > 44 * 64  # of 4 x 10 views and 4 test images
     assert plan["peak_bytes"] > 50 * 2**20
-    assert "training" in plan["not_counted"]
+    assert plan["train_seconds"] == plan["epochs"] * plan["epoch_seconds"] > 0
+    assert "compilation" in plan["not_counted"]
     side = report["small"]["side"]
     assert report["small"]["images"] == (16 if side > 72 else 0)
     tokenizer = Tokenizer(TINY, 77)

@@ -1,4 +1,4 @@
-"""What encoding would cost, from a few images: seconds, bytes to keep, memory."""
+"""What encoding and training would cost, from a few images: seconds, bytes, memory."""
 
 import concurrent.futures
 import os
@@ -7,10 +7,19 @@ import sys
 import time
 from typing import NamedTuple
 
+import jax
+import numpy as np
+
+from apt_jax import keys
 from apt_jax.data.images import decode
-from apt_jax.features.encoder import Encoder
+from apt_jax.features.encoder import Encoder, Features
 from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views, make_view
+from apt_jax.methods.base import Method, Recipe, steps_of
+from apt_jax.methods.task import Task
+from apt_jax.training import loop
+
+STEPS = 2  # of training that are timed
 
 
 class Estimate(NamedTuple):
@@ -20,6 +29,7 @@ class Estimate(NamedTuple):
     making_seconds: float  # reading, decoding, cropping, on all cores
     bytes: int  # that are kept
     peak_bytes: int  # of the process's memory, the backbone in it
+    features: Features  # of one of them
 
 
 def estimate(encoder: Encoder, pictures, reads: Reads, views: Views) -> Estimate:
@@ -42,7 +52,28 @@ def estimate(encoder: Encoder, pictures, reads: Reads, views: Views) -> Estimate
         making_seconds=making,
         bytes=stored + features.contents.nbytes,
         peak_bytes=peak_bytes(),
+        features=features,
     )
+
+
+def epoch_seconds(method: Method, task: Task, recipe: Recipe, images: int) -> float:
+    """Seconds of an epoch over so many images, compilation apart: a few steps are timed.
+
+    The task has a shot, which stands for all.
+    """
+    some = min(images, STEPS * recipe.batch_size)
+    task = task.take(np.zeros(some, int))
+    key = keys.of_seed(0, keys.TRAIN)
+    chosen = method.choose(jax.random.clone(key), task)
+    state = loop.start(method, task, recipe, key, chosen)
+    start = time.monotonic()
+    for _ in range(2):  # the first compiles
+        start = time.monotonic()
+        of_epoch = (state, task, jax.random.clone(key))
+        state, *figures = loop.run_epoch(method, recipe, *of_epoch)
+        jax.block_until_ready(figures)
+    step = (time.monotonic() - start) / steps_of(some, recipe)
+    return step * steps_of(images, recipe)
 
 
 def peak_bytes() -> int:

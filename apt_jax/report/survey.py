@@ -179,6 +179,11 @@ def _next(plan, no_backbone):
             f"{plan['tower_ms']:.3g} ms a view in the tower, {plan['making_ms']:.3g} ms to "
             f"make it ({plan['device']}, {plan['backbone']})"
         )
+        if "epochs" in plan:
+            yield (
+                f"training      about {_duration(plan['train_seconds'])} here: "
+                f"{counted(plan['epochs'], 'epoch')} of {plan['epoch_seconds']:.2g} s"
+            )
         yield f"keeps         {_size(plan['bytes'])} of frozen outputs"
         yield f"memory        {_size(plan['peak_bytes'])} at the peak, backbone included"
         yield f"not counted   {plan['not_counted']}"

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
@@ -20,10 +21,13 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder
-from apt_jax.planning.cost import estimate
+from apt_jax.planning.cost import epoch_seconds, estimate
 from apt_jax.methods.base import Method
+from apt_jax.methods.task import Shots, make_task
+from apt_jax.training.fit import recipe_of
 from apt_jax.methods.readable import require_distinct_prompts, require_whole_prompts
 from apt_jax.runs.preparation import (
+    known_as,
     parts,
     require_validation,
     selects_on,
@@ -32,10 +36,8 @@ from apt_jax.runs.preparation import (
 )
 
 MEASURED = 4  # images that an estimate is made from
-NOT_COUNTED = {
-    True: "training, in each step of which this method runs the tower",
-    False: "training, on the frozen outputs: seconds to minutes",
-}
+AT_ONCE = "fitting, at once on the frozen outputs: seconds"
+COMPILING = "compilation, and judging the test"
 
 
 class Judged(NamedTuple):
@@ -115,8 +117,13 @@ def _checks(settings, method, clip, dataset):
         yield lambda: require_distinct_prompts(clip.tokenizer, texts)
 
 
-def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
-    """Splits, shots and images to encode; with a CLIP also time and memory."""
+def planned(
+    settings, method: Method, clip: Clip | None, dataset, *, sound: bool
+) -> dict:
+    """Splits, shots and images to encode; with a CLIP also time and memory.
+
+    Training is timed where nothing is refused (`sound`).
+    """
     part, seed = settings.data.classes, settings.seed
     labels = labels_of(part, len(dataset.classes))
     kind = selects_on(settings, method)
@@ -138,6 +145,9 @@ def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
     pictures = dataset.pictures(images)
     cost = estimate(Encoder(clip), pictures, method.reads, views)
     count = plan["shots"] * (plan["views"] + 1) + plan["others"]
+    training = {}
+    if sound:
+        training = of_training(settings, method, clip, dataset, shots, cost.features)
     return plan | {
         "backbone": f"{clip.name}, {clip.dtype}",
         "device": jax.devices()[0].device_kind,
@@ -146,7 +156,27 @@ def planned(settings, method: Method, clip: Clip | None, dataset) -> dict:
         "seconds": count * (cost.tower_seconds + cost.making_seconds),
         "bytes": count * cost.bytes,
         "peak_bytes": cost.peak_bytes,
-        "not_counted": NOT_COUNTED[method.inputs == "pixels"],
+        "not_counted": COMPILING if training else AT_ONCE,
+        **training,
+    }
+
+
+def of_training(settings, method, clip, dataset, shots, features) -> dict:
+    """Epochs of the recipe and seconds of one; nothing of a method that fits at once."""
+    method = method.settled(known_as(settings, dataset), clip)
+    labels = jnp.asarray([item.label for item in shots], jnp.int32)
+    task = make_task(clip, *worded(settings, method, dataset).texts)
+    task = task.replace(dataset=known_as(settings, dataset))
+    labelled = task.replace(shots=Shots(None, None, labels))
+    recipe = recipe_of(method, labelled, train=settings.train)
+    if recipe is None:
+        return {}
+    one = Shots.of(features, features, labels[:1])
+    seconds = epoch_seconds(method, task.replace(shots=one), recipe, len(shots))
+    return {
+        "epochs": recipe.epochs,
+        "epoch_seconds": seconds,
+        "train_seconds": recipe.epochs * seconds,
     }
 
 

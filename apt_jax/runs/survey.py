@@ -51,7 +51,9 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         side = clip.pixels.size
         report["small"] = {"side": side, "images": survey.smaller_than(looks, side)}
     if judged.dataset is not None:
-        plan = forecast.planned(settings, method, clip, judged.dataset)
+        plan = forecast.planned(
+            settings, method, clip, judged.dataset, sound=not judged.refused
+        )
         report["next"] = {"command": command} | plan
     return report, found
 
