@@ -14,9 +14,9 @@ from apt_jax.data.dataset import Dataset
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.methods import make
+from apt_jax.methods.readable import require_distinct_prompts
 from apt_jax.runs.preparation import (
     prepare,
-    require_distinct_prompts,
     usage_line,
     views_of,
 )
@@ -41,19 +41,21 @@ def named(*classes, descriptions=()):
 )
 def test_names_whose_prompts_are_the_same_tokens_are_refused(pair):
     with pytest.raises(UserError, match=r"CLIP reads as equal .* = "):
-        require_distinct_prompts(TOKENIZER, named("bee", *pair))
+        require_distinct_prompts(TOKENIZER, named("bee", *pair).texts)
 
 
 @pytest.mark.parametrize(
     "pair", [("Maße", "Masse"), ("e", "é"), ("T-shirt", "T shirt")]
 )
 def test_names_whose_tokens_differ_are_two_classes(pair):
-    require_distinct_prompts(TOKENIZER, named("bee", *pair))
+    require_distinct_prompts(TOKENIZER, named("bee", *pair).texts)
 
 
 def test_descriptions_tell_classes_of_one_name_apart():
     described = (("small",), ("large",))
-    require_distinct_prompts(TOKENIZER, named("Ant", "ant", descriptions=described))
+    require_distinct_prompts(
+        TOKENIZER, named("Ant", "ant", descriptions=described).texts
+    )
 
 
 def settings(root, **fields):

@@ -10,7 +10,8 @@ from apt_jax.commands.recipes import main
 from apt_jax.methods import METHODS, make
 from apt_jax.report import recipes
 from apt_jax.runs.preparation import prepare
-from apt_jax.runs.record import card, recipe_of, resolved, split_of
+from apt_jax.runs.record import card, resolved, split_of
+from apt_jax.training.fit import recipe_of
 
 FITTED = {"alpha": 1.0, "beta": 1.0}
 PAGE = Path(__file__).parents[1] / "docs/recipes.md"

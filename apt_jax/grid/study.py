@@ -405,8 +405,7 @@ def _require_makeable(cell):
 
     def made(config):
         configuration.require_sound(config)
-        fields = config.method.to_dict()
-        return make(fields.pop("name"), **fields)
+        return make(config.method.name, **configuration.hyper_parameters(config.method))
 
     def reads(method):
         texts = {name: of.templates for name, of in method.by_data_set.items()}

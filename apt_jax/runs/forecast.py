@@ -21,11 +21,10 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder
-from apt_jax.planning.cost import epoch_seconds, estimate
 from apt_jax.methods.base import Method
-from apt_jax.methods.task import Shots, make_task
-from apt_jax.training.fit import recipe_of
 from apt_jax.methods.readable import require_distinct_prompts, require_whole_prompts
+from apt_jax.methods.task import Shots, make_task
+from apt_jax.planning.cost import epoch_seconds, estimate
 from apt_jax.runs.preparation import (
     known_as,
     parts,
@@ -34,6 +33,7 @@ from apt_jax.runs.preparation import (
     views_of,
     worded,
 )
+from apt_jax.training.fit import recipe_of
 
 MEASURED = 4  # images that an estimate is made from
 AT_ONCE = "fitting, at once on the frozen outputs: seconds"

@@ -1,6 +1,5 @@
 """All that a run needs, found and checked before any work is done."""
 
-import collections
 import dataclasses
 import functools
 import sys
@@ -16,7 +15,7 @@ from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.listing import listed
 from apt_jax.data.own.looks import look_at
 from apt_jax.data.scan import scan
-from apt_jax.data.templates import known_name, prompts
+from apt_jax.data.templates import known_name
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
 from apt_jax.features.views import MOST_VIEWS, Views

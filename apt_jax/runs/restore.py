@@ -13,9 +13,9 @@ from apt_jax.errors import UserError
 from apt_jax.methods import make
 from apt_jax.methods.task import make_task
 from apt_jax.runs.preparation import hyper_parameters, load_clip
+from apt_jax.runs.workdir import Workdir
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.fitted import Fitted
-from apt_jax.runs.workdir import Workdir
 
 NOT_TRAINED = ("eval", "features")  # parts of a configuration no parameter depends on
 

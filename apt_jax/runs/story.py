@@ -18,11 +18,11 @@ from apt_jax.config import PLACES
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.features.encoder import Encoder, Features
-from apt_jax.planning.cost import peak_bytes
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.task import Shots, encode_shots, make_task, shots_of
 from apt_jax.metrics import base_to_new
+from apt_jax.planning.cost import peak_bytes
 from apt_jax.provenance import device
 from apt_jax.report.figures import write_figures
 from apt_jax.report.parameters import count, parameters_table

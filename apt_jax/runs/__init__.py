@@ -1,0 +1,1 @@
+"""A run: from a configuration to a report, in a work directory."""
