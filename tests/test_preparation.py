@@ -158,7 +158,7 @@ def test_a_share_for_validation_is_cut_off_only_where_it_is_read(tmp_path):
 
 def test_fewer_views_than_usual_are_told(tmp_path, capsys, monkeypatch):
     five_classes(tmp_path, count=4)
-    monkeypatch.setattr("apt_jax.runs.preparation.MOST_VIEWS", 25)
+    monkeypatch.setattr("apt_jax.features.views.MOST_VIEWS", 25)
     asked = settings(tmp_path)
     asked.method = configuration.default(method="task_res").method
     prepared = prepare(asked)

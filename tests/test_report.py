@@ -5,10 +5,11 @@ import csv
 import numpy as np
 import pytest
 
+from apt_jax import provenance
 from apt_jax.data import Item
 from apt_jax.evaluation import Evaluation
 from apt_jax.metrics import Scores
-from apt_jax.report import figures, predictions, protocol, tables
+from apt_jax.report import figures, predictions, tables
 from apt_jax.report.parameters import parameters_table
 from apt_jax.tables import Table
 from apt_jax.uncertainty.monte_carlo import Prediction
@@ -80,7 +81,7 @@ def test_the_parameter_table_tells_frozen_from_trained():
 
 
 def test_the_protocol_card_adds_versions_device_and_commit():
-    card = protocol.protocol_card(seed=1)
+    card = provenance.protocol_card(seed=1)
     assert card["seed"] == 1
     assert card["versions"]["numpy"] == np.__version__
     assert "cpu" in card["device"]

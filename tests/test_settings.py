@@ -168,11 +168,16 @@ def test_the_annotation_of_a_methods_field_is_all_that_the_command_line_needs(
 def test_a_method_checks_its_own_fields_without_any_configuration():
     for name, method in METHODS.items():
         assert isinstance(method(), Method), name
-        with pytest.raises(UserError, match=r"method\.members=0 must be at least 1"):
-            method(members=0)
-        for value in (math.nan, "x"):
-            with pytest.raises(UserError, match=r"method\.members"):
-                method(members=value)
+    for value, wanted in ((0, "at least 1"), (math.nan, "int"), ("x", "int")):
+        with pytest.raises(UserError, match=rf"method\.heads=.* must be {wanted}"):
+            METHODS["apt"](heads=value)
+
+
+def test_an_ensemble_has_at_least_one_member():
+    settings = config.default("coop", "synthetic")
+    settings.clip.checkpoint = "tiny"
+    with pytest.raises(UserError, match=r"method\.members=0 must be at least 1"):
+        config.change(settings, [("method.members", "0")])
 
 
 @pytest.mark.parametrize(

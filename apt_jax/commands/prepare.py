@@ -21,10 +21,8 @@ from apt_jax.errors import UserError
 
 def main(arguments: list[str]) -> int:
     options = read(arguments)
-    from apt_jax.data import (
-        prepare,
-        tfds,
-    )  # heavy: not before the command line is sound
+    from apt_jax.data import prepare  # heavy: not before the command line is sound
+    from apt_jax.data.published import tfds
 
     place = tfds.data_dir(options.data_dir)
     builder = prepare.builder(options.name, place)

@@ -54,7 +54,7 @@ def shifted(dataset, split, classes) -> Part:
 
 
 def reads_of_test(method, clip) -> tuple:
-    """What is read of a test image: by the method, and by zero-shot CLIP if there is one."""
+    """What is read of a test image: by the method, and by zero-shot CLIP."""
     zero_shot = () if clip.tokenizer is None else (EMBEDDING,)
     return (method.reads, *zero_shot)
 

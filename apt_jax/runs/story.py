@@ -235,13 +235,13 @@ def publish(workdir, rows, cost):
 
     `rows` are from `evaluate_parts`.
     """
-    for part, evaluated in rows:
-        path, last = workdir.predictions_of(part.file), evaluated[-1].prediction
+    for part, of_part in rows:
+        path, last = workdir.predictions_of(part.file), of_part[-1].prediction
         write_predictions(path, part.items, part.names, last)
-    by_file = {part.file: evaluated for part, evaluated in rows}
+    by_file = {part.file: of_part for part, of_part in rows}
     of_new = by_file.get("_new", ())
     write_figures(workdir.figures, by_file[""], workdir.log.lines(), of_new)
-    found = [evaluation.row for _, evaluated in rows for evaluation in evaluated]
+    found = [evaluation.row for _, of_part in rows for evaluation in of_part]
     results = {"protocol": workdir.read("protocol.json"), "evaluations": found}
     if compared := base_to_new(found):
         results["base_to_new"] = compared
