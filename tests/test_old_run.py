@@ -1,4 +1,4 @@
-"""A work directory that commit edd7b19 made still predicts, is judged and printed."""
+"""Work directories of earlier commits still predict, are judged and printed."""
 
 import csv
 import json
@@ -15,15 +15,25 @@ from apt_jax.runs import story
 from apt_jax.runs.workdir import Workdir
 from apt_jax.training.checkpoints import Checkpoints
 
-ARCHIVE = Path(__file__).parent / "goldens/run.zip"
+ARCHIVES = sorted(Path(__file__).parent.glob("goldens/run_*.zip"))
+
+
+def unpacked(archive, folder):
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(folder)
+    return folder
 
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with `run/` and its `photos/`, which the run names by that alone."""
-    with zipfile.ZipFile(ARCHIVE) as archive:
-        archive.extractall(tmp_path)
-    return tmp_path
+    """A folder with the oldest `run/` and its `photos/`, named by that alone."""
+    return unpacked(ARCHIVES[-1], tmp_path)
+
+
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.stem)
+def each(request, tmp_path):
+    """The same of every format."""
+    return unpacked(request.param, tmp_path)
 
 
 def reported(place):
@@ -35,27 +45,26 @@ def rows_of(place):
     return json.loads((place / "run/results.json").read_text())["evaluations"]
 
 
-def test_an_old_run_predicts_what_it_reported(place):
-    rows = reported(place)
-    found = apt_jax.load(place / "run").predict(
-        [place / "photos" / row["path"] for row in rows]
+def test_an_old_run_predicts_what_it_reported(each):
+    rows = reported(each)
+    found = apt_jax.load(each / "run").predict(
+        [each / "photos" / row["path"] for row in rows]
     )
     assert found.labels == [row["predicted"] for row in rows]
     confidence = [float(row["confidence"]) for row in rows]
     np.testing.assert_allclose(found.confidence, confidence, rtol=1e-4)
 
 
-def test_an_old_run_is_judged_again_from_any_directory(place):
-    before = rows_of(place)
-    after = story.evaluate_again(place / "run", {})["evaluations"]
+def test_an_old_run_is_judged_again_from_any_directory(each):
+    before = rows_of(each)
+    after = story.evaluate_again(each / "run", {})["evaluations"]
     for then, now in zip(before, after, strict=True):
         assert now["nll"] == pytest.approx(then["nll"], rel=1e-4)
         assert now["accuracy"] == then["accuracy"]
 
 
-def test_an_old_run_is_printed_again(place, capsys):
-    asked = config.from_json((place / "run/asked.json").read_text())
-    story.run(asked, place / "run")
+def test_an_old_run_is_printed_again(each, capsys):
+    story.run(Workdir(each / "run").read_config("asked.json"), each / "run")
     assert "zero-shot CLIP" in capsys.readouterr().out
 
 

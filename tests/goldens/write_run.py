@@ -1,11 +1,13 @@
-"""Writes run.zip: a work directory as commit edd7b19 left it, and its photographs.
+"""Writes run_COMMIT.zip: a work directory as a commit left it, and its photographs.
 
     git worktree add ../edd7b19 edd7b19
     python tests/goldens/write_run.py ../edd7b19
 
+There is one of each format: edd7b19 has no checkpoints.json, 1254c67 has one, later ones
+have classifier/ too.
+
 The photographs are drawn by the package, the backbone is its small CLIP. The run names
-them by a relative path, because such runs are out there. Figures are left out. Run it at
-no other commit: later work directories know more of themselves.
+them by a relative path, because such runs are out there. Figures are left out.
 """
 
 import subprocess
@@ -48,7 +50,9 @@ def main(checkout):
         subprocess.run(
             [*command, "--workdir", "run"], cwd=place, env=environment, check=True
         )
-        pack(place, Path(__file__).parent / "run.zip")
+        settings = place / "run/config.json"  # its whole path is of this machine alone
+        settings.write_text(settings.read_text().replace(f"{place}/", ""))
+        pack(place, Path(__file__).parent / f"run_{checkout.name}.zip")
 
 
 def draw(root):
