@@ -224,6 +224,24 @@ def test_a_cell_gets_its_own_shots_of_those_encoded_for_all(config_file):
         assert task.shots.labels.tolist() == [item.label for item in prepared.shots]
 
 
+def test_each_seed_of_a_drawn_set_trains_on_its_own_pictures(request):
+    counts = {"train_images": 1, "val_images": 0, "test_images": 1}
+    fields = {f"sets.synthetic.{name}": count for name, count in counts.items()}
+    fields |= {"methods": "task_res", "shots": 1, "seeds": "1,2", "augment.views": 0}
+    fields |= {"features.cache_dir": ""}
+    given = [f"--config.{name}={value}" for name, value in fields.items()]
+    cells = planned(request.config.rootpath / "configs/studies/few_shot.py", *given)
+    of_all = shared.Shared(lambda: preparation.load_clip(cells[0].config), cells)
+    prepared = list(map(of_all.prepared, cells))
+    tasks = of_all.with_shots(cells, prepared)
+    for task, one in zip(tasks, prepared, strict=True):
+        (ours,), (alone,) = (
+            shots.stored.values() for shots in (task.shots, encoded_alone(one))
+        )
+        ours = ours if task.shots.rows is None else ours[task.shots.rows]
+        np.testing.assert_allclose(ours, alone, atol=1e-6)
+
+
 def test_a_cell_that_searches_nothing_can_be_judged_on_validation_images(request):
     counts = {"train_images": 1, "val_images": 2, "test_images": 1}
     fields = {f"sets.synthetic.{name}": count for name, count in counts.items()}
@@ -233,7 +251,8 @@ def test_a_cell_that_searches_nothing_can_be_judged_on_validation_images(request
     (cell,) = planned(request.config.rootpath / "configs/studies/few_shot.py", *given)
     of_all = shared.Shared(lambda: preparation.load_clip(cell.config), [cell])
     prepared = of_all.prepared(cell)
-    material = of_all.material(cell, prepared, of_all.with_shots(cell, prepared))
+    [task] = of_all.with_shots([cell], [prepared])
+    material = of_all.material(cell, prepared, task)
     (embeddings,) = material.images.stored.values()
     assert len(embeddings) == len(material.labels) == len(prepared.dataset.val) > 0
     assert np.isfinite(embeddings).all()

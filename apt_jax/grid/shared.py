@@ -8,6 +8,7 @@ it from them, and the tower runs over a view once.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -81,13 +82,15 @@ class Shared:
         """
         self._fill()
         first, each = prepared[0], list(map(trained_on, cells, prepared))
-        items = list({item.path: item for of_one in each for item in of_one}.values())
+        # Of a drawn set every seed has pictures of its own under the same paths.
+        known = lambda item: (item.path, item.sha256)  # noqa: E731
+        items = {known(item): item for item in itertools.chain(*each)}
         of_method = (first.method.reads, first.views)
-        held = shots_of(self._encoder, first.dataset, items, *of_method)
-        place = {item.path: row for row, item in enumerate(items)}
+        held = shots_of(self._encoder, first.dataset, items.values(), *of_method)
+        place = {one: row for row, one in enumerate(items)}
         tasks = []
         for one, of_one in zip(prepared, each, strict=True):
-            rows = [place[item.path] for item in of_one]
+            rows = [place[known(item)] for item in of_one]
             shots = held if rows == list(range(len(items))) else held.take(rows)
             fields = {"shots": shots, "val": self._selected_on(one)}
             task = self.task(one.dataset.texts).replace(**fields, dataset=one.known_as)
