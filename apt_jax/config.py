@@ -238,10 +238,12 @@ def method_fields(name: str) -> dict[str, Field]:
     return dict([named, ("members", MEMBERS), *own])
 
 
-def hyper_parameters(method: ConfigDict) -> dict:
-    """The method's own fields in the `method` part of a configuration."""
-    fields = method.to_dict()
-    return {name: fields[name] for name in fields if name not in ("name", "members")}
+def method_of(settings):
+    """The method of a configuration; raises `UserError` for fields that it refuses."""
+    from apt_jax import methods
+
+    fields = settings.method.to_dict()
+    return methods.make(**{k: fields[k] for k in fields if k != "members"})
 
 
 # Parts with a field that settles which others there are.
@@ -431,7 +433,7 @@ def require_sound(config):
     if found:
         raise UserError("; ".join(found))
     if "method" in config:
-        require_makeable(config.method)
+        method_of(config)  # refuses what it refuses together
 
 
 def _misnamed(config, known):
@@ -449,13 +451,6 @@ def _misnamed(config, known):
             f"no field {', '.join(sorted(missing))}; start from config.default(method="
             f"{config.method.name!r}, source={config.data.source!r})"
         )
-
-
-def require_makeable(method):
-    """Refuses fields of a method that it refuses together."""
-    from apt_jax.methods import make
-
-    make(method.name, **hyper_parameters(method))
 
 
 def flat(config, prefix="") -> dict:

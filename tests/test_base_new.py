@@ -16,6 +16,7 @@ from apt_jax.methods import METHODS, make
 from apt_jax.metrics import base_to_new, harmonic_mean
 from apt_jax.report.tables import base_to_new_text
 from apt_jax.runs import story
+from apt_jax.runs.parts import parts_of
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import split_of
 from apt_jax.runs.restore import require_same_images
@@ -164,8 +165,7 @@ def test_a_method_of_fixed_classes_reports_the_base_and_says_so(photos):
     prepared = prepare(settings(photos, "gda"))
     assert prepared.dataset.classes == NAMES[:3]
     assert prepared.new is None
-    assert story.task_of_new(prepared) is None
-    assert story.judge_new(None, prepared, {}, None, None) == []
+    assert [part.classes for part in parts_of(prepared, "base")] == ["base"]
     rows = [{"name": "deterministic", "classes": "base", "accuracy": 0.5}]
     table = base_to_new_text(base_to_new(rows))
     assert "50.0 %" in table

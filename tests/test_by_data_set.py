@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import json
-import types
 
 import jax
 import jax.numpy as jnp
@@ -121,9 +120,9 @@ def test_vpt_reads_one_template_only_where_it_reads_texts_as_its_baseline_did():
 )
 def test_tip_adapter_trains_for_a_hundred_steps_inside_the_shots(images, epochs):
     task = labelled(small_shots(count=12), np.zeros(images))
-    assert make("tip_adapter", trained=True).recipe_there(task).epochs == epochs
+    assert make("tip_adapter", trained=True).recipe_there(task, {}).epochs == epochs
     as_published = task.replace(dataset="dtd")
-    assert make("tip_adapter", trained=True).recipe_there(as_published).epochs == 20
+    assert make("tip_adapter", trained=True).recipe_there(as_published, {}).epochs == 20
 
 
 @pytest.mark.parametrize("name", ["coop", "clip_adapter"])
@@ -132,7 +131,7 @@ def test_a_thousand_classes_are_fifty_epochs_of_coop(name):
         task = small_shots(count=1, classes=classes)
         labels = jnp.repeat(jnp.arange(classes), shots)
         task = labelled(task, labels).replace(dataset=data_set)
-        return make(name).recipe_there(task).epochs
+        return make(name).recipe_there(task, {}).epochs
 
     assert [epochs(999, shots) for shots in (1, 4, 16)] == [50, 100, 200]
     assert [epochs(1000, shots) for shots in (1, 4, 16)] == [50, 50, 50]
@@ -201,17 +200,8 @@ def test_inside_the_shots_nothing_hangs_on_the_data_set(photos):
     assert prepared.known_as == ""
     assert prepared.dataset.templates == DEFAULT
     assert chosen_recipe(prepared, asked).learning_rate == 2e-3
-    assert story.training_images(prepared, _features(), None)["dataset"] == ""
     named = prepare(settings(photos, name="Image-Net"))
-    found = story.training_images(named, _features(), None)
-    assert found["dataset"] == "imagenet"
-
-
-def _features():
-    """What stands for encoded shots."""
-
-    nothing = types.SimpleNamespace(stored={})
-    return types.SimpleNamespace(views=nothing, centre=nothing)
+    assert named.known_as == "imagenet"
 
 
 def test_what_somebody_sets_himself_wins(photos):
@@ -293,7 +283,7 @@ def test_a_saved_run_has_the_alpha_that_it_was_trained_with(photos, tmp_path, al
     written = json.loads((tmp_path / "run/config.json").read_text())
     trained = 1.0 if alpha is None else alpha
     assert written["method"]["alpha"] == trained
-    assert apt_jax.load(tmp_path / "run")._run.method.alpha == trained
+    assert apt_jax.load(tmp_path / "run").fitted.method.alpha == trained
 
 
 @pytest.mark.slow
@@ -334,5 +324,5 @@ def test_each_cell_of_a_grid_has_the_prompts_of_its_paper(photos):
     prepared = {cell.method: shared.prepared(cell) for cell in cells}
     templates = {name: one.dataset.templates for name, one in prepared.items()}
     assert templates == {"gda": IMAGENET_7, "task_res": IMAGENET_8, "coop": DEFAULT}
-    tasks = {name: shared.task(one) for name, one in prepared.items()}
+    tasks = {n: shared.task(one.dataset.texts) for n, one in prepared.items()}
     assert len({id(task) for task in tasks.values()}) == 3

@@ -21,7 +21,8 @@ from apt_jax.errors import UserError, one_line
 from apt_jax.features import blocks
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.study import Cell
-from apt_jax.runs import story, workdir
+from apt_jax.runs import story
+from apt_jax.training import log, loop
 from apt_jax.training.checkpoints import Checkpoints
 
 
@@ -119,9 +120,9 @@ def test_every_file_that_a_full_disk_refuses_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(files.os, "fsync", lambda _: failing(errno.ENOSPC)("x"))
     with refused(r"cannot write .*a\.json \(No space left on device\); free some"):
         files.write_json(tmp_path / "a.json", {})
-    monkeypatch.setattr(workdir.os, "fsync", lambda _: failing(errno.ENOSPC)("x"))
+    monkeypatch.setattr(log.os, "fsync", lambda _: failing(errno.ENOSPC)("x"))
     with refused(r"cannot write .*metrics\.jsonl"):
-        workdir.Workdir(tmp_path).add_metrics({"epoch": 1})
+        log.Log(tmp_path / "metrics.jsonl").add({"epoch": 1})
     assert os.listdir(tmp_path) == ["metrics.jsonl"]
 
 
@@ -267,7 +268,7 @@ def test_the_same_command_on_damaged_files_says_what_to_do(run, photos, how):
 def test_a_truncated_result_is_had_again_from_the_checkpoint(run, photos, monkeypatch):
     whole = json.loads((run / "results.json").read_text())
     (run / "results.json").unlink()
-    monkeypatch.setattr(story.loop, "run_epoch", None)
+    monkeypatch.setattr(loop, "run_epoch", None)
     again = story.run(settings(photos), run)
     assert again["evaluations"] == whole["evaluations"]
 

@@ -323,7 +323,7 @@ def test_a_failed_cell_is_reported_and_the_others_are_done(config_file, tmp_path
     assert "- colours, small_apt, 2 shots, seed 2: method.heads=3 does not" in report
 
 
-@pytest.mark.parametrize("where", ["train", "judged"])
+@pytest.mark.parametrize("where", ["train", "evaluated"])
 def test_of_seeds_that_fail_together_only_the_one_at_fault_fails(
     config_file, tmp_path, monkeypatch, capsys, where
 ):

@@ -70,11 +70,12 @@ def test_what_is_missing_or_unknown_is_named(root):
 def test_restricted_means_a_softmax_among_some_classes(name):
     task, method = small_shots(), make(name)
     start = method.fit if method.recipe(task, {}) is None else method.init
-    params = start(jax.random.key(0), task)
+    key = jax.random.key(0)
+    params = start(key, task, method.choose(jax.random.clone(key), task))
     among = (3, 0)
     image = task.shots.embeddings[0, 0]
     if method.inputs == "tokens":
-        patches = task.shots["patches"][0, 0].astype(np.float32)
+        patches = task.shots.stored["patches"][0, 0].astype(np.float32)
         image = np.concatenate([image[None], patches])
     less = restricted(method, among)
     classes = less.classes(params, task)

@@ -63,7 +63,7 @@ def test_the_text_tower_is_on_the_side_of_the_image_only_where_it_reads_the_imag
     found,
 ):
     task, _, of_all = found
-    text = size(task.clip["text"]["blocks_0"])
+    text = size(task.backbone.params["text"]["blocks_0"])
     image = {name: programs["one"].bytes for name, programs in of_all.items()}
     classes = {name: programs["classes"].bytes for name, programs in of_all.items()}
     assert abs(image["coop"] - image["zero_shot"]) < text / 2

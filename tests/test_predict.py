@@ -298,11 +298,11 @@ def test_without_standard_output_the_work_is_done(status, tmp_path, monkeypatch)
 
 
 def test_a_disk_that_fills_up_is_one_line(status, tmp_path, capsys, monkeypatch):
-    def full(path, text):
+    def full(path, parts):
         raise OSError(28, "No space left on device")
 
     write(tmp_path, {"a.png": 1})
-    monkeypatch.setattr(predict, "write_text", full)
+    monkeypatch.setattr(predict, "write_parts", full)
     assert status(tmp_path / "a.png", f"--out={tmp_path / 'out'}") == 2
     assert "(No space left on device)" in capsys.readouterr().err
 

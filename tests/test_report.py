@@ -23,7 +23,9 @@ def evaluation(name="mc_dropout", samples=30, count=40):
     entropies = np.full(count, 0.1)
     labels = GENERATOR.integers(0, 3, count)
     scores = Scores.of(log_probs, labels, expected_entropy=entropies)
-    return Evaluation(name, samples, scores, Prediction(log_probs, entropies), 0.01)
+    return Evaluation(
+        name, samples, scores, Prediction(log_probs, logits, entropies), 0.01
+    )
 
 
 def test_the_table_names_rows_and_rounds():

@@ -27,6 +27,7 @@ from apt_jax.methods.base import Recipe
 from apt_jax.runs import record, story
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.workdir import Workdir
+from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[1]
@@ -162,7 +163,7 @@ def test_every_image_of_every_split_is_listed_with_its_hash(finished):
 
 
 def test_metrics_have_a_line_an_epoch(finished):
-    lines = Workdir(finished).read_metrics()
+    lines = Workdir(finished).log.lines()
     assert [line["epoch"] for line in lines] == [1, 2, 3, 4, 5, 6]
     assert set(lines[0]) == {
         "step",
@@ -387,12 +388,12 @@ def test_a_run_that_dies_after_fitting_at_once_is_finished_by_the_same_command(
     with pytest.raises(TypeError):
         story.run(c, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(story.loop, "fit", None)  # what is saved is not done again
+    monkeypatch.setattr(loop, "fit_at_once", None)  # what is saved is not done again
     results = story.run(c, tmp_path)
     rows = [row["name"] for row in results["evaluations"]]
     assert rows == ["zero_shot", "deterministic"]
     assert results["cost"]["trainable_parameters"] == 0
-    assert len(Workdir(tmp_path).read_metrics()) == 1
+    assert len(Workdir(tmp_path).log.lines()) == 1
 
 
 @pytest.mark.parametrize("name", ["gda", "zero_shot"])
@@ -431,7 +432,7 @@ def test_a_run_that_dies_around_a_save_loses_no_line_of_its_metrics(
         story.run(settings(photos), tmp_path)
     monkeypatch.undo()
     story.run(settings(photos), tmp_path)
-    epochs = [line["epoch"] for line in Workdir(tmp_path).read_metrics()]
+    epochs = [line["epoch"] for line in Workdir(tmp_path).log.lines()]
     assert epochs == list(range(1, 7))
 
 

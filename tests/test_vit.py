@@ -376,9 +376,9 @@ def test_a_task_without_text_still_counts_its_classes():
     task = make_task(toy_vit(), CLASSES, ("a photo of a {}.",))
     assert task.num_classes == len(CLASSES)
     assert task.embedding_dim == 16
-    assert task.text is task.texts.raw is task.prompt_ids is task.name_eos is None
+    assert task.text is task.texts is None
     assert task.logit_scale == 1
-    assert set(task.clip) == {"image"}
+    assert set(task.backbone.params) == {"image"}
     contents = np.zeros((64, 2), np.uint32)
     assert default_chunk(make("linear_probe"), task, contents) == 2**22 // (
         4 * 64 * len(CLASSES) * 16

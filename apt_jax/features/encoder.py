@@ -107,6 +107,8 @@ class Encoder:
 
     def crops(self, crops, reads: Reads) -> Features:
         """Frozen outputs of [S, S, 3] uint8 crops, one view each, not kept."""
+        if not len(crops):
+            return self._found((), reads, CENTRE)
         start = time.monotonic()
         encoded = list(encode_crops(self.clip, crops, reads))
         stored = jax.tree.map(lambda *of_crops: np.stack(of_crops)[:, None], *encoded)

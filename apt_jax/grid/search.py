@@ -22,17 +22,15 @@ from typing import Any
 import numpy as np
 
 from apt_jax import keys
-from apt_jax.config import RECIPES
+from apt_jax.config import RECIPES, method_of
 from apt_jax.errors import NotFinite, UserError
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Features
 from apt_jax.files import digest, read_json, write_json
 from apt_jax.grid.study import with_values
-from apt_jax.methods import make
 from apt_jax.methods.selection import Selection
 from apt_jax.methods.task import Task
 from apt_jax.progress import progress
-from apt_jax.runs.preparation import hyper_parameters
 from apt_jax.runs.restore import NOT_TRAINED
 from apt_jax.training.fit import fit
 
@@ -114,8 +112,8 @@ def finished_trial(config, values, material, folder) -> Trial:
 
 def validation_accuracy(config, material) -> float | None:
     """Top-1 accuracy on validation after the last epoch; None if it diverged."""
-    method, task = make(config.method.name, **hyper_parameters(config)), material.task
-    method = method.settled(task.dataset, task.backbone)
+    task = material.task
+    method = method_of(config).settled(task.dataset, task.backbone)
     how = {"train": config.train, "members": config.method.members}
     judged_on = (task.bare, material.images, material.labels)
     try:

@@ -15,6 +15,7 @@ import numpy as np
 
 from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
+from apt_jax.config import method_of
 from apt_jax.data.dataset import Item
 from apt_jax.data.scan import hashed, scan
 from apt_jax.errors import UserError
@@ -22,14 +23,12 @@ from apt_jax.evaluation import Evaluation
 from apt_jax.features.encoder import Encoder, Features, wanted
 from apt_jax.grid.search import Material
 from apt_jax.grid.study import Cell
-from apt_jax.methods import make
 from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Task, make_task, shots_of
 from apt_jax.runs.parts import Part, evaluated, parts_of, reads_of_test
 from apt_jax.runs.preparation import (
     Prepared,
     drawn,
-    hyper_parameters,
     prepare,
     require_validation,
     selects_on,
@@ -56,7 +55,9 @@ class Shared:
             UserError: if its protocol selects on validation images that there are not.
         """
         of_seed = self._once(("prepared", cell.seed), lambda: self._prepare(cell.seed))
-        prepared = drawn(cell.config, method_of(cell), of_seed.clip, of_seed.whole)
+        prepared = drawn(
+            cell.config, method_of(cell.config), of_seed.clip, of_seed.whole
+        )
         named = worded(cell.config, prepared.method, of_seed.whole)
         clip, texts = self._encoder.clip, named.texts
         self._once(("prompts", texts), lambda: require_prompts(clip, texts))
@@ -172,7 +173,7 @@ class Shared:
         """What is encoded for the cells: for many the same."""
         seen = set()
         for cell in self._cells:
-            prepared, method = self.prepared(cell), method_of(cell)
+            prepared, method = self.prepared(cell), method_of(cell.config)
             kind = selects_on(cell.config, method)
             wants = (cell.seed, cell.shots, method.reads, prepared.views, kind)
             if wants not in seen:
@@ -223,9 +224,7 @@ def require_searchable(cell, prepared):
 
 def reads_validation(cell: Cell) -> bool:
     """Whether the cell's search or its protocol chooses on validation images."""
-    return cell.needs_validation or selects_on(cell.config, method_of(cell)) != "none"
-
-
-def method_of(cell: Cell):
-    """The method of a cell."""
-    return make(cell.config.method.name, **hyper_parameters(cell.config))
+    return (
+        cell.needs_validation
+        or selects_on(cell.config, method_of(cell.config)) != "none"
+    )

@@ -401,11 +401,10 @@ def cells(study) -> list[Cell]:
 
 def _require_makeable(cell):
     """Refuses what the cell's method would refuse, of all that may be chosen too."""
-    from apt_jax.methods import make
 
     def made(config):
         configuration.require_sound(config)
-        return make(config.method.name, **configuration.hyper_parameters(config.method))
+        return configuration.method_of(config)
 
     def reads(method):
         texts = {name: of.templates for name, of in method.by_data_set.items()}

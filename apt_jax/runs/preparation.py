@@ -4,11 +4,10 @@ import dataclasses
 import functools
 import sys
 
-from apt_jax import config as configuration
 from apt_jax import data
 from apt_jax.clip import checkpoint
 from apt_jax.clip.checkpoint import Clip
-from apt_jax.config import source_of
+from apt_jax.config import method_of, source_of
 from apt_jax.data.base_new import base_and_new, items_of, labels_of
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import few_shot, validation
@@ -19,7 +18,6 @@ from apt_jax.data.templates import known_name
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
 from apt_jax.features.views import MOST_VIEWS, Views
-from apt_jax.methods import make
 from apt_jax.methods.base import Method
 from apt_jax.methods.published import EVERY
 from apt_jax.methods.readable import require_prompts
@@ -59,7 +57,7 @@ def prepare(
     read. `validation` says whether somebody reads the validation split,
     by default whether the method selects on it.
     """
-    method = make(config.method.name, **hyper_parameters(config))
+    method = method_of(config)
     if validation is None:
         validation = selects_on(config, method) != "none"
     memory = known_good_file(config.features.cache_dir)
@@ -196,8 +194,3 @@ def require_validation(dataset, method):
             f"{dataset.name!r} has none; add a validation split, or let it choose inside "
             "the shots (--config.protocol=inside_shots)"
         )
-
-
-def hyper_parameters(config) -> dict:
-    """The method's fields of a configuration, without its name."""
-    return configuration.hyper_parameters(config.method)

@@ -7,12 +7,11 @@ from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
 from apt_jax.classifier import Classifier, saved
-from apt_jax.config import PLACES
+from apt_jax.config import PLACES, method_of
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
-from apt_jax.methods import make
 from apt_jax.methods.task import make_task
-from apt_jax.runs.preparation import hyper_parameters, load_clip
+from apt_jax.runs.preparation import load_clip
 from apt_jax.runs.workdir import Workdir
 from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.fitted import Fitted
@@ -53,12 +52,18 @@ def restore(workdir: Workdir, places=None) -> tuple[ConfigDict, Classifier]:
                 f"the classifier in {workdir.classifier} was trained with another list "
                 f"of classes than {workdir.folder}/classes.json; restore the original"
             )
-        return configuration.completed(config), classifier
+        config = configuration.completed(config)
+        if method_of(config) != classifier.fitted.method:
+            raise UserError(
+                f"the classifier in {workdir.classifier} was trained with another "
+                f"configuration than {workdir.folder}/config.json; restore the original"
+            )
+        return config, classifier
     classes, clip = workdir.read("classes.json"), load_clip(config)
     require_backbone(workdir, clip)
     state = trained_state(workdir, config, clip, classes)
     config = configuration.completed(config)
-    method = make(config.method.name, **hyper_parameters(config))
+    method = method_of(config)
     described = config.data.get("descriptions", ())
     task = make_task(clip, classes, config.data.templates, described)
     fitted = Fitted(method, {}, state.params, config.method.members)

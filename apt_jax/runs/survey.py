@@ -8,9 +8,8 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.own.legibility import better, oddities
 from apt_jax.data.own.looks import look_at
 from apt_jax.errors import UserError
-from apt_jax.methods import make
 from apt_jax.runs import forecast
-from apt_jax.runs.preparation import hyper_parameters, load_clip
+from apt_jax.runs.preparation import load_clip
 
 
 def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]:
@@ -26,7 +25,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
     copies = survey.copies(found, looks)
     if not found.is_drawn and settings.data.group == "auto":
         settings.data.group = "none"  # nothing is grouped, and what to say is below
-    method = make(settings.method.name, **hyper_parameters(settings))
+    method = config.method_of(settings)
     clip, no_clip = backbone(settings)
     judged = forecast.judged(settings, method, clip, looks, faults)
     rows = survey.classes(found, looks, judged.dataset)
