@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from test_grid_report import cell
 from toy import draw
 
-from apt_jax import command, config, predict, tables
+from apt_jax import command, config, tables
+from apt_jax.commands import predict
 from apt_jax.data import Item
 from apt_jax.errors import UserError
 from apt_jax.metrics.figures import OF_AN_IMAGE
@@ -66,7 +67,7 @@ PLACES = st.lists(st.tuples(PATHS, REASONS), min_size=1, max_size=4)
 @given(places=PLACES, classes=CLASSES)
 def test_csv_gives_back_every_name_and_figure(places, classes):
     listed, found = answered(places, classes)
-    text = render(listed, classes, "csv")
+    text = "".join(render(listed, classes, "csv"))
     text.encode("utf-8", "backslashreplace")
     read = list(csv.DictReader(io.StringIO(text, newline="")))
     columns = ["path", *ANSWER, *(f"p:{name}" for name in classes)]
@@ -94,7 +95,7 @@ def test_pandas_reads_the_csv_with_all_columns(places, classes):
     if any("\0" in text for text in texts):
         return  # which ends a line there
     listed, found = answered(places, classes)
-    file = io.StringIO(render(listed, classes, "csv"), newline="")
+    file = io.StringIO("".join(render(listed, classes, "csv")), newline="")
     read = pandas.read_csv(file, keep_default_na=False)
     assert list(read.columns) == ["path", *ANSWER, *(f"p:{name}" for name in classes)]
     good = read[read["reason"] == "ok"]
@@ -106,7 +107,7 @@ def test_pandas_reads_the_csv_with_all_columns(places, classes):
 @given(places=PLACES, classes=CLASSES, encoding=st.sampled_from(["utf-8", "ascii"]))
 def test_json_gives_back_every_name_and_figure(places, classes, encoding):
     listed, found = answered(places, classes)
-    text = render(listed, classes, "json", encoding)
+    text = "".join(render(listed, classes, "json", encoding))
     read = json.loads(text.encode(encoding).decode(encoding))
     known = iter(range(len(found.labels)))
     for row, (path, why) in zip(read, places, strict=True):
@@ -125,7 +126,7 @@ def test_the_table_shows_every_row_and_no_name_is_markup(places, classes, column
     listed, _ = answered(places, classes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "_room", lambda: columns)
-        text = render(listed, classes, "table")
+        text = "".join(render(listed, classes, "table"))
     assert text.replace("\n", "").isprintable()
     for row in listed:
         if columns is None:

@@ -151,12 +151,13 @@ def test_a_restored_run_predicts_so_also_in_another_place(finished, photos, tmp_
 
 
 def test_what_it_predicts_is_of_pixels_normalised_so(finished, photos):
-    run = apt_jax.load(finished)._run
+    classifier = apt_jax.load(finished)
+    task, fitted = classifier.task, classifier.fitted
     image = photos / reported(finished)[0]["path"]
-    crop = run.clip.pixels.centre_crop(Image.open(image).convert("RGB"))
+    crop = task.backbone.pixels.centre_crop(Image.open(image).convert("RGB"))
     mean, std = np.float32(IMAGENET_MEAN), np.float32(IMAGENET_STD)
     pixels = (crop / np.float32(255) - mean[None, None]) / std[None, None]
-    logits = run.method.logits(run.params, run.task, None, pixels)
+    logits = fitted.method.logits(fitted.params, task, None, pixels)
     told = float(reported(finished)[0]["confidence"])
     assert float(jax.nn.softmax(logits).max()) == pytest.approx(told, rel=1e-4)
 

@@ -20,18 +20,12 @@ class Part:
     names: tuple[str, ...]  # of the classes that are told apart
     items: tuple[Item, ...]  # their labels count `names`
     among: tuple[int, ...] | None = None  # `names` as labels of the task; None = all
+    file: str = ""  # the end of the name of its predictions
 
     @property
     def labels(self) -> np.ndarray:
         """[n] int32."""
         return np.array([item.label for item in self.items], np.int32)
-
-    @property
-    def file(self) -> str:
-        """The end of the name of its predictions: "" for the test of the own classes."""
-        if self.split != "test":
-            return f"_{self.split}"
-        return "_new" if self.classes == "new" else ""
 
 
 def parts_of(prepared: Prepared, classes: str) -> list[Part]:
@@ -39,7 +33,9 @@ def parts_of(prepared: Prepared, classes: str) -> list[Part]:
     dataset, new = prepared.dataset, prepared.new
     parts = [Part("test", classes, dataset.texts, dataset.classes, dataset.test)]
     if new is not None:
-        parts.append(Part("test", "new", new.texts, new.classes, new.test))
+        parts.append(
+            Part("test", "new", new.texts, new.classes, new.test, file="_new")
+        )
     return [*parts, *(shifted(dataset, split, classes) for split in dataset.shifted)]
 
 
@@ -50,7 +46,7 @@ def shifted(dataset, split, classes) -> Part:
     place = {label: at for at, label in enumerate(among)}
     renumbered = tuple(dataclasses.replace(i, label=place[i.label]) for i in items)
     names = tuple(dataset.classes[label] for label in among)
-    return Part(split, classes, dataset.texts, names, renumbered, among)
+    return Part(split, classes, dataset.texts, names, renumbered, among, f"_{split}")
 
 
 def reads_of_test(method, clip) -> tuple:
