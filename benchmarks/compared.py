@@ -24,7 +24,7 @@ FILES = (
     "protocol.json",
     "split.json",
     "grid.csv",
-    "cells/**/*.json",
+    "cells/*/*/*.json",
     "variance.json",
     "controlled.json",
 )

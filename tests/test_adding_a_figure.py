@@ -10,8 +10,7 @@ import pytest
 from test_follow import settings as grid_settings
 from test_grid_report import cell, cells, row_of
 from test_run import settings
-from test_studies import cell as study_cell
-from test_studies import small
+from test_studies import cells_at, summary_of
 from toy import photo_folder
 
 from apt_jax import config
@@ -22,7 +21,7 @@ from apt_jax.report.follow import follow_markdown
 from apt_jax.report.grid_rows import Rows
 from apt_jax.report.tables import results_table
 from apt_jax.runs import story
-from apt_jax.studies import controlled, follow
+from apt_jax.studies import follow
 
 PAGE = Path(__file__).parents[1] / "docs/adding_a_figure.md"
 NAME, HEADING = "sure_and_wrong", "Sure and wrong, %"
@@ -99,13 +98,13 @@ def test_a_comparison_calls_less_of_it_better(added):
 
 
 def test_a_study_has_the_figure_of_its_methods_and_gains(added):
-    figure, levels = (0.5, 1.0), (0.0, 1.0)
-    found = [study_cell(level, 1, figure, figure, figure) for level in levels]
-    shares = {"apt": 0.1, "coop": 0.3, "zero_shot": 0.2}
+    figure, shares = (0.5, 1.0), {"apt": 0.1, "coop": 0.3, "zero_shot": 0.2}
+    found = [
+        one for at in (0.0, 1.0) for one in cells_at(at, 1, figure, figure, figure)
+    ]
     for one in found:
-        for method, share in shares.items():
-            one["rows"][method][-1][NAME] = share
-    summary = controlled.summarise(found, small("controlled_variance"))
+        one["evaluations"][-1][NAME] = shares[one["method"]]
+    summary = summary_of(found)
     text = variance.controlled_markdown(summary)
     assert "apt Sure and wrong, %" in text
     assert "over coop, sure and wrong, points" in text
@@ -133,10 +132,13 @@ def test_what_was_made_before_the_figure_is_shown_without_it(added, tmp_path):
     assert "/ – |" in follow_markdown(of_sets | {"ranks": ranks})
 
     figure = (0.5, 1.0)
-    found = [study_cell(level, 1, figure, figure, figure) for level in (0.0, 1.0)]
-    summary = controlled.summarise(found, small("controlled_variance"))
-    assert "ure and wrong" not in variance.controlled_markdown(summary)
-    assert len(variance.controlled_figure(summary).axes) == 3
+    older = summary_of(cells_at(0.0, 1, figure, figure, figure))
+    for methods in (older["levels"][0]["methods"], older["levels"][0]["gains"]):
+        for of_method in methods.values():
+            del of_method[NAME]
+    for summary in (older, summary_of(cells_at(0.0, 1, figure, figure, figure))):
+        assert "ure and wrong" not in variance.controlled_markdown(summary)
+        assert len(variance.controlled_figure(summary).axes) == 3
 
 
 def before(found):

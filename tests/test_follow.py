@@ -43,9 +43,7 @@ def settings(root, methods=("zero_shot", "task_res"), clip=None, **fields):
     c.augment.views, c.augment.area, c.train.epochs = 1, 0.5, 5
     c.train.learning_rate = 1.0
     c.update(fields)
-    with c.unlocked():
-        c.sets = {name: study.set_of(c, name) for name in c.datasets}
-        c.variants = {name: study.variant_of(c, name) for name in c.methods}
+    study.spell_out(c)
     return c
 
 

@@ -99,6 +99,36 @@ def test_one_method_never_imports_another():
                 assert other not in names, f"{name} imports {other}"
 
 
+def callers(module, function):
+    """The files that call a module's function, under whatever name they have it."""
+    full, found = f"apt_jax.{module}.{function}", set()
+    for path in PACKAGE.rglob("*.py"):
+        tree, names = ast.parse(path.read_text()), {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom):
+                names |= {
+                    alias.asname or alias.name: f"{node.module}.{alias.name}"
+                    for alias in node.names
+                }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name, *rest = ast.unparse(node.func).split(".")
+                if ".".join([names.get(name, name), *rest]) == full:
+                    found.add(path.relative_to(PACKAGE).as_posix())
+    return found
+
+
+def test_train_then_evaluate_is_written_once():
+    """A run, a grid and a classifier each call it where they fit, and nobody else does."""
+    assert callers("training.loop", "train") == {"training/fit.py"}
+    fitting = {"classifier/fitting.py", "grid/search.py", "runs/story.py"}
+    assert callers("training.fit", "fit") == fitting
+    assert callers("training.fit", "fit_seeds") == {"grid/work.py"}
+    assert callers("evaluation", "evaluations") == {"runs/parts.py"}
+    judging = {"classifier/classifier.py", "grid/search.py"}
+    assert callers("evaluation", "evaluate") == judging
+
+
 @pytest.mark.parametrize("path", [PACKAGE, *COMMANDS], ids=lambda path: path.stem)
 def test_the_package_and_its_commands_import_nothing_heavy(path):
     name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)

@@ -11,6 +11,7 @@ import pytest
 from test_run import settings
 from toy import photo_folder, toy_folder
 
+from apt_jax import config
 from apt_jax.errors import UserError
 from apt_jax.lock import holds_more, working_in
 from apt_jax.runs import story
@@ -65,7 +66,7 @@ def test_a_lock_ends_with_its_process_and_leaves_nothing_in_the_way(holder, tmp_
     assert not (tmp_path / "run/lock").exists()
 
 
-def test_judging_a_grid_and_studies_hold_the_directory(tmp_path, monkeypatch):
+def test_judging_a_grid_and_studies_hold_the_directory(tmp_path, monkeypatch, request):
     from apt_jax.grid import work
     from apt_jax.studies import controlled, variance
 
@@ -73,13 +74,14 @@ def test_judging_a_grid_and_studies_hold_the_directory(tmp_path, monkeypatch):
     photos = photo_folder(tmp_path / "photos")
     story.run(settings(photos), run)
     monkeypatch.setattr(work, "cells", lambda study: [])
-    monkeypatch.setattr(controlled, "require_knob", lambda settings: None)
     with working_in(run), pytest.raises(UserError, match="works in"):
         story.evaluate_again(run, {})
-    empty = tmp_path / "empty"
-    for start in (work.run, controlled.run, variance.run):
+    empty, of_study = tmp_path / "empty", "configs/studies/controlled_variance.py"
+    knob = config.load(str(request.config.rootpath / of_study))
+    starts = (work.run, settings(photos)), (variance.run, settings(photos))
+    for start, asked in (*starts, (controlled.run, knob)):
         with working_in(empty), pytest.raises(UserError, match="works in"):
-            start(settings(photos), empty)
+            start(asked, empty)
     assert not empty.exists()
 
 

@@ -8,6 +8,10 @@ from toy import CLASSES, photo_folder, toy_folder
 
 from apt_jax import config
 from apt_jax.errors import UserError
+from apt_jax.files import write_json
+from apt_jax.grid import work
+from apt_jax.grid.cells import Cells
+from apt_jax.methods import name_of
 from apt_jax.metrics.variance import analysis
 from apt_jax.runs.workdir import Workdir
 from apt_jax.studies import controlled, variance
@@ -75,35 +79,49 @@ def test_embeddings_are_made_unit_and_infinity_is_none_in_json():
     json.dumps(equal, allow_nan=False)
 
 
-def cell(level, seed, ours, coop, zero_shot):
-    """A made-up cell; figures are (accuracy, NLL), of one pass and of samples."""
+def cells_at(level, seed, ours, coop, zero_shot):
+    """Made-up cells of a level and a seed; figures are (accuracy, NLL)."""
 
-    def row(accuracy, nll):
-        return {"accuracy": accuracy, "nll": nll}
+    def cell(method, *figures):
+        names = {"classes": "all", "split": "test"}
+        rows = [dict(zip(("accuracy", "nll"), one, strict=True)) for one in figures]
+        rows = [names | {"name": str(at)} | row for at, row in enumerate(rows)]
+        card = {"data": {"classes": "all"}, "device": "none", "commit": None}
+        named = {"dataset": f"level-{level:g}", "method": method, "seed": seed}
+        asked = {"data": {"variance": level}}
+        return named | {"evaluations": rows, "protocol": card, "asked": asked}
 
+    return [
+        cell("zero_shot", zero_shot),
+        cell("coop", zero_shot, coop),
+        cell("apt", zero_shot, (0.0, 99.0), ours),  # one pass, then samples
+    ]
+
+
+def analyses_of(cells):
+    """A made-up analysis of variance for each set and seed."""
     statistics = dict.fromkeys(controlled.STATISTICS, 2.0) | {"examples": 9}
     return {
-        "level": level,
-        "seed": seed,
-        "device": "none",
-        "commit": None,
-        "rows": {
-            "apt": [row(0.0, 99.0), row(*ours)],
-            "coop": [row(*coop)],
-            "zero_shot": [row(*zero_shot)],
-        },
-        "variance": statistics | {"pseudo_f": None if level == 0 else 5.0 * seed},
+        (cell["dataset"], cell["seed"]): statistics
+        | {"pseudo_f": None if cell["dataset"] == "level-0" else 5.0 * cell["seed"]}
+        for cell in cells
     }
 
 
+def summary_of(cells):
+    asked = small("controlled_variance")
+    return controlled.summarise(cells, analyses_of(cells), asked)
+
+
 def test_gains_are_paired_by_seed_and_above_zero_where_the_method_is_better():
-    cells = [
-        cell(0.0, 1, (0.5, 1.0), (0.4, 1.5), (0.5, 1.0)),
-        cell(0.0, 2, (0.7, 1.0), (0.4, 1.1), (0.8, 0.7)),
-        cell(1.0, 1, (0.6, 1.0), (0.6, 0.9), (0.6, 1.0)),
-        cell(1.0, 2, (0.6, 1.0), (0.6, 0.9), (0.6, 1.0)),
-    ]
-    summary = controlled.summarise(cells, small("controlled_variance"))
+    summary = summary_of(
+        [
+            *cells_at(0.0, 2, (0.7, 1.0), (0.4, 1.1), (0.8, 0.7)),
+            *cells_at(1.0, 1, (0.6, 1.0), (0.6, 0.9), (0.6, 1.0)),
+            *cells_at(0.0, 1, (0.5, 1.0), (0.4, 1.5), (0.5, 1.0)),
+            *cells_at(1.0, 2, (0.6, 1.0), (0.6, 0.9), (0.6, 1.0)),
+        ]
+    )
     first, last = summary["levels"]
     over_coop = first["gains"]["coop"]
     assert over_coop["accuracy"]["by_seed"] == pytest.approx([0.1, 0.3])
@@ -116,54 +134,104 @@ def test_gains_are_paired_by_seed_and_above_zero_where_the_method_is_better():
     assert last["variance"]["pseudo_f"]["mean"] == 7.5
 
 
+def small_controlled(**fields):
+    least = {
+        "study__levels": 2,
+        "study__seeds": 1,
+        "study__rivals": "clip_adapter",
+        "method__heads": 2,
+        "shots": 1,
+        "augment__views": 1,
+        "train__epochs": 1,
+        "eval__samples": 2,
+        "data__templates": "{}",
+        "data__size": 16,
+        "data__train_images": 1,
+        "data__test_images": 2,
+    }
+    return small("controlled_variance", **least | fields)
+
+
 @pytest.mark.slow
-def test_the_controlled_study_resumes_at_the_cell_where_it_died(
+def test_the_controlled_study_is_a_grid_that_goes_on_where_it_died(
     tmp_path, monkeypatch, capsys
 ):
-    asked = small(
-        "controlled_variance",
-        study__levels=2,
-        study__seeds=1,
-        study__rivals="clip_adapter",
-        method__heads=2,
-        shots=1,
-        augment__views=1,
-        train__epochs=1,
-        eval__samples=2,
-        data__templates="{}",
-        data__size=16,
-        data__train_images=1,
-        data__test_images=2,
-    )
-    calls, run_cell = [], controlled.run_cell
+    asked, folder = small_controlled(), tmp_path / "study"
+    trained, fit_seeds = [], work.fit_seeds
 
-    def dying(settings):
-        calls.append(settings.data.variance)
-        if len(calls) == 2:
+    def dying(method, tasks, *key, **how):
+        trained.append(name_of(method))
+        if len(trained) == 3:
             raise KeyboardInterrupt
-        if len(calls) == 3:  # one real cell is enough
-            return json.loads((folder / "cells/variance-0-seed-1.json").read_text())
-        return run_cell(settings)
+        return fit_seeds(method, tasks, *key, **how)
 
-    folder = tmp_path / "study"
-    monkeypatch.setattr(controlled, "run_cell", dying)
+    monkeypatch.setattr(work, "fit_seeds", dying)
     with pytest.raises(KeyboardInterrupt):
         controlled.run(asked, folder)
     summary = controlled.run(asked, folder)
-    assert calls == [0.0, 1.0, 1.0]
+    first = ["zero_shot", "clip_adapter", "apt"]
+    assert trained == [*first, "apt", *first]
     assert [at["level"] for at in summary["levels"]] == [0.0, 1.0]
     for at in summary["levels"]:
-        assert set(at["gains"]) == {"zero_shot", "clip_adapter"}
-        assert set(at["methods"]) == {"zero_shot", "clip_adapter", "apt"}
+        assert list(at["gains"]) == first[:2]
+        assert list(at["methods"]) == first
     assert summary["levels"][0]["variance"]["pseudo_f"]["mean"] is None
     assert (folder / "figures/controlled.png").read_bytes().startswith(b"\x89PNG")
-    assert (folder / "controlled.md").read_text() in capsys.readouterr().out
-    rows = json.loads((folder / "cells/variance-0-seed-1.json").read_text())["rows"]
-    assert [row["name"] for row in rows["apt"]] == ["deterministic", "mc_dropout"]
+    printed = capsys.readouterr().out
+    assert (folder / "controlled.md").read_text() in printed
+    cells = list(Cells(folder).contents())
+    assert {cell["asked"]["data"]["variance"] for cell in cells} == {0.0, 1.0}
+    for cell in cells:  # what the study says of train and augment reaches all
+        assert (
+            cell["asked"]["train"]["epochs"] == cell["asked"]["augment"]["views"] == 1
+        )
+    (of_apt,) = (c for c in cells if (c["dataset"], c["method"]) == APT_LAST)
+    assert of_apt["asked"]["method"]["heads"] == 2
+    assert of_apt["evaluations"][-1]["name"] == "mc_dropout"
+    last = summary["levels"][1]["methods"]["apt"]["accuracy"]["by_seed"]
+    assert last == [of_apt["evaluations"][-1]["accuracy"]]
+
+    monkeypatch.setattr(work, "fill", None)
+    assert controlled.run(asked, folder) == summary
+    with pytest.raises(UserError, match=r"another run \(study\.permutations: 19 -> 9"):
+        controlled.run(small_controlled(study__permutations=9), folder)
+
+
+APT_LAST = ("level-2-of-2", "apt")
+
+
+def test_a_method_that_fails_is_one_line_and_the_others_cells_are_kept(tmp_path):
+    asked, folder = small_controlled(method__heads=3), tmp_path / "study"
+    with pytest.raises(
+        UserError, match=r"2 cells failed, the first \(level-1-of-2, apt"
+    ):
+        controlled.run(asked, folder)
+    assert len(list(Cells(folder).contents())) == 4
+    assert not (folder / "controlled.json").exists()
+
+
+def begun_by_an_older_version(asked, folder):
+    """A study whose cells are one file for all methods."""
+    Workdir(folder).settle(asked)
+    write_json(folder / "cells/variance-0-seed-1.json", {"rows": {}})
+
+
+def test_what_an_older_version_began_is_refused_and_what_it_finished_is_printed(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(work, "fill", None)
+    asked, folder = small("controlled_variance"), tmp_path / "study"
+    begun_by_an_older_version(asked, folder)
+    with pytest.raises(UserError, match="cells are other files; choose another --work"):
+        controlled.run(asked, folder)
+    summary = summary_of(cells_at(1.0, 1, (0.5, 1.0), (0.4, 1.5), (0.5, 1.0)))
+    write_json(folder / "controlled.json", summary)
+    assert controlled.run(asked, folder) == summary
+    assert "Gains of apt, above 0 it is better" in capsys.readouterr().out
 
 
 def test_a_controlled_study_of_older_recipes_is_not_gone_on_with(tmp_path, monkeypatch):
-    monkeypatch.setattr(controlled, "run_cell", None)
+    monkeypatch.setattr(work, "fill", None)
     asked = small("controlled_variance")
     Workdir(tmp_path / "study").settle(asked)
     path = tmp_path / "study/asked.json"
@@ -182,5 +250,7 @@ def test_a_study_without_its_knob_or_of_a_method_and_itself_is_refused(tmp_path)
     itself = small("controlled_variance", study__rivals="coop;apt")
     with pytest.raises(UserError, match="apt is compared with itself"):
         controlled.run(itself, tmp_path / "b")
-    assert not (tmp_path / "a").exists()
-    assert not (tmp_path / "b").exists()
+    unknown = small("controlled_variance", study__rivals="cop")
+    with pytest.raises(UserError, match="unknown method 'cop'; did you mean coop"):
+        controlled.run(unknown, tmp_path / "c")
+    assert not list(tmp_path.iterdir())

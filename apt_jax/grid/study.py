@@ -208,12 +208,21 @@ def _loaded(path, fields):
         )
     for name in {name for title in study.groups for name in study.groups[title]}:
         require_known("method", name, method_names(study))
+    spell_out(study)
+    return study, instead
+
+
+def spell_out(study):
+    """Gives each of the sets and variants that are compared all of its fields.
+
+    Raises:
+        UserError: for unknown names and fields (with the nearest).
+    """
     with study.unlocked():
         study.sets = {name: set_of(study, name) for name in study.datasets}
         study.variants = {name: variant_of(study, name) for name in study.methods}
         study.search = search_of(study)
     _require_fields(configuration.flat(study), fields_of(study), "--config")
-    return study, instead
 
 
 def _require_tables(path, study):

@@ -73,23 +73,27 @@ def run(study, folder, arguments=()):
     with working_in(folder):
         store.claim(planned)
         require_own(store.moved(planned), planned, store)
-        run_cells(study, planned, store, arguments)
+        failures = fill(planned, store)
+        publish(study, planned, failures, store, arguments)
+        require_none(failures, store.folder / "grid.md")
 
 
-def run_cells(study, planned, store, arguments):
-    """Finishes the cells that are left, and writes the report of all."""
+def fill(planned, store) -> dict[Cell, Exception]:
+    """Finishes the cells that are left; returns those that failed, and why."""
     left = [cell for cell in planned if not store.finished(cell)]
     print(
         f"{counted(len(planned), 'cell')}, {len(planned) - len(left)} of them done already"
     )
-    failures = work(planned, left, store) if left else {}
+    return work(planned, left, store) if left else {}
+
+
+def publish(study, planned, failures, store, arguments):
+    """Writes the report of the finished cells."""
     done = [store.read(cell) for cell in planned if store.finished(cell)]
     failed = {str(cell): message_of(error) for cell, error in failures.items()}
     command = shlex.join(["python", "-m", "apt_jax", "grid", *arguments])
     groups = study.groups.to_dict()
     print(write_report(store.folder, done, failed, command, groups))
-    if failures:
-        raise_failures(failures, store.folder)
 
 
 def require_own(moved, planned, store):
@@ -324,17 +328,20 @@ def message_of(error) -> str:
     return one_line(error) if isinstance(error, UserError) else with_type(error)
 
 
-def raise_failures(failures, folder):
-    """Raises one `UserError` for cells that can be mended, else the first bug itself."""
+def require_none(failures, report=None):
+    """Raises one `UserError` for cells that can be mended, else the first bug itself.
+
+    `report` is the file in which all of them stand, if there is one.
+    """
+    if not failures:
+        return
+    failed = f"{counted(len(failures), 'cell')} failed"
     bugs = [error for error in failures.values() if not isinstance(error, UserError)]
     if bugs:
-        print(
-            f"error: {counted(len(failures), 'cell')} failed; see {folder}/grid.md",
-            file=sys.stderr,
-        )
+        print(f"error: {failed}{f'; see {report}' if report else ''}", file=sys.stderr)
         raise bugs[0]
     cell, error = next(iter(failures.items()))
+    where = f"all of them stand in {report}, and " if report else ""
     raise UserError(
-        f"{counted(len(failures), 'cell')} failed, the first ({cell}): {error}; all of "
-        f"them stand in {folder}/grid.md, and the same command tries them again"
+        f"{failed}, the first ({cell}): {error}; {where}the same command tries them again"
     )

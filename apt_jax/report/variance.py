@@ -169,13 +169,12 @@ def controlled_markdown(summary: dict) -> str:
 
 
 def compared_in(levels) -> dict:
-    """The figures that methods are compared by; cells of earlier versions lack some."""
+    """The figures that methods are compared by; studies of earlier versions lack some."""
+    gains = [of_rival for at in levels for of_rival in at["gains"].values()]
     return {
         name: figure
         for name, figure in shown_in(COMPARED).items()
-        if all(
-            of[name]["mean"] is not None for at in levels for of in at["gains"].values()
-        )
+        if all(of.get(name, {}).get("mean") is not None for of in gains)
     }
 
 

@@ -8,10 +8,9 @@ Where test images are drawn by the seed, those of the grid's first seed are anal
 """
 
 import json
-import random
 
 from apt_jax import config as configuration
-from apt_jax.data.few_shot import by_label, draw
+from apt_jax.data.few_shot import by_label
 from apt_jax.errors import UserError
 from apt_jax.files import write_json, write_text
 from apt_jax.grid.cells import Cells
@@ -22,7 +21,7 @@ from apt_jax.report import follow as report
 from apt_jax.report.grid_rows import BASE, Rows
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import split_of, split_sha256
-from apt_jax.studies.variance import analyse, embeddings, require_images
+from apt_jax.studies.variance import analysed, images_of
 from apt_jax.words import counted
 
 RESULT, TABLE = "follow.json", "follow.md"
@@ -46,7 +45,8 @@ def run(folder, per_class=None, *, permutations) -> dict:
         count = per_class or fewest(prepared)
         require_enough([one.dataset for _, one in prepared.values()], count)
         spread = {
-            name: analysed(*prepared[name], count, permutations) for name in prepared
+            name: analysis_of_test(*one, permutations, count)
+            for name, one in prepared.items()
         }
         found = {
             "per_class": count,
@@ -160,14 +160,12 @@ def require_enough(datasets, count):
         )
 
 
-def analysed(settings, prepared, per_class, permutations) -> dict:
-    """The analysis of variance of so many test images of each class of a set."""
-    items = require_images(prepared.dataset, "test")
-    items = draw(items, per_class, random.Random(settings.seed))
-    what = f"test images of {prepared.dataset.name}"
-    x = embeddings(prepared, items, settings, what)
-    labels = [item.label for item in items]
-    return analyse(x, labels, permutations, settings.seed)
+def analysis_of_test(settings, prepared, permutations, per_class=0) -> dict:
+    """The analysis of variance of test images of a set, all or so many of each class."""
+    dataset = prepared.dataset
+    items = images_of(dataset, "test", per_class, settings.seed)
+    what = f"test images of {dataset.name}"
+    return analysed(settings, prepared, items, permutations, what)
 
 
 def correlations(spread, gained) -> dict:

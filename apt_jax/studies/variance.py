@@ -6,6 +6,7 @@ analysed (`metrics.variance`).
 
 import math
 import random
+from pathlib import Path
 
 import numpy as np
 
@@ -36,16 +37,24 @@ LAYOUT = {  # what is printed of it
 
 def run(settings, folder) -> dict:
     """Runs the study of `settings` in `folder`, or finds it done; returns the result."""
+    found = once(settings, folder, RESULT, LAYOUT, measure)
+    print(report.analysis_markdown(found))
+    print(f"table and figure: {Path(folder)}")
+    return found
+
+
+def once(settings, folder, name, layout, make) -> dict:
+    """The result of a study in `folder`, its file `name`.
+
+    If it is not there `make(settings, workdir)` writes it, while nobody else works there.
+    """
     workdir = Workdir(folder)
     workdir.claim(settings)
-    if not (workdir.folder / RESULT).exists():
+    if not (workdir.folder / name).exists():
         with working_in(folder):
             workdir.claim(settings)  # another process may have come first
-            write(measure(settings, workdir), workdir)
-    found = workdir.read(RESULT, LAYOUT)
-    print(report.analysis_markdown(found))
-    print(f"table and figure: {workdir.folder}")
-    return found
+            make(settings, workdir)
+    return workdir.read(name, layout)
 
 
 def write(found, workdir):
@@ -56,35 +65,42 @@ def write(found, workdir):
     workdir.write(RESULT, found)  # last: it marks the study done
 
 
-def measure(settings, workdir) -> dict:
-    """The analysis of one split's embeddings, with what it is of."""
+def measure(settings, workdir):
+    """Analyses one split's embeddings, and writes what was found."""
     study = settings.study
     prepared = prepare(settings, validation=study.split == "val")
-    items = require_images(prepared.dataset, study.split)
-    if study.per_class:
-        items = draw(items, study.per_class, random.Random(settings.seed))
+    dataset = prepared.dataset
+    items = images_of(dataset, study.split, study.per_class, settings.seed)
     workdir.settle(settings)
-    embedding = embeddings(prepared, items, settings, f"{study.split} images")
-    labels = [item.label for item in items]
+    labels = sorted({item.label for item in items})
     of = {
-        "data": prepared.dataset.name,
+        "data": dataset.name,
         "split": study.split,
         "seed": settings.seed,
         "backbone": prepared.clip.name,
         "backbone_sha256": prepared.clip.sha256,
         "device": device(),
         "commit": commit(),
-        "classes": [prepared.dataset.classes[label] for label in sorted(set(labels))],
+        "classes": [dataset.classes[label] for label in labels],
     }
-    return of | analyse(embedding, labels, study.permutations, settings.seed)
+    what = f"{study.split} images"
+    found = analysed(settings, prepared, items, study.permutations, what)
+    write(of | found, workdir)
 
 
-def embeddings(prepared, items, settings, what):
-    """[N, D] of the items' centre crops, by the frozen tower."""
+def images_of(dataset, split, per_class, seed):
+    """The items of a split, or so many of each class, drawn by the seed."""
+    items = require_images(dataset, split)
+    return draw(items, per_class, random.Random(seed)) if per_class else items
+
+
+def analysed(settings, prepared, items, permutations, what) -> dict:
+    """The analysis of variance of the items' centre crops, by the frozen tower."""
     encoder = Encoder(prepared.clip, settings.features.cache_dir)
     pictures = prepared.dataset.pictures(items)
-    features = encoder.encode(pictures, EMBEDDING, what=what)
-    return features.stored["embedding"][:, 0]
+    embedding = encoder.encode(pictures, EMBEDDING, what=what).stored["embedding"][:, 0]
+    labels = [item.label for item in items]
+    return analyse(embedding, labels, permutations, settings.seed)
 
 
 def analyse(embedding, labels, permutations, seed) -> dict:

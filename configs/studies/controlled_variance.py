@@ -4,7 +4,9 @@
 
 The drawn aircraft at five strengths of pose, light, livery and background, four labelled
 images a class, three seeds: twelve minutes of one CPU core (docs/results.md has what came
-out). Recipes are the methods' own; fields of `train` change them for all.
+out). A grid of a data set a level, whose cells are in cells/ as those of any grid. Recipes
+are the methods' own; fields of `train` and `augment` change them for all, those of
+`method` are of the configured method alone.
 """
 
 from ml_collections import ConfigDict

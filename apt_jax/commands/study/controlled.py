@@ -9,8 +9,9 @@ each of `study.seeds` seeds: zero-shot CLIP, every method of `study.rivals` and 
 configured method, trained on the same shots and judged on the same test images, and the
 analysis of variance of those images' embeddings.
 
-A cell is a file in cells/, written when it is done, and is not computed again. At the end:
-controlled.json, controlled.md and figures/controlled.png.
+It is a grid (python -m apt_jax grid): a cell is a file in cells/, written when it is done,
+and is not computed again. At the end: controlled.json, controlled.md and
+figures/controlled.png.
 """
 
 from apt_jax.commands.configured import asked
