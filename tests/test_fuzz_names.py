@@ -141,7 +141,9 @@ def test_predictions_csv_gives_back_every_name(tmp_path_factory, paths, classes)
     file = tmp_path_factory.getbasetemp() / "predictions.csv"
     items = [Item(path, at % len(classes)) for at, path in enumerate(paths)]
     log_probs = np.log(np.full((len(paths), len(classes)), 1 / len(classes)))
-    write_predictions(file, items, classes, Prediction(log_probs, np.zeros(len(paths))))
+    write_predictions(
+        file, items, classes, Prediction(log_probs, log_probs, np.zeros(len(paths)))
+    )
     with open(file, newline="", encoding="utf-8") as lines:
         read = list(csv.DictReader(lines))
     assert [row["path"] for row in read] == paths

@@ -458,7 +458,7 @@ def test_every_cell_of_the_ablation_is_a_method_and_every_question_has_its_cells
 ):
     path = request.config.rootpath / "configs/studies/ablation.py"
     cells, groups = planned(path), study.load(str(path)).groups.to_dict()
-    methods = {shared.method_of(cell) for cell in cells if cell.seed == 1}
+    methods = {configuration.method_of(cell.config) for cell in cells if cell.seed == 1}
     assert len(cells) == 3 * len(methods)  # no variant repeats another
     assert {name for names in groups.values() for name in names} == {
         cell.method for cell in cells

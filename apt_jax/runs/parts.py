@@ -33,9 +33,7 @@ def parts_of(prepared: Prepared, classes: str) -> list[Part]:
     dataset, new = prepared.dataset, prepared.new
     parts = [Part("test", classes, dataset.texts, dataset.classes, dataset.test)]
     if new is not None:
-        parts.append(
-            Part("test", "new", new.texts, new.classes, new.test, file="_new")
-        )
+        parts.append(Part("test", "new", new.texts, new.classes, new.test, file="_new"))
     return [*parts, *(shifted(dataset, split, classes) for split in dataset.shifted)]
 
 
