@@ -1,6 +1,7 @@
 """The frame of every command: exit statuses, how errors are told, how text comes out.
 
-0 done; 2 the user can mend it (one line); 130 interrupted; a traceback is our bug.
+0 done; 2 the user can mend it (one line); 130 interrupted; a traceback is our bug. What
+messages call by the name of an argument is told as the option (`options`).
 What a terminal cannot show is escaped, as `backslashreplace` does: no name that anybody
 gave to a file may cost what was computed.
 """
@@ -13,6 +14,7 @@ import sys
 import apt_jax
 from apt_jax.errors import UserError, did_you_mean, nearest, one_line
 from apt_jax.files import of_disk
+from apt_jax.options import as_options, at_a_command_line
 
 CONSOLE = "python -m apt_jax"
 
@@ -28,7 +30,8 @@ def run(main, arguments: list[str] | None = None) -> int:
         if "--version" in arguments:
             print(f"apt_jax {apt_jax.__version__}")
             return 0
-        status = main(arguments) or 0
+        with at_a_command_line():
+            status = main(arguments) or 0
         if sys.stdout:
             sys.stdout.flush()  # what was printed may find its disk full
         return status
@@ -79,7 +82,7 @@ def encoding() -> str:
 
 
 def _told(error) -> int:
-    print(f"error: {one_line(error)}", file=sys.stderr)
+    print(f"error: {as_options(one_line(error))}", file=sys.stderr)
     return 2
 
 

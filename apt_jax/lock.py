@@ -66,8 +66,7 @@ def _take(file, folder):
     except BlockingIOError:
         holder = os.pread(file, 400, 0).decode(errors="replace") or "another process"
         raise UserError(
-            f"{holder} works in {folder}; wait until it is done, or choose another "
-            "--workdir"
+            f"{holder} works in {folder}; wait until it is done, or choose another `folder`"
         ) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:

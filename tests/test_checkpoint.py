@@ -152,7 +152,7 @@ def test_offline_and_not_cached_says_which_files_to_put_where(cache, monkeypatch
         checkpoint.load("openai/clip-vit-base-patch16")
     message = str(raised.value)
     assert "\n" not in message
-    for part in (*FILES, "--config.clip.checkpoint=FOLDER", "no network"):
+    for part in (*FILES, "`clip`=FOLDER", "no network"):
         assert part in message
 
 

@@ -174,6 +174,6 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 
 def test_prompts_that_the_text_tower_cannot_hold_are_refused():
-    with pytest.raises(UserError, match=r"lower --config\.method\.context_length"):
+    with pytest.raises(UserError, match=r"lower `method\.context_length`"):
         CoOp().check(task())
     CoOp(context_length=4).check(task())

@@ -87,9 +87,7 @@ def test_absent_images_are_dropped_on_request_unless_all_are(root, capsys):
 
 
 def test_a_root_one_level_too_high_is_told_where_the_images_are(root):
-    with pytest.raises(
-        UserError, match=r"first is in .*pictures: set --config\.data\.root"
-    ):
+    with pytest.raises(UserError, match=r"first is in .*pictures: set `root`"):
         coop(root.rename(root.parent / "pictures").parent)
 
 

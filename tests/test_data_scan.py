@@ -77,7 +77,7 @@ def test_all_faults_are_listed_together_with_their_reasons(broken):
     assert "train/a/empty.jpg: empty file" in message
     assert "train/b/notes.txt: not an image" in message
     assert "test/b/cut.png: broken image (" in message
-    assert "drop them with --config.data.on_error=skip" in message
+    assert "drop them with `on_error`=skip" in message
     assert "\n" not in message
 
 
@@ -137,9 +137,7 @@ def test_runs_side_by_side_add_to_one_memory_and_half_lines_do_no_harm(good, tmp
 
 def test_a_memory_that_cannot_be_written_names_the_setting(good, tmp_path):
     write(tmp_path, {"cache": b"a file"})
-    with pytest.raises(
-        UserError, match=r"cannot write .*--config\.features\.cache_dir"
-    ):
+    with pytest.raises(UserError, match=r"cannot write .*`cache_dir`"):
         scan(good, known_good_file=tmp_path / "cache/decoded.txt")
 
 

@@ -87,7 +87,7 @@ def test_one_shot_keeps_the_papers_start():
 
 
 def test_one_shot_in_one_view_is_refused():
-    with pytest.raises(UserError, match=r"raise --config\.augment\.views"):
+    with pytest.raises(UserError, match=r"raise `views` or `shots`"):
         fitted(GDA(), small_shots(count=K, views=1))
     assert jnp.isfinite(gaussian(small_shots(count=K, views=2))[0]).all()
 

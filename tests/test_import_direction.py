@@ -18,6 +18,7 @@ ROOMS = [
     "files",
     "lock",
     "progress",
+    "options",
     "usage",
     "command",
     "finite",

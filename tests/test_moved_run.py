@@ -76,9 +76,9 @@ def test_a_whole_project_that_is_moved_works(place, monkeypatch, tmp_path):
     story.evaluate_again(place / "renamed", {})
 
 
-def test_what_is_gone_is_named_with_the_option_that_places_it(place):
+def test_what_is_gone_is_named_with_what_places_it(place):
     (place / "clip").rename(place / "elsewhere")
-    with pytest.raises(UserError, match=r"no /gone/clip.*--config\.clip\.checkpoint="):
+    with pytest.raises(UserError, match=r"no /gone/clip.*with `clip`=PLACE"):
         apt_jax.load(place / "run")
     (place / "photos").rename(place / "pictures")
     with pytest.raises(UserError, match=r"no /gone/photos.*--config\.data\.root="):

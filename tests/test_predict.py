@@ -286,7 +286,7 @@ def test_a_work_directory_that_is_not_there_is_told_as_such(tmp_path):
     for place in (tmp_path / "absent", tmp_path / "file"):
         (tmp_path / "file").touch()
         with pytest.raises(
-            UserError, match=r"^there is no folder .*; name the --workdir"
+            UserError, match=r"^there is no folder .*; name the `folder`"
         ):
             apt_jax.load(place)
 

@@ -220,7 +220,7 @@ def test_the_teacher_is_the_mean_of_raw_features_over_its_templates(monkeypatch)
 
 def test_a_teacher_whose_prompts_are_cut_is_refused(monkeypatch):
     monkeypatch.setattr(Tokenizer, "is_cut", lambda self, text: "origami" in text)
-    with pytest.raises(UserError, match=r"origami.*--config\.method\.teacher=task"):
+    with pytest.raises(UserError, match=r"origami.*`method\.teacher`=task"):
         PromptSRC().check(task())
     PromptSRC(teacher="task").check(task())
 

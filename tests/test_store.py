@@ -307,9 +307,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path, monkeypatch, what):
 
     dataset, of = drawn_dataset(), files.os if what == "fsync" else Path
     monkeypatch.setattr(of, what, refused)
-    with pytest.raises(
-        UserError, match=r"cannot write .*No space .*--config\.features\.cache_dir=DIR"
-    ):
+    with pytest.raises(UserError, match=r"cannot write .*No space .*`cache_dir`=DIR"):
         encoded(dataset, tmp_path)
 
 

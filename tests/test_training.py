@@ -109,7 +109,7 @@ def test_a_recipe_of_warm_up_alone_is_told_what_trains(capsys):
     fit(Recipe(0.05, 1, batch_size=5), task=small)
     said = capsys.readouterr().err
     assert "note: all training is warm-up at 1e-05, where the recipe has 0.05" in said
-    assert "--config.train.epochs=2" in said
+    assert "set `train.epochs`=2 or more" in said
     for enough in ({"epochs": 2}, {"epochs": 1, "schedule": "cosine"}):
         fit(Recipe(0.05, batch_size=5, **enough), task=small)
         assert not capsys.readouterr().err

@@ -34,6 +34,7 @@ from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.log import Log
 
 CLIP = "openai/clip-vit-base-patch16"
+LEAVE_OUT = "mend them or leave them out"
 
 
 def fit(
@@ -153,7 +154,8 @@ def prepare(
         dataset = dataset_of(images, labels, classes, texts, groups)
         data.check(dataset, shots)
         require_prompts(backbone, dataset.texts)
-        dataset = scan(dataset, known_good_file=known_good_file(cache_dir))
+        known = known_good_file(cache_dir)
+        dataset = scan(dataset, known_good_file=known, remedy=LEAVE_OUT)
         items, _ = few_shot(dataset, shots, seed)
         task = make_task(backbone, *dataset.texts)
         wanted = method.views.set_to(views, area, images=len(items))

@@ -110,7 +110,7 @@ def backbone(wanted: dict, folder: Path, place: str | None = None):
     )
     if os.path.isabs(there) and not os.path.exists(there):
         raise UserError(
-            f"there is no {there} any more; say with `clip` where it is now"
+            f"there is no {there} any more; say where it is now with `clip`=PLACE"
         )
     found = checkpoint.load(
         there, revision=wanted.get("revision"), dtype=wanted["dtype"]

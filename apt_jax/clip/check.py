@@ -65,7 +65,7 @@ def is_openai_b32(clip) -> bool:
     return parameters_of(clip) == OPENAI_B32 and theirs
 
 
-def compare_cats(clip, path: Path | None) -> tuple[bool, str]:
+def compare_cats(clip, picture: Path | None) -> tuple[bool, str]:
     """Whether the two-cats logits are other than published, and what to say of them.
 
     Without a picture nothing is known to be other.
@@ -74,16 +74,18 @@ def compare_cats(clip, path: Path | None) -> tuple[bool, str]:
         UserError: if the file is no picture.
     """
     try:
-        data = path.read_bytes() if path else fetch(CATS)
+        data = picture.read_bytes() if picture else fetch(CATS)
     except OSError as error:
         return False, (
             f"two-cats logits: NOT CHECKED, no picture ({error}); download {CATS} and "
-            "pass --image PATH"
+            "pass `picture` PATH"
         )
     try:
         found = logits(clip, decode(data), TEXTS)
     except ImageError as error:
-        raise UserError(f"{path or CATS}: {error}; pass another --image PATH") from None
+        raise UserError(
+            f"{picture or CATS}: {error}; pass another `picture` PATH"
+        ) from None
     differs = not abs(found - LOGITS).max() <= TOLERANCE  # NaN differs too
     shown = ", ".join(f"{value:.4f}" for value in found)
     verdict = "DIFFERENT from" if differs else "equal to"

@@ -52,7 +52,7 @@ def snapshot(name: str, revision: str | None = None) -> tuple[Path, str]:
         f"{name} is not in the cache and could not be downloaded ({reason}); with a "
         f"network, try again; without one, put {', '.join(WANTED[:4])} and "
         f"{WEIGHTS[0]} of {name} into a folder (a plain ViT has no {WANTED[2]} and "
-        f"{WANTED[3]}) and pass --config.clip.checkpoint=FOLDER"
+        f"{WANTED[3]}) and pass `clip`=FOLDER"
     )
 
 
@@ -105,5 +105,5 @@ def conversion(name: str, names: set[str]) -> str:
     raise UserError(
         foreign.in_folder(Path(name), names)
         or f"{name} has no {WEIGHTS[0]} on the hub, and apt_jax reads no pickles; convert "
-        "it with transformers' save_pretrained and pass --config.clip.checkpoint=FOLDER"
+        "it with transformers' save_pretrained and pass `clip`=FOLDER"
     )

@@ -11,6 +11,7 @@ Exit status 1 if they differ.
 from pathlib import Path
 
 from apt_jax import command
+from apt_jax.options import as_options
 
 
 def main(arguments: list[str]) -> int:
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
         print("published logits: none known for this checkpoint")
         return 0
     differs, told = check.compare_cats(clip, options.image)
-    print(told)
+    print(as_options(told))
     return int(differs)
 
 

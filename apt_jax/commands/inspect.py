@@ -24,6 +24,7 @@ from apt_jax import command, config
 from apt_jax.data import own
 from apt_jax.errors import UserError, did_you_mean, one_line
 from apt_jax.files import json_text, write_bytes
+from apt_jax.options import as_options
 from apt_jax.report.survey import text
 from apt_jax.words import counted
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> int:
     if asked.format == "json":
         print(json_text(report, command.encoding()), end="")
     else:
-        print(text(report))
+        print(as_options(text(report)))
     if not report["refused"]:
         return 0
     print(f"error: {one_line(' | '.join(report['refused']))}", file=sys.stderr)

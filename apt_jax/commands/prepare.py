@@ -38,6 +38,11 @@ def main(arguments: list[str]) -> int:
             prepare.require_tensorflow(options.name)
             prepare_apart(options, place)
     print(prepare.verified(options.name, place))
+    root = "" if place == tfds.data_dir() else f" --config.data.root={place}"
+    print(
+        "train on it: python train.py --config configs/folder.py "
+        f"--config.data.source=tfds --config.data.name={options.name}{root}"
+    )
     return 0
 
 

@@ -80,7 +80,7 @@ def require_room(builder, place):
         raise UserError(
             f"{builder.info.full_name} needs about {needed / 1e9:.0f} GB while it is "
             f"prepared, and {free / 1e9:.0f} GB are free in {place}; free some, or name "
-            "another folder with --data_dir"
+            "another folder with `data_dir`"
         )
 
 
@@ -106,18 +106,13 @@ def require_tensorflow(name):
         raise UserError(
             f"preparing {name} needs TensorFlow, which is not installed; pip install -r "
             "requirements-tfds.txt (here, or in another environment with the same "
-            "--data_dir)"
+            "`data_dir`)"
         )
 
 
 def verified(name, place) -> str:
-    """What there is, every record read once, and how to train on it."""
+    """What there is, every record read once."""
     folder = source.prepared_folder(name, str(place))
     counts = source.verify(folder)
     splits = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-    root = "" if place == source.data_dir() else f" --config.data.root={place}"
-    return (
-        f"whole: {folder} ({splits})\n"
-        "train on it: python train.py --config configs/folder.py "
-        f"--config.data.source=tfds --config.data.name={name}{root}"
-    )
+    return f"whole: {folder} ({splits})"

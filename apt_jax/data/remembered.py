@@ -46,6 +46,6 @@ def add_lines(path: Path | None, lines: Iterable[str]):
 
 def _refused(what, path, error):
     return UserError(
-        f"cannot {what} {path} ({error.strerror}); set --config.features.cache_dir "
-        "to a folder of yours, or to nothing for no cache"
+        f"cannot {what} {path} ({error.strerror}); set `cache_dir` to a "
+        "folder of yours, or to nothing for no cache"
     )

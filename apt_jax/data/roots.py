@@ -8,6 +8,7 @@ from apt_jax.data import walk
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.names import printable
+from apt_jax.options import for_reader
 from apt_jax.words import counted, form
 
 
@@ -30,7 +31,7 @@ def entries(folder: Path) -> list[str]:
     except OSError as error:
         raise UserError(
             f"cannot read folder {folder} ({error.strerror}); change its permissions "
-            "or --config.data.root"
+            "or `root`"
         ) from None
 
 
@@ -74,7 +75,7 @@ def read_file(path: Path) -> bytes:
 
 def note(text: str):
     """Says what is unusual but no fault, on standard error."""
-    print(f"note: {printable(text)}", file=sys.stderr)
+    print(f"note: {printable(for_reader(text))}", file=sys.stderr)
 
 
 def relative(root: Path, path: str) -> str:
@@ -106,5 +107,5 @@ def _insides(root) -> list[Path]:
 def _advice(root, absent):
     for below in entries(root):
         if os.path.isfile(root / below / absent[0]):
-            return f"the first is in {root / below}: set --config.data.root to it"
-    return "check --config.data.root, or unpack the archive again"
+            return f"the first is in {root / below}: set `root` to it"
+    return "check `root`, or unpack the archive again"

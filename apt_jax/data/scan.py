@@ -22,13 +22,22 @@ from apt_jax.errors import UserError
 from apt_jax.progress import progress
 from apt_jax.words import counted
 
+MEND = "mend or remove them, or drop them with `on_error`=skip"
 
-def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None):
+
+def scan(
+    dataset,
+    *,
+    on_error: str = "stop",
+    known_good_file: Path | None = None,
+    remedy: str = MEND,
+):
     """The data set without unreadable images, each item with its hash and its group.
 
     Args:
         on_error: "stop" raises for unreadable images; "skip" drops them and says so.
         known_good_file: hashes of images that decoded before; read and extended.
+        remedy: what to do about unreadable images, for who cannot set `on_error`.
 
     Raises:
         UserError: naming the first ten unreadable images and their number.
@@ -50,7 +59,7 @@ def scan(dataset, *, on_error: str = "stop", known_good_file: Path | None = None
                 faults[item.path] = fault
     add_lines(known_good_file, sorted(set(hashes.values()) - known))
     if faults:
-        refuse_or_note(faults, on_error)
+        refuse_or_note(faults, on_error, remedy)
     return hashed(dataset, hashes)
 
 
@@ -81,13 +90,12 @@ def examined(read, items, examine, what: str = "checking images"):
         pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for what is left
 
 
-def refuse_or_note(faults: dict[str, str], on_error: str):
+def refuse_or_note(faults: dict[str, str], on_error: str, remedy: str = MEND):
     """Says which files are no images, and why; with "stop" by raising `UserError`."""
     named = listed((f"{path}: {why}" for path, why in faults.items()), separator="; ")
     if on_error == "stop":
         raise UserError(
-            f"{counted(len(faults), 'file')} cannot be read as images ({named}); mend "
-            "or remove them, or drop them with --config.data.on_error=skip"
+            f"{counted(len(faults), 'file')} cannot be read as images ({named}); {remedy}"
         )
     reasons = collections.Counter(faults.values()).most_common()
     why = listed(f"{count} {reason}" for reason, count in reasons)

@@ -27,8 +27,8 @@ DTYPES = {
 }  # as safetensors has them
 OPEN = 64  # blocks whose files stay mapped
 REMEDY = (
-    "free some space, name another cache with --config.features.cache_dir=DIR, or none "
-    "with an empty one"
+    "free some space, name another cache with `cache_dir`=DIR, or none with an empty "
+    "one"
 )
 
 Arrays = dict[str, np.ndarray]  # each [rows, ...]

@@ -319,8 +319,7 @@ def require_directions(features, clip, what: str):
     if not np.isfinite(lengths).all() or not lengths.all():
         raise UserError(
             f"the backbone {clip.name} gives features of {what} that are zero or not "
-            f"finite in {clip.dtype}; use --config.clip.dtype=float32, or another "
-            "checkpoint"
+            f"finite in {clip.dtype}; use `dtype`=float32, or another checkpoint"
         )
 
 

@@ -116,7 +116,7 @@ class Store:
             raise UserError(
                 f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(free)} are "
                 f"free in {self._folder}; free some, name another place with "
-                "--config.features.cache_dir, or lower --config.augment.views"
+                "`cache_dir`, or lower `views`"
             )
         if needed >= WORTH_SAYING:
             note(
@@ -270,7 +270,7 @@ def require_memory(needed: int):
     if available is not None and needed > available:
         raise UserError(
             f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(available)} of "
-            "memory are free; keep them on disk with --config.features.cache_dir=DIR"
+            "memory are free; keep them on disk with `cache_dir`=DIR"
         )
 
 

@@ -26,6 +26,7 @@ from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Recipe
 from apt_jax.methods.task import Task
+from apt_jax.options import as_options
 from apt_jax.progress import progress
 from apt_jax.report.grid import write_report
 from apt_jax.report.parameters import count
@@ -325,7 +326,9 @@ def peak_megabytes(cell, fitted, spent, task, test) -> float:
 
 def message_of(error) -> str:
     """What a failed cell says, on one line."""
-    return one_line(error) if isinstance(error, UserError) else with_type(error)
+    if isinstance(error, UserError):
+        return as_options(one_line(error))
+    return with_type(error)
 
 
 def require_none(failures, report=None):
@@ -341,7 +344,8 @@ def require_none(failures, report=None):
         print(f"error: {failed}{f'; see {report}' if report else ''}", file=sys.stderr)
         raise bugs[0]
     cell, error = next(iter(failures.items()))
+    told = message_of(error)
     where = f"all of them stand in {report}, and " if report else ""
     raise UserError(
-        f"{failed}, the first ({cell}): {error}; {where}the same command tries them again"
+        f"{failed}, the first ({cell}): {told}; {where}the same command tries them again"
     )

@@ -67,6 +67,6 @@ def require_fit(method: Method, task) -> None:
         raise UserError(
             f"method {name_of(method)} reads class names, which a plain ViT without a "
             f"text tower cannot; choose one of {', '.join(without_text)} "
-            "(--config.method.name=NAME), or a CLIP (--config.clip.checkpoint=NAME)"
+            "(`method`=NAME), or a CLIP (`clip`=NAME)"
         )
     method.check(task)

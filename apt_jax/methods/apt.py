@@ -113,7 +113,7 @@ class APT(Method):
         if self.zero_init_out and not self.residual:
             raise UserError(
                 "method.zero_init_out without a residual makes w' = 0, which has no "
-                "direction; add --config.method.zero_init_out=False"
+                "direction; add `method.zero_init_out`=False"
             )
 
     @property

@@ -252,7 +252,7 @@ def require_every_class(task: Task) -> None:
     if missing:
         raise UserError(
             f"{len(missing)} of {task.num_classes} classes have no labelled image, and "
-            "this method needs one of each; raise --config.shots"
+            "this method needs one of each; raise `shots`"
         )
 
 

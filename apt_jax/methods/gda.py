@@ -95,8 +95,7 @@ def gaussian(task):
     if not np.trace(scatter) > 0:
         raise UserError(
             "gda needs more than one view or shot of a class to estimate a covariance, "
-            "also in the folds that choose alpha; raise --config.augment.views or "
-            "--config.shots"
+            "also in the folds that choose alpha; raise `views` or `shots`"
         )
     n, dim = f.shape
     shrunk = scatter + np.trace(scatter) / (n - 1) * np.eye(dim)

@@ -82,7 +82,7 @@ class PromptSRC(Method):
         if cut and self.teacher == "ensemble":
             raise UserError(
                 f"the tokenizer cuts {cut[0]!r}, one of the teacher's 60 prompts; "
-                "let it read the task's own with --config.method.teacher=task"
+                "let it read the task's own with `method.teacher`=task"
             )
 
     def init(self, key, task, chosen):

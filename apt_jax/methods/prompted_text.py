@@ -69,7 +69,7 @@ def require_room(task, words: int):
     if longest >= room:
         raise UserError(
             f"a prompt of {longest + 1} tokens is longer than this CLIP can read "
-            f"({room}); lower --config.method.context_length or shorten the class names"
+            f"({room}); lower `method.context_length` or shorten the class names"
         )
 
 

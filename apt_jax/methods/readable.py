@@ -30,7 +30,7 @@ def require_whole_prompts(tokenizer, texts):
             f"the tokenizer cuts the prompt of {', '.join(map(repr, cut[:10]))} "
             f"({counted(len(cut), 'class', 'classes')}): longer than this CLIP can "
             "read; shorten the class names, their descriptions or the template "
-            "(--config.data.templates)"
+            "(`templates`)"
         )
 
 
@@ -43,5 +43,5 @@ def require_distinct_prompts(tokenizer, texts):
     if twice := [" = ".join(names) for names in same.values() if len(names) > 1]:
         raise UserError(
             f"class names that CLIP reads as equal ({listed(twice)}); rename them, or "
-            "give them other words (--config.data.class_names)"
+            "give them other words (`classes`)"
         )

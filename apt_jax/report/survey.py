@@ -150,7 +150,7 @@ def _names(report):
             for row in report["names"]
         )
         yield from _few(texts)
-        yield "rename the classes, or give them names: --config.data.class_names=FILE"
+        yield "rename the classes, or give them names: `class_names`=FILE"
     else:
         yield "words that CLIP reads"
     if report["no_backbone"]:

@@ -24,6 +24,7 @@ from apt_jax.features.encoder import Encoder
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_distinct_prompts, require_whole_prompts
 from apt_jax.methods.task import Shots, make_task
+from apt_jax.options import as_options
 from apt_jax.planning.cost import epoch_seconds, estimate
 from apt_jax.runs.preparation import (
     known_as,
@@ -98,7 +99,7 @@ def judged(
         dataset = hashed(dataset, hashes)  # without what is no image
         for check in _checks(settings, method, clip, dataset):
             notes += tried(check) or []
-    return Judged(dataset, _different(refused), _different(notes))
+    return Judged(dataset, _told(refused), _told(notes))
 
 
 def _checks(settings, method, clip, dataset):
@@ -180,5 +181,6 @@ def of_training(settings, method, clip, dataset, shots, features) -> dict:
     }
 
 
-def _different(texts):
-    return list(dict.fromkeys(texts))
+def _told(messages):
+    """Each message once, with the options that it names."""
+    return list(dict.fromkeys(map(as_options, messages)))

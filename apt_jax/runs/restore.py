@@ -96,9 +96,10 @@ def require_there(config, *fields):
     for field in fields:
         place = places.get(field, "")
         if os.path.isabs(place) and not os.path.exists(place):
+            # A backbone can also be missed by `apt_jax.load`, which has its place.
+            told = "`clip`" if field == "clip.checkpoint" else f"--config.{field}"
             raise UserError(
-                f"there is no {place} any more; say where it is now with "
-                f"--config.{field}=PLACE"
+                f"there is no {place} any more; say where it is now with {told}=PLACE"
             )
 
 
@@ -135,8 +136,7 @@ def require_backbone(workdir: Workdir, clip):
         raise UserError(
             f"{clip.name} is another backbone than that of the run in {workdir.folder}: "
             f"the SHA-256 of its weights is {clip.sha256[:12]}..., not {wanted[:12]}...; "
-            "name the original's place with --config.clip.checkpoint, or train anew in "
-            "another --workdir"
+            "name the original's place with `clip`, or train anew in another --workdir"
         )
 
 

@@ -8,6 +8,7 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.own.legibility import better, oddities
 from apt_jax.data.own.looks import look_at
 from apt_jax.errors import UserError
+from apt_jax.options import as_options
 from apt_jax.runs import forecast
 from apt_jax.runs.preparation import load_clip
 
@@ -62,7 +63,7 @@ def backbone(settings):
     try:
         return load_clip(settings), ""
     except UserError as error:
-        return None, str(error)
+        return None, as_options(str(error))
 
 
 def odd_names(rows, clip) -> list[dict]:

@@ -107,7 +107,7 @@ class Workdir:
         path, layout = self.folder / name, layout or LAYOUTS[name]
         if not self.folder.is_dir():
             raise UserError(
-                f"there is no folder {self.folder}; name the --workdir of a finished run"
+                f"there is no folder {self.folder}; name the `folder` of a finished run"
             )
         if not path.exists():
             raise UserError(

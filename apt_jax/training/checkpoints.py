@@ -44,7 +44,7 @@ class Checkpoints:
         self._record = self._folder.with_name(f"{self._folder.name}.json")
         self._remedy = (
             f"restore {self._folder} and {self._record.name} from a copy, or train anew "
-            "in another --workdir"
+            "in another `checkpoints`"
         )
         with self._telling():
             options = ocp.CheckpointManagerOptions(
@@ -194,7 +194,7 @@ class Checkpoints:
             raise UserError(
                 f"the checkpoint in {self._folder.name}/ was trained with another "
                 f"{' and another '.join(differing)}; restore the original, or train "
-                "anew in another --workdir"
+                "anew in another `checkpoints`"
             )
         if allowed is None and "record" in found:
             raise self._damaged(f"{found['record']} is missing")

@@ -71,8 +71,8 @@ def require_members(method: Method, members: int, recipe: Recipe | None):
     if members > 1 and recipe is None:
         raise UserError(
             f"method.members={members}: {type(method).__name__} is fitted at "
-            "once to one solution, so all members would be equal; drop "
-            "--config.method.members, or choose a method that trains"
+            "once to one solution, so all members would be equal; drop `method.members`, "
+            "or choose a method that trains"
         )
 
 

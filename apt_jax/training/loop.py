@@ -12,7 +12,6 @@ device: there the program takes the runs in turns (`benchmarks/seeds.py`).
 """
 
 import functools
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ import numpy as np
 import optax
 
 from apt_jax import keys
+from apt_jax.data.roots import note
 from apt_jax.errors import NotFinite
 from apt_jax.finite import require_finite
 from apt_jax.methods.base import Method, Recipe, images_of, steps_of
@@ -107,7 +107,7 @@ def train(
     steps = steps_of(task.num_shots, recipe)
     epochs_key = keys.folded(key, keys.EPOCHS)
     if only_warms_up(recipe):
-        print(f"note: {_hardly_trains(recipe)}", file=sys.stderr)
+        note(_hardly_trains(recipe))
     while (epoch := int(state.epoch)) < recipe.epochs:
         began = time.monotonic()
         state, losses, accuracies = run_epoch(method, recipe, state, task, epochs_key)
@@ -144,9 +144,7 @@ def fit_at_once(method: Method, task, key, chosen) -> tuple[State, EpochReport]:
     loss, logits = method.loss(params, task, images, labels, key=None)
     accuracy = float((logits.argmax(-1) == labels).mean())
     found = {"parameters": params, "loss": loss}
-    remedy = (
-        "take more labelled images, other --config.method.* values or another method"
-    )
+    remedy = "take more labelled images, other `method.*` values or another method"
     require_finite(found, f"what {type(method).__name__} fitted is", remedy)
     return State(params, {}, jnp.int32(1)), EpochReport(
         1, 1, float(loss), accuracy, 0.0, seconds
@@ -241,14 +239,13 @@ def _hardly_trains(recipe):
     return (
         f"all training is warm-up at {rate:g}, where the recipe has "
         f"{recipe.learning_rate:g}, and hardly moves; "
-        f"set --config.train.epochs={recipe.epochs + 1} or more, "
-        "or --config.train.schedule=cosine"
+        f"set `train.epochs`={recipe.epochs + 1} or more, or `train.schedule`=cosine"
     )
 
 
 def _lower(recipe):
     rate = f"{recipe.learning_rate:g}"
-    return f"lower --config.train.learning_rate (it is {rate})"
+    return f"lower `train.learning_rate` (it is {rate})"
 
 
 def _require_finite(losses, steps_before, recipe):

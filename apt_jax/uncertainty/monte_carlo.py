@@ -168,7 +168,7 @@ def require_dropout(method):
         raise UserError(
             f"{type(method).__name__} has no active dropout, so all Monte-Carlo "
             "samples would be equal; train with a dropout rate above 0, such as "
-            "--config.method.drop_out=0.1"
+            "`method.drop_out`=0.1"
         )
 
 

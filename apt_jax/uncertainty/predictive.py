@@ -53,8 +53,8 @@ def require_finite_prediction(prediction):
     if not finite.all():
         raise NotFinite(
             f"probabilities of {(~finite).sum()} images or more are not finite; train "
-            "anew in another --workdir, with a lower --config.train.learning_rate or "
-            "other --config.method.* values"
+            "anew in another `checkpoints`, with a lower `train.learning_rate` or "
+            "other `method.*` values"
         )
 
 

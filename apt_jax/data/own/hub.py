@@ -131,8 +131,8 @@ def _one_of(fitting, kind, given, field):
     chosen = [name for name in fitting if name == given or not given]
     if len(chosen) != 1:
         raise UserError(
-            f"the columns of kind {kind} are {fitting}; name one with --config.data.source="
-            f"hub --config.data.{field}=COLUMN"
+            f"the columns of kind {kind} are {fitting}; name one with `source`=hub "
+            f"`{field}`=COLUMN"
         )
     return chosen[0]
 
@@ -145,7 +145,7 @@ def _label_column(features, given):
         if kinds.get(name) in LISTS:
             raise UserError(
                 f"column {name} holds several labels an image, and an image has one class "
-                "here; name a column with one label (--config.data.label)"
+                "here; name a column with one label (`label`)"
             )
     if (
         "ClassLabel" in kinds.values()
@@ -217,7 +217,7 @@ def _groups(sets, column) -> dict[str, str]:
         raise UserError(
             f"column {column} has no value for {counted(len(empty), 'image')} "
             f"({listed(empty)}); "
-            "fill them in, or choose another --config.data.group"
+            "fill them in, or choose another `group`"
         )
     return {path: str(value) for path, value in found.items()}
 

@@ -26,7 +26,7 @@ from apt_jax.errors import UserError
 from apt_jax.words import counted, form
 
 NEAREST_FIRST = ("test", "val", "train")
-AS_THEY_COME = "--config.data.group=none"
+AS_THEY_COME = "`group`=none"
 
 
 def split(
@@ -68,9 +68,7 @@ def split(
 def refuse_or_drop(what: str, on_error: str):
     """Says what is dropped; with "stop" by raising `UserError`."""
     if on_error == "stop":
-        raise UserError(
-            f"{what}; remove them, or drop them with --config.data.on_error=skip"
-        )
+        raise UserError(f"{what}; remove them, or drop them with `on_error`=skip")
     note(f"dropped: {what}")
 
 

@@ -86,7 +86,7 @@ def _file(root) -> Path:
         )
     file = Path(root).expanduser()
     if is_table(file.name) and not file.is_file():
-        raise UserError(f"there is no table {root}; name it with --config.data.root")
+        raise UserError(f"there is no table {root}; name it with `root`")
     if not is_table(file.name):
         raise UserError(
             f"{root} is no table; name a file that ends in {', '.join(KINDS)}"

@@ -110,7 +110,7 @@ def _only_split_file(folder) -> Path:
         there = f"several ({listed(file.name for file in found)})" if found else "none"
         raise UserError(
             f"data.split_file is empty, and of split_*.json {folder} holds {there}; name "
-            "one with --config.data.split_file"
+            "one with `split_file`"
         )
     return found[0]
 

@@ -29,7 +29,7 @@ def require(dataset, published: dict[str, int], on_error: str = "stop"):
         return
     raise UserError(
         f"{told}; download or unpack it again, or go on with what is there by "
-        "--config.data.on_error=skip"
+        "`on_error`=skip"
     )
 
 

@@ -64,7 +64,7 @@ def places(
         raise UserError(
             f"{root} lacks what {name} is read from: {named}; "
             "download it there and leave it as it is or unpack it, or name another folder "
-            "with --config.data.root"
+            "with `root`"
         )
     return found
 

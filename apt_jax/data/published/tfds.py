@@ -73,7 +73,7 @@ class TFDS(Source):
             if named not in fitting:
                 raise UserError(
                     f"feature {named!r} is no {kind.__name__}; set "
-                    f"--config.data.{setting} to one of {fitting}"
+                    f"`{setting}` to one of {fitting}"
                 )
 
     def _specs(self, there) -> dict[str, str]:
@@ -85,7 +85,7 @@ class TFDS(Source):
         for split in ("train", "test"):
             if not specs[split]:
                 raise UserError(
-                    f"there is no split for {split}; --config.data.{split}_split=SLICES "
+                    f"there is no split for {split}; `{split}_split`=SLICES "
                     f"makes one of {sorted(there)}, such as train[:70%] and train[70%:]"
                 )
         return specs
@@ -129,7 +129,7 @@ def prepared_folder(name: str, root: str = "") -> Path:
     raise UserError(
         f"no prepared data set {missing} below {place}{others}; prepare it with "
         f"python -m apt_jax prepare {name} --data_dir={place}, or name another folder with "
-        "--config.data.root"
+        "`root`"
     )
 
 

@@ -103,7 +103,7 @@ def _folders(folder) -> list[str]:
     if not os.path.isdir(folder):
         raise UserError(
             f"there is no {folder}; lay ImageNet out as docs/datasets.md says, or mend "
-            "--config.data.root and --config.data.shifts"
+            "`root` and `shifts`"
         )
     return [name for name in entries(folder) if os.path.isdir(folder / name)]
 

@@ -66,9 +66,7 @@ def task_of(name: str) -> Task:
         UserError: if there is none.
     """
     if name not in TASKS:
-        raise UserError(
-            f"no VTAB task {name!r} (--config.data.name); {did_you_mean(name, TASKS)}"
-        )
+        raise UserError(f"no VTAB task {name!r} (`name`); {did_you_mean(name, TASKS)}")
     return TASKS[name]
 
 
