@@ -1,7 +1,7 @@
 """Settings: a configuration file, changed field by field on the command line.
 
 A file in `configs/` has `get_config(arg=None)`, which starts from `default()` and returns
-an `ml_collections` ConfigDict. `COMMON` has a line for each field of every run (`fields`).
+an `ml_collections` ConfigDict. `arguments.COMMON` has a line for each field of every run.
 Those of `data.*` and `method.*` have theirs beside the code that uses them; which there are
 depends on `data.source` and `method.name`, so those two are settled before all others.
 """
@@ -18,15 +18,11 @@ from pathlib import Path
 from ml_collections import ConfigDict, FieldReference
 
 from apt_jax import usage
+from apt_jax.arguments import COMMON, MEMBERS
 from apt_jax.errors import UserError, did_you_mean, nearest, with_type
 from apt_jax.fields import (
-    ANY,
-    PART,
-    RATE,
     SEPARATOR,
     Field,
-    Rule,
-    above,
     at_least,
     defaults,
     faults,
@@ -41,118 +37,6 @@ PLACES = ("clip.checkpoint", "data.root", "data.split_file", "data.class_names")
 # than before. 1 is of runs that do not say.
 RECIPES = 2
 
-SCHEDULES = (  # those of training.schedules, which imports jax
-    "constant",
-    "coop",
-    "cosine",
-    "cosine_by_step",
-    "floor_cosine_by_step",
-    "warm_cosine",
-)
-RECIPE = "the method's recipe"  # what None means of all that a paper says
-SEED = at_least(0)._replace(most=2**32 - 1)  # a key of JAX has no room for more
-SHOTS = Rule(
-    lambda x: 0 < x < 1 or (x >= 0 and isinstance(x, int)),
-    "a whole number (0 = all), or a share of all images below 1",
-)
-CHECKPOINT = Rule(
-    lambda text: bool(text.strip()), "a hub name, a folder, an .npz, or 'tiny'"
-)
-
-# The fields of every run.
-COMMON = {
-    "seed": Field(
-        1, "shots, initialisation, order, dropout: all chance derives from it", SEED
-    ),
-    "shots": Field(
-        16,
-        "labelled images a class; 0 = all, the default of own photographs",
-        SHOTS,
-        int | float,
-        by_source=dict.fromkeys(("folder", "table", "hub"), 0),
-    ),
-    "protocol": Field(
-        "inside_shots",
-        "where a paper searches on validation images: inside_shots chooses by "
-        "cross-validation on the shots instead, as_published does as the paper did",
-        one_of("inside_shots", "as_published"),
-    ),
-    "clip.checkpoint": Field("", "the frozen model", CHECKPOINT),
-    "clip.revision": Field(
-        None,
-        "branch, tag or commit of a hub name",
-        kind=str | None,
-        unset="the pinned commit, or the newest",
-    ),
-    "clip.dtype": Field(
-        "auto",
-        "what the towers compute in; auto = the faster one on this device",
-        one_of("auto", "float32", "bfloat16"),
-    ),
-    "features.cache_dir": Field(
-        "~/.cache/apt_jax", "where frozen outputs are kept; empty = no cache"
-    ),
-    "augment.views": Field(
-        None,
-        "random views of each training image, 0 = its centre crop; of own photographs "
-        "20,000 in all at most, unless their number is given",
-        at_least(0),
-        int | None,
-        RECIPE,
-    ),
-    "augment.area": Field(
-        None,
-        "least share of an image that a view shows: 0.08 in CoOp, 0.5 in Tip-Adapter",
-        PART,
-        float | None,
-        RECIPE,
-    ),
-    "train.epochs": Field(
-        None, "passes over the shots", at_least(1), int | None, RECIPE
-    ),
-    "train.batch_size": Field(None, "images a step", at_least(1), int | None, RECIPE),
-    "train.drop_last": Field(
-        None, "leave out a last, smaller batch", ANY, bool | None, RECIPE
-    ),
-    "train.optimizer": Field(
-        None,
-        "the optimiser",
-        one_of("sgd", "adam", "adamw"),
-        str | None,
-        RECIPE,
-    ),
-    "train.learning_rate": Field(
-        None, "the highest learning rate", above(0), float | None, RECIPE
-    ),
-    "train.momentum": Field(None, "momentum of sgd", RATE, float | None, RECIPE),
-    "train.epsilon": Field(
-        None, "epsilon of adam and adamw", above(0), float | None, RECIPE
-    ),
-    "train.weight_decay": Field(
-        None,
-        "weight decay, added to the gradient; decoupled in adamw",
-        at_least(0),
-        float | None,
-        RECIPE,
-    ),
-    "train.schedule": Field(
-        None,
-        "how the learning rate changes (training.schedules)",
-        one_of(*SCHEDULES),
-        str | None,
-        RECIPE,
-    ),
-    "train.checkpoint_every": Field(
-        None,
-        "epochs from one checkpoint to the next",
-        at_least(1),
-        int | None,
-        "ten times a run",
-    ),
-    "eval.samples": Field(30, "Monte-Carlo samples T of a prediction", at_least(1)),
-    "eval.bins": Field(15, "bins of the calibration error (ECE)", at_least(1)),
-}
-MEMBERS = Field(1, "trainings of other chance, judged as one", at_least(1))
 # The fields of the studies of variance (apt_jax.studies), as far as they have them.
 STUDY = {
     "study.split": Field(

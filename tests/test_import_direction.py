@@ -20,6 +20,7 @@ ROOMS = [
     "progress",
     "options",
     "usage",
+    "arguments",
     "command",
     "finite",
     "keys",

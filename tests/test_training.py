@@ -11,7 +11,7 @@ import optax
 import pytest
 from small import D, small_shots
 
-from apt_jax import config
+from apt_jax import arguments
 from apt_jax.errors import UserError
 from apt_jax.methods import APT
 from apt_jax.methods.base import Method, Recipe, steps_of
@@ -42,7 +42,7 @@ def test_the_coop_schedule_equals_its_golden_values():
 
 
 def test_a_configuration_may_name_every_schedule_and_no_other():
-    assert tuple(sorted(schedules.SCHEDULES)) == config.SCHEDULES
+    assert tuple(sorted(schedules.SCHEDULES)) == arguments.SCHEDULES
 
 
 def test_the_coop_schedule_never_reaches_zero_and_others_do_what_they_say():

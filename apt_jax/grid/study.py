@@ -10,7 +10,7 @@ there are
 | `variants.NAME` | what NAME in `methods` changes: a piece of a run's configuration |
 | `groups.TITLE` | names in `methods`; the report compares them with the first |
 | `search.FIELD` | values of a `train.*` or `method.*` field to choose among |
-| all others | as in a run (`config.COMMON`); they reach every cell |
+| all others | as in a run (`arguments.COMMON`); they reach every cell |
 
 A name in `methods` is a method with its defaults unless `variants` says more, so one method
 may stand in a grid under several names:
