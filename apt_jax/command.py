@@ -108,9 +108,9 @@ class Arguments(argparse.ArgumentParser):
         self.options += [name for name in names if name.startswith("--")]
         return super().add_argument(*names, **how)
 
-    def parse_args(self, arguments=None, namespace=None):
+    def parse_args(self, arguments=None):
         """The options; raises `UserError` with the nearest right one."""
-        found, unknown = self.parse_known_args(arguments, namespace)
+        found, unknown = self.parse_known_args(arguments)
         if unknown:
             option = unknown[0].partition("=")[0]
             names = {name.lstrip("-"): name for name in self.options}

@@ -23,7 +23,7 @@ class Evaluation:
     scores: Scores
     prediction: Prediction  # of all n images, NumPy arrays
     seconds_per_image: float  # the method's passes, compilation and tower apart
-    classes: str = "all"  # of `data.base_new.PARTS`
+    classes: str = "all"  # or "base", "new" (`data.base_new`)
     split: str = "test"  # or a shifted one
 
     @property

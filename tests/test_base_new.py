@@ -13,7 +13,7 @@ from apt_jax import config
 from apt_jax.data.few_shot import few_shot
 from apt_jax.errors import UserError
 from apt_jax.methods import METHODS, make
-from apt_jax.metrics import base_to_new, harmonic_mean
+from apt_jax.metrics.base_new import base_to_new, harmonic_mean
 from apt_jax.report.tables import base_to_new_text
 from apt_jax.runs import story
 from apt_jax.runs.parts import parts_of

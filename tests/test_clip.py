@@ -10,7 +10,7 @@ import pytest
 import torch_clip
 from clip_outputs import outputs, relative_error
 
-from apt_jax.clip.adapt import with_updates
+from apt_jax.clip.adapt import updated_kernels, with_kernels
 from apt_jax.clip.checkpoint import parameter_shapes, stored
 from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
 from apt_jax.clip.model import CLIP
@@ -309,16 +309,20 @@ def test_text_after_the_end_token_does_not_matter(params):
 def test_low_rank_updates_are_added_by_name(params, pixels):
     name = "image/blocks_1/attention/query/kernel"
     a, b = jnp.ones((WIDTH, 2)), 0.1 * jnp.ones((2, WIDTH))
-    changed = with_updates(params, {name: {"a": a, "b": b}}, scale=0.5)
+
+    def with_update(update):
+        return with_kernels(params, updated_kernels(params, update, 0.5))
+
+    changed = with_update({name: {"a": a, "b": b}})
     kernel = flat(changed)[name] - flat(params)[name]
     np.testing.assert_allclose(kernel, 0.1, rtol=1e-4)
     assert jnp.abs(tokens(changed, pixels) - tokens(params, pixels)).max() > 1e-4
-    same = with_updates(params, {name: {"a": a, "b": 0 * b}})
+    same = with_update({name: {"a": a, "b": 0 * b}})
     np.testing.assert_array_equal(tokens(same, pixels), tokens(params, pixels))
     with pytest.raises(
         ValueError, match=r"no parameters \['image/quary'\]; choose from"
     ):
-        with_updates(params, {"image/quary": {"a": a, "b": b}})
+        with_update({"image/quary": {"a": a, "b": b}})
 
 
 # -- precision --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from backbones import count, photo, trained_on_b16
 from small import labelled, logits_of
 from toy import CLASSES, toy_clip
 
-from apt_jax.clip.adapt import low_rank_branches, with_updates
+from apt_jax.clip.adapt import low_rank_branches, updated_kernels, with_kernels
 from apt_jax.errors import UserError
 from apt_jax.methods import CLIPLoRA
 from apt_jax.methods.base import Recipe
@@ -50,7 +50,7 @@ def test_merged_weights_give_what_branches_give():
 
     @jax.jit
     def merged(clip, params):
-        weights = {"params": with_updates(clip, params, scale)}
+        weights = {"params": with_kernels(clip, updated_kernels(clip, params, scale))}
         return here.backbone.module.apply(weights, images, ids, eos)
 
     @jax.jit

@@ -6,14 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apt_jax.metrics import (
-    Scores,
-    bin_by_confidence,
-    entropy,
-    expected_calibration_error,
-    figures_of,
-    scores,
-)
+from apt_jax.metrics import Scores, entropy, figures_of, scores
+from apt_jax.metrics.calibration import bin_by_confidence, expected_calibration_error
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/metrics.json").read_text())
 GENERATOR = np.random.default_rng(0)

@@ -55,7 +55,8 @@ def worked(monkeypatch):
 
 
 def encoded(dataset, cache_dir="", reads=TOKENS, views=VIEWS, store=None):
-    encoder = Encoder(toy_clip(), str(cache_dir), store=store)
+    encoder = Encoder(toy_clip(), str(cache_dir))
+    encoder.store = store or encoder.store
     return encoder.encode(dataset.pictures(dataset.train), reads, views)
 
 

@@ -12,16 +12,7 @@ import jax
 from apt_jax.clip.weights import flat
 
 
-def with_updates(params, updates: dict, scale: float = 1.0):
-    """`params` with `scale * a @ b` added to each kernel named in `updates`.
-
-    Raises:
-        ValueError: for names that no parameter has.
-    """
-    return with_kernels(params, updated_kernels(params, updates, scale))
-
-
-def updated_kernels(params, updates: dict, scale: float = 1.0) -> dict:
+def updated_kernels(params, updates: dict, scale: float) -> dict:
     """The kernels named in `updates` by name, with `scale * a @ b` added, and no others.
 
     Args:
@@ -55,7 +46,7 @@ def low_rank_branches(updates: dict, scale: float, drop):
     """A context in which the layers named in `updates` have branches beside them.
 
     Args:
-        updates: as `with_updates` takes them.
+        updates: as `updated_kernels` takes them.
         drop: a function of a branch's input and the index of its name, in their order,
             to what enters the branch.
     """

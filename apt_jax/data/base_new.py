@@ -9,8 +9,6 @@ import math
 
 from apt_jax.data.dataset import Dataset, Item
 
-PARTS = ("all", "base", "new")
-
 
 def base_and_new(dataset: Dataset) -> tuple[Dataset, Dataset]:
     """Both halves as data sets of their own, labels counted from 0 in each."""
@@ -18,7 +16,7 @@ def base_and_new(dataset: Dataset) -> tuple[Dataset, Dataset]:
 
 
 def labels_of(part: str, count: int) -> range:
-    """The labels of one of `PARTS` of `count` classes."""
+    """The labels of a part of `count` classes: "all", "base" or "new"."""
     middle = math.ceil(count / 2)
     return {
         "all": range(count),

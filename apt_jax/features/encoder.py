@@ -50,9 +50,9 @@ class Features:
 class Encoder:
     """A frozen backbone, and where what it says of pictures is kept."""
 
-    def __init__(self, clip: Clip, cache_dir: str = "", *, store: Store | None = None):
+    def __init__(self, clip: Clip, cache_dir: str = ""):
         """`cache_dir` is the folder of the cache; empty keeps all in memory."""
-        self.clip, self.store = clip, store or Store(cache_dir)
+        self.clip, self.store = clip, Store(cache_dir)
 
     def encode(
         self, pictures: Sequence[Picture], reads, views=CENTRE, *, what: str = "images"

@@ -32,9 +32,9 @@ def wilson(share: float, count: int, level: float = LEVEL) -> tuple[float, float
     return min(max(low, 0.0), share), max(min(high, 1.0), share)  # rounding apart
 
 
-def images_for(width: float, level: float = LEVEL) -> int:
+def images_for(width: float) -> int:
     """Examples that make the interval of any share at most `width` wide."""
-    return math.ceil(quantile(level) ** 2 * (width**-2 - 1))
+    return math.ceil(quantile(LEVEL) ** 2 * (width**-2 - 1))
 
 
 def quantile(level: float) -> float:

@@ -40,7 +40,7 @@ def gain(figure: str, ours: float | None, theirs: float | None) -> float | None:
     return FIGURES[figure].better * (ours - theirs)
 
 
-def paired_difference(ours, theirs, level: float = LEVEL) -> Difference:
+def paired_difference(ours, theirs) -> Difference:
     """The mean of `ours` - `theirs`, [S] figures each, and its interval.
 
     Raises:
@@ -52,6 +52,6 @@ def paired_difference(ours, theirs, level: float = LEVEL) -> Difference:
     differences, pairs = ours - theirs, len(ours)
     if pairs == 1:
         return Difference(float(differences[0]), np.inf)
-    quantile = stdtrit(pairs - 1, 0.5 + level / 2)
+    quantile = stdtrit(pairs - 1, 0.5 + LEVEL / 2)
     half_width = quantile * differences.std(ddof=1) / np.sqrt(pairs)
     return Difference(float(differences.mean()), float(half_width))

@@ -4,8 +4,6 @@ Zhai et al. 2019, arXiv:1910.04867; google-research/task_adaptation. A task's re
 those of a builder of TensorFlow Datasets 4.9.10. `train`, `val` and `test` are parts of a
 TFDS split in stored order, from one per cent to another, rounded down; of train the first
 800 are used, of val the first 200, of test all. Sizes are those of the published data.
-
-Licences are given as the authors are known to state them; their page decides.
 """
 
 import dataclasses
@@ -42,7 +40,6 @@ class Task:
     """A row of the table."""
 
     builder: str  # of TFDS
-    homepage: str
     downloads: Mapping[str, Download]
     records: Callable[[dict], dict[str, Records]]  # from the folder of each download
     # TFDS's names in label order, or a function that finds them in the folders.
@@ -52,7 +49,6 @@ class Task:
     test: Part
     test_size: int
     readable: Callable[[str], str] = str  # from a TFDS name to the class name
-    licence: str = ""
 
     @property
     def parts(self) -> dict[str, Part]:
@@ -115,7 +111,6 @@ def _dsprites(ending):
 
 CLEVR_TASK = Task(
     builder="clevr",
-    homepage="https://cs.stanford.edu/people/jcjohns/clevr/",
     downloads={
         "scenes": Download(
             "https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip",
@@ -129,12 +124,10 @@ CLEVR_TASK = Task(
     val=Part("train", 90),
     test=Part("validation"),  # TFDS's test has no scenes
     test_size=15_000,
-    licence="CC BY 4.0",
 )
 
 DSPRITES_TASK = Task(
     builder="dsprites",
-    homepage=DSPRITES,
     downloads={
         "images": dataclasses.replace(_dsprites(".hdf5"), instead=_dsprites(".npz"))
     },
@@ -144,12 +137,10 @@ DSPRITES_TASK = Task(
     val=Part("train", 80, 90),
     test=Part("train", 90),
     test_size=73_728,
-    licence="Apache-2.0",
 )
 
 NORB_TASK = Task(
     builder="smallnorb",
-    homepage=f"{NYU}/",
     downloads={
         f"{split} {kind}": _norb(split, kind)
         for split in arrays.SPLITS
@@ -161,13 +152,11 @@ NORB_TASK = Task(
     val=Part("test", 0, 50),
     test=Part("test", 50),
     test_size=12_150,
-    licence="research only",
 )
 
 TASKS = {
     "caltech101": Task(
         builder="caltech101",
-        homepage="https://doi.org/10.22002/D1.20086",
         downloads={
             "images": Download(
                 CALTECH,
@@ -183,11 +172,9 @@ TASKS = {
         names=names.listed_in("image_classification/caltech101_labels.txt"),
         **TENTH,
         test_size=6_084,
-        licence="CC BY 4.0",
     ),
     "cifar100": Task(
         builder="cifar100",
-        homepage=f"{TORONTO}/cifar.html",
         downloads={
             "images": Download(
                 f"{TORONTO}/cifar-100-binary.tar.gz",
@@ -211,7 +198,6 @@ TASKS = {
     ),
     "diabetic_retinopathy": Task(
         builder="diabetic_retinopathy_detection",
-        homepage=KAGGLE,
         downloads={
             split: Download(
                 KAGGLE,
@@ -234,11 +220,9 @@ TASKS = {
         names=names.RETINOPATHIES,
         **GIVEN,
         test_size=42_670,
-        licence="the competition's rules",
     ),
     "dmlab": Task(
         builder="dmlab",
-        homepage="https://github.com/google-research/task_adaptation",
         downloads={
             "records": Download(
                 "https://storage.googleapis.com/dmlab-vtab/dmlab.tar.gz",
@@ -256,7 +240,6 @@ TASKS = {
     ),
     "dtd": Task(
         builder="dtd",
-        homepage=f"{VGG}/dtd/index.html",
         downloads={
             "images": Download(
                 f"{VGG}/dtd/download/dtd-r1.0.1.tar.gz",
@@ -268,11 +251,9 @@ TASKS = {
         names=names.listed_in("image_classification/dtd_key_attributes.txt"),
         **GIVEN,
         test_size=1_880,
-        licence="research only",
     ),
     "eurosat": Task(
         builder="eurosat",
-        homepage="https://github.com/phelber/eurosat",
         downloads={
             "images": Download(
                 "http://madm.dfki.de/files/sentinel/EuroSAT.zip",
@@ -290,11 +271,9 @@ TASKS = {
         readable=names.of_eurosat,
         **TWO_FIFTHS,
         test_size=5_400,
-        licence="MIT",
     ),
     "kitti_distance": Task(
         builder="kitti",
-        homepage="http://www.cvlibs.net/datasets/kitti/",
         downloads={
             "images": Download(
                 f"{KITTI}/data_object_image_2.zip", marker="training/image_2/"
@@ -310,21 +289,17 @@ TASKS = {
         names=names.VEHICLES,
         **GIVEN,
         test_size=711,
-        licence="CC BY-NC-SA 3.0",
     ),
     "oxford_flowers102": Task(
         builder="oxford_flowers102",
-        homepage=oxford_flowers102.SITE,
         downloads=oxford_flowers102.DOWNLOADS,
         records=folders.flowers,
         names=oxford_flowers102.NAMES,
         **GIVEN,
         test_size=6_149,
-        licence="research only",
     ),
     "oxford_iiit_pet": Task(
         builder="oxford_iiit_pet",
-        homepage="https://www.robots.ox.ac.uk/~vgg/data/pets/",
         downloads={
             "images": Download(
                 "https://thor.robots.ox.ac.uk/~vgg/data/pets/images.tar.gz",
@@ -341,11 +316,9 @@ TASKS = {
         names=names.PETS,
         **FIFTH,
         test_size=3_669,
-        licence="CC BY-SA 4.0",
     ),
     "patch_camelyon": Task(
         builder="patch_camelyon",
-        homepage="https://patchcamelyon.grand-challenge.org/",
         downloads={
             f"{name} {kind}": _camelyon(name, kind)
             for name in hdf5.CAMELYON_NAMES.values()
@@ -355,11 +328,9 @@ TASKS = {
         names=names.TISSUES,
         **GIVEN,
         test_size=32_768,
-        licence="CC0",
     ),
     "resisc45": Task(
         builder="resisc45",
-        homepage="http://www.escience.cn/people/JunweiHan/NWPU-RESISC45.html",
         downloads={
             "images": Download(
                 "https://1drv.ms/u/s!AmgKYzARBl5ca3HNaHIlzp_IXjs",
@@ -380,7 +351,6 @@ TASKS = {
     ),
     "sun397": Task(
         builder="sun397",
-        homepage="https://vision.princeton.edu/projects/2010/SUN/",
         downloads={
             "images": Download(
                 "https://vision.princeton.edu/projects/2010/SUN/SUN397.tar.gz",
@@ -396,7 +366,6 @@ TASKS = {
     ),
     "svhn": Task(
         builder="svhn_cropped",
-        homepage=f"{SVHN}/",
         downloads={
             split: Download(f"{SVHN}/{split}_32x32.mat", marker=f"{split}_32x32.mat")
             for split in ("train", "test")
@@ -405,6 +374,5 @@ TASKS = {
         names=names.DIGITS,
         **TENTH,
         test_size=26_032,
-        licence="non-commercial only",
     ),
 }
