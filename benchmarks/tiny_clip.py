@@ -11,7 +11,6 @@ import argparse
 import numpy as np
 
 from apt_jax import config as configuration
-from apt_jax.data.synthetic.captions import HELD_OUT
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import EMBEDDING
@@ -19,6 +18,7 @@ from apt_jax.methods.task import make_task
 from apt_jax.runs.preparation import prepare
 from apt_jax.training.fitted import Fitted
 from benchmarks.heading import heading
+from pretraining.captions import HELD_OUT
 
 VARIANCES = (0.0, 0.25, 0.5, 0.75, 1.0)
 

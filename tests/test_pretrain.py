@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from apt_jax.clip import pretrain
-from apt_jax.clip.bpe import learn_bpe
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.data.synthetic import captions
+from pretraining import captions, train
+from pretraining.bpe import learn_bpe
 
 COUNTS = [len(facts) for facts in captions.FACTS.values()]
 KINDS, TEXTS = len(COUNTS), sum(COUNTS)
@@ -21,7 +20,7 @@ def labels(rows=2):
 
 
 def test_equal_logits_cost_the_log_of_the_number_of_facts_of_each_kind():
-    loss = pretrain.choose(jnp.zeros((2, TEXTS)), labels())
+    loss = train.choose(jnp.zeros((2, TEXTS)), labels())
     np.testing.assert_allclose(loss, np.log(COUNTS).sum(), rtol=1e-6)
 
 
@@ -31,12 +30,12 @@ def test_a_picture_without_a_name_is_not_judged_by_names():
     unnamed[1, -1] = -1
     names = slice(TEXTS - COUNTS[-1], TEXTS)
     other = logits.at[1, names].set(7.0)
-    assert pretrain.choose(logits, unnamed) == pretrain.choose(other, unnamed)
-    assert pretrain.choose(logits, labels()) != pretrain.choose(other, labels())
+    assert train.choose(logits, unnamed) == train.choose(other, unnamed)
+    assert train.choose(logits, labels()) != train.choose(other, labels())
 
 
 def test_the_pool_is_drawn_calmest_first():
-    pool = pretrain.draw_pool(12)
+    pool = train.draw_pool(12)
     numbers = [
         next(n for n in range(12) if np.array_equal(captions.picture(n, 64).pixels, p))
         for p in pool.pixels
@@ -49,14 +48,14 @@ def test_the_pool_is_drawn_calmest_first():
 def test_no_caption_is_longer_than_the_context_of_training(tmp_path):
     learn_bpe(captions.every_caption(), tmp_path)
     _, eos = Tokenizer(tmp_path, 64).encode(captions.every_caption())
-    assert eos.max() < pretrain.CONTEXT
+    assert eos.max() < train.CONTEXT
 
 
 @pytest.mark.slow
 def test_training_lowers_the_loss(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrain, "BATCH", 8)
+    monkeypatch.setattr(train, "BATCH", 8)
     size = learn_bpe(captions.every_caption(), tmp_path)
-    config = pretrain.architecture(size)
+    config = train.architecture(size)
     narrow = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
     config = dataclasses.replace(
         config,
@@ -64,16 +63,16 @@ def test_training_lowers_the_loss(tmp_path, monkeypatch):
         text=dataclasses.replace(config.text, **narrow | {"num_attention_heads": 2}),
         projection_dim=16,
     )
-    losses, step = [], pretrain.step
+    losses, step = [], train.step
 
     def spy(*args):
         state, loss = step(*args)
         losses.append(float(loss))
         return state, loss
 
-    monkeypatch.setattr(pretrain, "step", spy)
-    pool = pretrain.draw_pool(60)
-    pretrain.train(config, Tokenizer(tmp_path, 64), pool, steps=40)
+    monkeypatch.setattr(train, "step", spy)
+    pool = train.draw_pool(60)
+    train.train(config, Tokenizer(tmp_path, 64), pool, steps=40)
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 1
 
 
@@ -81,6 +80,6 @@ def test_training_lowers_the_loss(tmp_path, monkeypatch):
 def test_moving_keeps_the_size_and_sometimes_mirrors(mirrored):
     picture = np.zeros((64, 64, 3), np.uint8)
     picture[:, :32] = 200  # bright on the left
-    moved = [pretrain.move(picture, np.random.default_rng(s)) for s in range(12)]
+    moved = [train.move(picture, np.random.default_rng(s)) for s in range(12)]
     assert all(m.shape == picture.shape for m in moved)
     assert any((m[:, :16].mean() < 100) == mirrored for m in moved)

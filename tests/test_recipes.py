@@ -6,21 +6,19 @@ import pytest
 from toy import photo_folder, toy_vit_folder
 
 from apt_jax import config
-from apt_jax.commands.recipes import main
 from apt_jax.methods import METHODS, make
-from apt_jax.report import recipes
 from apt_jax.runs.preparation import prepare
 from apt_jax.runs.record import card, resolved, split_of
 from apt_jax.training.fit import recipe_of
+from benchmarks import recipes
 
 FITTED = {"alpha": 1.0, "beta": 1.0}
 PAGE = Path(__file__).parents[1] / "docs/recipes.md"
 
 
-def test_the_page_is_what_the_code_prints(capsys):
-    main([])
-    assert capsys.readouterr().out == PAGE.read_text(), (
-        "print it again: python -m apt_jax recipes > docs/recipes.md"
+def test_the_page_is_what_the_code_prints():
+    assert recipes.document() == PAGE.read_text(), (
+        "print it again: python -m benchmarks.recipes > docs/recipes.md"
     )
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from apt_jax.data import synthetic
 from apt_jax.data.base_new import base_and_new
-from apt_jax.data.synthetic import captions
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import PHRASES, VARIANTS, describe
+from pretraining import captions
 
 NAMES = [variant.name for variant in VARIANTS]
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from apt_jax.clip import checkpoint
-from apt_jax.data.synthetic import captions
 from apt_jax.data.synthetic.scene import render
 from apt_jax.data.synthetic.variants import VARIANTS
+from pretraining import captions
 
 GOLDEN = Path(__file__).parent / "goldens/tiny.npz"
 MEGABYTE = 2**20

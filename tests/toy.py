@@ -10,7 +10,6 @@ import numpy as np
 from PIL import Image
 
 from apt_jax.clip import checkpoint
-from apt_jax.clip.bpe import learn_bpe
 from apt_jax.clip.config import (
     ClipConfig,
     PlainVisionConfig,
@@ -20,6 +19,7 @@ from apt_jax.clip.config import (
 )
 from apt_jax.clip.pixels import Preprocessing, Squared
 from apt_jax.data import Dataset, Item
+from pretraining.bpe import learn_bpe
 
 CLASSES = ("red", "green", "blue")
 COLOURS = ((200, 40, 40), (40, 180, 60), (50, 60, 210))

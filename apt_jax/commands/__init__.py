@@ -21,8 +21,6 @@ COMMANDS = {
     "prepare": "download a data set of TFDS",
     "compare": "whether two runs or split files have the same images",
     "check": "say what a CLIP is, and prove it",
-    "recipes": "print docs/recipes.md, what every method does",
-    "pretrain": "train the small CLIP of the package",
 }
 MODULES = {"eval": "evaluate"}  # of commands that are not called as their module is
 

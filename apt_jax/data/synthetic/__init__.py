@@ -21,7 +21,7 @@ from apt_jax.fields import SHARE, at_least, field
 
 NAMES = tuple(variant.name for variant in VARIANTS)
 # Sequences of chance that other uses of the generator must not touch: the small CLIP of
-# the package was trained on pictures of another one (clip.pretrain).
+# the package was trained on pictures of another one (`pretraining`).
 FEW_SHOT_STREAM = 0
 
 

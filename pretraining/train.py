@@ -22,13 +22,13 @@ import optax
 from PIL import Image
 
 from apt_jax.clip import checkpoint
-from apt_jax.clip.bpe import learn_bpe
 from apt_jax.clip.config import ClipConfig, TextConfig, VisionConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.clip.pixels import Preprocessing
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.data.synthetic import captions
 from apt_jax.progress import progress
+from pretraining import captions
+from pretraining.bpe import learn_bpe
 
 SIZE = 64
 POOL = 30_000  # pictures; each is seen several times, moved and mirrored

@@ -1,5 +1,7 @@
 """The recipe of every method, as Markdown: docs/recipes.md is what this prints.
 
+    python -m benchmarks.recipes > docs/recipes.md
+
 A test compares the two, so a recipe that changes is a line that changes there.
 """
 
@@ -34,7 +36,7 @@ INSIDE, PUBLISHED, BOTH = "inside_shots", "as_published", "both"
 OPENING = f"""# Recipes
 
 What every method does when nothing else is said, printed by
-`python -m apt_jax recipes`. `protocol=inside_shots`, the default, looks at no image
+`python -m benchmarks.recipes`. `protocol=inside_shots`, the default, looks at no image
 but the shots; `as_published` gives a method the validation images that its paper had, and
 what the paper sets by data set.
 
@@ -231,3 +233,7 @@ def differences(methods):
     """A list for each method."""
     for label, method in methods.items():
         yield "\n".join([f"- {label}", *(f"  - {one}" for one in method.differs)])
+
+
+if __name__ == "__main__":
+    print(document(), end="")
