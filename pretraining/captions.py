@@ -13,18 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from apt_jax.data.synthetic.scene import render
-from apt_jax.data.synthetic.variants import (
-    ENGINES,
-    NOSES,
-    PHRASES,
-    TAILS,
-    TIPS,
-    VARIANTS,
-    WINGS,
-    Variant,
-    describe,
-    family,
-)
+from apt_jax.data.synthetic.variants import VARIANTS, Variant, family
+from pretraining.phrases import ENGINES, NOSES, PHRASES, TAILS, TIPS, WINGS, describe
 
 STREAM, OTHERS_STREAM = 1, 2  # of chance; the few-shot task draws from stream 0
 HELD_OUT = tuple(

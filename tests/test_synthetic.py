@@ -8,8 +8,9 @@ import pytest
 from apt_jax.data import synthetic
 from apt_jax.data.base_new import base_and_new
 from apt_jax.data.synthetic.scene import render
-from apt_jax.data.synthetic.variants import PHRASES, VARIANTS, describe
+from apt_jax.data.synthetic.variants import VARIANTS
 from pretraining import captions
+from pretraining.phrases import PHRASES, describe
 
 NAMES = [variant.name for variant in VARIANTS]
 
