@@ -22,7 +22,7 @@ from prepared import prepare
 
 from apt_jax import data
 from apt_jax.data.published import downloads, vtab
-from apt_jax.data.published.package import known_files
+from apt_jax.data.published.package import known_sizes
 from apt_jax.data.published.vtab import drives, folders, hdf5, retinopathy
 from apt_jax.data.published.vtab.order import tfds_order
 from apt_jax.data.published.vtab.tasks import TASKS
@@ -123,7 +123,7 @@ def lists(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small(monkeypatch, lists):
     """Archives are smaller than published, and so are lists and what is read at once."""
-    monkeypatch.setattr(downloads, "known_files", lambda builder: {})
+    monkeypatch.setattr(downloads, "known_sizes", lambda builder: {})
     monkeypatch.setattr(folders, "package_file", lambda path: lists.parent / path)
     monkeypatch.setattr(hdf5, "AT_LEAST", 50)
 
@@ -594,7 +594,7 @@ def test_a_rar_is_left_to_the_user(tmp_path):
 def test_a_download_of_another_size_than_published_is_refused(
     made, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(downloads, "known_files", known_files)
+    monkeypatch.setattr(downloads, "known_sizes", known_sizes)
     root = copied(made, "dtd", tmp_path)
     with pytest.raises(
         UserError, match=r"tar\.gz has \d+ bytes, published are 625239812; download it"
@@ -608,36 +608,22 @@ def test_a_download_of_another_size_than_published_is_refused(
         task(root, "svhn")
 
 
-def test_archives_are_verified_by_hash(made, tmp_path, monkeypatch):
-    root = copied(made, "cifar100", tmp_path)
-    file = root / "cifar-100-binary.tar.gz"
-    content = file.read_bytes()
-    known = (len(content), hashlib.sha256(content).hexdigest())
-    monkeypatch.setattr(downloads, "known_files", lambda builder: {file.name: known})
-    python = "cifar-100-python.tar.gz"
-    assert vtab.verify("cifar100", root) == {file.name: "ok", python: "not there"}
-    file.write_bytes(content[:-1] + b"x")
-    (root / python).touch()
-    assert vtab.verify("cifar100", root) == {
-        file.name: "another SHA-256",
-        python: "no published hash",
-    }
-    file.write_bytes(content[:-1])
-    assert vtab.verify("cifar100", root)[file.name] == "another size"
+def file_names(download):
+    """Those of a download, the archive around it, and what does as well."""
+    others = filter(None, (download.inside, download.instead))
+    return {download.file}.union(*map(file_names, others))
 
 
 def test_sizes_come_from_the_lists_of_the_tfds_package():
-    assert known_files("dtd")["dtd-r1.0.1.tar.gz"][0] == 625239812
-    assert known_files("svhn_cropped")["test_32x32.mat"][1].startswith("cdce80df")
-    assert known_files("nothing") == {}
+    assert known_sizes("dtd")["dtd-r1.0.1.tar.gz"] == 625239812
+    assert known_sizes("svhn_cropped")["test_32x32.mat"] == 64275384
+    assert known_sizes("nothing") == {}
     unknown = {"cifar-100-python.tar.gz", "101_ObjectCategories.tar.gz"}
     unknown |= {f"{name}.zip" for name in ("train", "test", "trainLabels.csv")}
     unknown |= {"NWPU-RESISC45.rar", "EuroSAT_RGB.zip", f"{hdf5.DSPRITES}.npz"}
     for row in TASKS.values():
-        wanted = {
-            x.file for first in row.downloads.values() for x in downloads._all(first)
-        }
-        assert wanted - known_files(row.builder).keys() <= unknown
+        wanted = {name for one in row.downloads.values() for name in file_names(one)}
+        assert wanted - known_sizes(row.builder).keys() <= unknown
 
 
 def test_a_broken_archive_is_refused_and_nothing_is_left(made, tmp_path):
@@ -885,7 +871,7 @@ def test_no_tensorflow_is_loaded(made):
         root = str(made(TABLE[name].archive)[0])
         program += (
             "from apt_jax.data.published import downloads\n"
-            "downloads.known_files = lambda builder: {}\n"
+            "downloads.known_sizes = lambda builder: {}\n"
             "from apt_jax.data.published import counts\n"
             "counts.differences = lambda dataset, published: ()\n"
             f"load('vtab', {root!r}, name={name!r})\n"

@@ -10,7 +10,7 @@ from scipy import io
 from apt_jax.data.dataset import Item
 from apt_jax.data.published import downloads
 from apt_jax.data.published.originals.held_out import without_a_tenth
-from apt_jax.data.published.package import known_files
+from apt_jax.data.published.package import known_sizes
 from apt_jax.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("small_archives")
@@ -140,7 +140,7 @@ def test_what_is_missing_is_named_with_its_source(tmp_path, source, named):
 
 
 def test_an_archive_that_is_not_whole_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(downloads, "known_files", known_files)
+    monkeypatch.setattr(downloads, "known_sizes", known_sizes)
     originals.cub(tmp_path)
     pack(tmp_path, "CUB_200_2011", "CUB_200_2011.tgz")
     with pytest.raises(UserError, match=r"bytes, published are 1150585339; download"):

@@ -3,7 +3,7 @@
 An archive may lie in the root as it was downloaded, and is then unpacked beside itself
 into a folder of its name; or be unpacked already, into such a folder or into the root; or
 the root is the folder that it holds, or one on the way there. What was downloaded is
-compared with the size that TFDS published, if it did; `verify` compares SHA-256 too.
+compared with the size that TFDS published, if it did.
 """
 
 import dataclasses
@@ -13,10 +13,9 @@ from urllib.parse import urlsplit
 
 from apt_jax.data.listing import listed
 from apt_jax.data.published.archives import stem, unpack
-from apt_jax.data.published.package import known_files
+from apt_jax.data.published.package import known_sizes
 from apt_jax.data.roots import require_folder
 from apt_jax.errors import UserError
-from apt_jax.files import sha256_of_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,9 +40,6 @@ class Download:
         return self.file == self.marker
 
 
-Sizes = Mapping[str, tuple[int, str]]  # (bytes, hex SHA-256) by file name
-
-
 def places(
     root: str, name: str, downloads: Mapping[str, Download], builder: str = ""
 ) -> dict[str, Path]:
@@ -57,7 +53,7 @@ def places(
         UserError: naming all that is missing, or what is not whole.
     """
     root = require_folder(root, f"the files of {name}")
-    sizes = known_files(builder)
+    sizes = known_sizes(builder)
     found = {key: _place(root, one, sizes) for key, one in downloads.items()}
     if missing := [one for key, one in downloads.items() if not found[key]]:
         named = listed(dict.fromkeys(map(_spelled, missing)))
@@ -69,36 +65,7 @@ def places(
     return found
 
 
-def verify(root: Path, downloads, builder: str) -> dict[str, str]:
-    """How each archive that lies in `root` compares with what TFDS published.
-
-    By file name: "ok", or "not there", "no published hash", "another size" or "another
-    SHA-256".
-    """
-    sizes = known_files(builder)
-    names = [one.file for first in downloads.values() for one in _all(first)]
-    return {name: _state(root / name, sizes.get(name)) for name in names}
-
-
-def _state(path, known):
-    if not path.is_file():
-        return "not there"
-    if not known:
-        return "no published hash"
-    if path.stat().st_size != known[0]:
-        return "another size"
-    return "ok" if sha256_of_file(path) == known[1] else "another SHA-256"
-
-
-def _all(download) -> Iterator[Download]:
-    """A download, the archive around it, and what does as well."""
-    yield download
-    for other in (download.inside, download.instead):
-        if other:
-            yield from _all(other)
-
-
-def _place(root, download, sizes: Sizes) -> Path | None:
+def _place(root, download, sizes) -> Path | None:
     """The folder with the download's marker, if the download is there in some form."""
     for base in _bases(root, download):
         if _holds(base, download.marker):
@@ -155,10 +122,10 @@ def _unpacked(archive, download, sizes):
 
 def _require_whole(path, sizes, *, is_plain=False):
     size, known = path.stat().st_size, sizes.get(path.name)
-    if known and size != known[0]:
+    if known not in (None, size):
         other = "" if is_plain else ", or unpack it yourself if it is another edition"
         raise UserError(
-            f"{path} has {size} bytes, published are {known[0]}; download it again{other}"
+            f"{path} has {size} bytes, published are {known}; download it again{other}"
         )
 
 

@@ -22,8 +22,8 @@ def package_file(path: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / path
 
 
-def known_files(builder: str) -> dict[str, tuple[int, str]]:
-    """(bytes, hex SHA-256) of the downloads that TFDS knows for a builder, by file name.
+def known_sizes(builder: str) -> dict[str, int]:
+    """Bytes of the downloads that TFDS knows for a builder, by file name.
 
     Empty if there is no such builder. Its lists have a line a download: URL, size, hash,
     file name.
@@ -31,5 +31,5 @@ def known_files(builder: str) -> dict[str, tuple[int, str]]:
     for path in (f"datasets/{builder}/checksums.tsv", f"url_checksums/{builder}.txt"):
         if (file := package_file(path)).is_file():
             rows = [line.split("\t") for line in lines(file)]
-            return {name: (int(size), sha256) for _, size, sha256, name in rows}
+            return {name: int(size) for _, size, _, name in rows}
     return {}

@@ -10,7 +10,6 @@ as PPM or PGM files. `data.refit` is VTAB's last step: train on all 1,000 images
 """
 
 import dataclasses
-from pathlib import Path
 from typing import ClassVar
 
 from apt_jax.data.dataset import Item
@@ -56,12 +55,6 @@ class VTAB(Official):
             "read": _reader(items, records, self.on_error),
             "sparse": True,  # 1,000 images of 397 scenes leave some out
         }
-
-
-def verify(name: str, root: str) -> dict[str, str]:
-    """How each archive of a task that lies in `root` compares with what TFDS published."""
-    task = task_of(name)
-    return downloads.verify(Path(root).expanduser(), task.downloads, task.builder)
 
 
 def _chosen(task, records) -> dict[str, list[tuple[str, int]]]:
