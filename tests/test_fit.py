@@ -293,7 +293,7 @@ def test_a_notebook_shows_classifier_predictions_and_figures(classifier, photos)
     assert "3 classes (blue, green, red): APT, 3 samples" in repr(classifier)
     paths, labels = labelled(photos, "test")
     prediction, figures = classifier.predict(paths), classifier.evaluate(paths, labels)
-    for shown in (prediction, figures):
+    for shown in (classifier, prediction, figures):
         assert shown._repr_html_().startswith("<table><tr><th>")
     assert "mutual information" in repr(prediction)
     assert "accuracy" in repr(figures)

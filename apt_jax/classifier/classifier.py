@@ -23,6 +23,7 @@ from apt_jax.features.encoder import Encoder, Features
 from apt_jax.features.stored import EMBEDDING, Reads
 from apt_jax.methods.task import Task, make_task
 from apt_jax.metrics.figures import Figures
+from apt_jax.tables import Table
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.predictions import Predictions
 from apt_jax.uncertainty.predictive import predict_batches
@@ -129,14 +130,23 @@ class Classifier:
         Raises:
             UserError: if the parameters belong to the classes that they were fitted to.
         """
-        if not self.fitted.method.names_new_classes:
-            raise UserError(
-                f"{type(self.fitted.method).__name__} has parameters of each class, so it "
-                "cannot tell others apart; fit it to them, or fit a method that serves any "
-                "class name, such as apt"
-            )
         texts = names, templates_of("", tuple(templates)), descriptions
-        return dataclasses.replace(self, task=make_task(self.task.backbone, *texts))
+        return self.over(make_task(self.task.backbone, *texts))
+
+    def over(self, task: Task) -> "Classifier":
+        """The same parameters over a task that is made already.
+
+        Raises:
+            UserError: as `for_classes`.
+        """
+        method = self.fitted.method
+        if task.names != self.task.names and not method.names_new_classes:
+            raise UserError(
+                f"{type(method).__name__} has parameters of each class, so it cannot tell "
+                "others apart; fit it to them, or fit a method that serves any class "
+                "name, such as apt"
+            )
+        return dataclasses.replace(self, task=task)
 
     def save(self, folder) -> None:
         """Writes the small part, as safetensors and JSON; `apt_jax.load` reads it."""
@@ -168,15 +178,25 @@ class Classifier:
                 faults[place] = reason(error)
         return crops, faults
 
-    def __repr__(self):
+    @property
+    def _said(self) -> dict[str, str]:
+        """What stands in a `repr`, by its head."""
         method, clip = self.fitted.method, self.task.backbone
         chosen = "".join(f", {k}={v:.4g}" for k, v in self.fitted.chosen.items())
         samples = f", {self.samples} samples" if method.stochastic else ""
-        return (
-            f"Classifier of {counted(len(self.classes), 'class', 'classes')} "
-            f"({listed(self.classes)}): {type(method).__name__}{chosen}{samples}, on "
-            f"{clip.name}, {clip.dtype}"
-        )
+        count = counted(len(self.classes), "class", "classes")
+        return {
+            "classifier of": f"{count} ({listed(self.classes)})",
+            "method": f"{type(method).__name__}{chosen}{samples}",
+            "backbone": f"{clip.name}, {clip.dtype}",
+        }
+
+    def __repr__(self):
+        classes, method, clip = self._said.values()
+        return f"Classifier of {classes}: {method}, on {clip}"
+
+    def _repr_html_(self):
+        return Table(list(self._said), [list(self._said.values())], texts=3).html()
 
 
 def unreadable(images, faults: dict[int, str], remedy: str) -> UserError:

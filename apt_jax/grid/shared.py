@@ -132,13 +132,13 @@ class Shared:
         reads = reads_of_test(prepared.method, self._encoder.clip)
         return self._encoder.found(prepared.dataset.pictures(part.items), reads)
 
-    def evaluated(self, cell, prepared, part, fitted) -> list[Evaluation]:
+    def evaluated(self, prepared, part, classifier, bins) -> list[Evaluation]:
         """The evaluations of a fitted cell on a part; zero-shot's is made once."""
         images = tuple(item.sha256 for item in part.items)
-        key = ("zero_shot", images, part.texts, part.among, cell.config.eval.bins)
-        task, test = self.task(part.texts), self.test(prepared, part)
-        zero_shot = self._kept.get(key)
-        rows = evaluated(part, fitted, task, test, cell.config, zero_shot=zero_shot)
+        key = ("zero_shot", images, part.texts, part.among, bins)
+        there = classifier.over(self.task(part.texts))
+        test, zero_shot = self.test(prepared, part), self._kept.get(key)
+        rows = evaluated(part, there, test, bins, zero_shot=zero_shot)
         if rows[0].name == "zero_shot":
             self._kept[key] = rows[0]
         return rows

@@ -15,6 +15,7 @@ import sys
 import traceback
 
 from apt_jax import keys
+from apt_jax.classifier import Classifier
 from apt_jax.errors import UserError, one_line, with_type
 from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
@@ -283,8 +284,13 @@ def train_alike(runs):
 def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
-    parts = shared.parts(cell, prepared)
-    rows = [shared.evaluated(cell, prepared, part, fitted) for part in parts]
+    parts, sampling = (
+        shared.parts(cell, prepared),
+        (cell.seed, cell.config.eval.samples),
+    )
+    task = shared.task(parts[0].texts)
+    of_cell = (Classifier(task, fitted, *sampling), cell.config.eval.bins)
+    rows = [shared.evaluated(prepared, part, *of_cell) for part in parts]
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(one.asked.config)
     protocol = card(config, prepared, split_of(prepared), by_hand)
@@ -294,7 +300,7 @@ def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list
     if cell.refit != "train":
         protocol["protocol"]["trained_on"] = cell.refit
     tower = shared.tower_seconds(method)
-    test, task = shared.test(prepared, parts[0]), shared.task(parts[0].texts)
+    test = shared.test(prepared, parts[0])
     cost = {
         "trainable_parameters": count(method.parts(fitted.params)[0]),
         "train_seconds": spent.seconds,

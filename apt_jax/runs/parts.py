@@ -53,16 +53,16 @@ def reads_of_test(method, clip) -> tuple:
     return (method.reads, *zero_shot)
 
 
-def evaluated(part: Part, fitted, task, features, config, **how) -> list[Evaluation]:
-    """The rows of a part, by `evaluation.evaluations`."""
+def evaluated(part: Part, classifier, features, bins, **how) -> list[Evaluation]:
+    """The rows of a part, by `evaluation.evaluations`, of a classifier over its classes."""
     return evaluations(
-        fitted,
-        task,
+        classifier.fitted,
+        classifier.task,
         features,
         part.labels,
-        seed=config.seed,
-        samples=config.eval.samples,
-        bins=config.eval.bins,
+        seed=classifier.seed,
+        samples=classifier.samples,
+        bins=bins,
         classes=part.classes,
         split=part.split,
         among=part.among,

@@ -7,6 +7,7 @@ evaluate  zero-shot, deterministic and Monte-Carlo rows over the test split
 publish   predictions, figures, results.json; then the table
 """
 
+import dataclasses
 import shlex
 
 import jax.numpy as jnp
@@ -98,8 +99,9 @@ def _run(given, workdir):
     card = workdir.read("protocol.json") | {"chosen": dict(fitted.chosen)}
     workdir.write("protocol.json", card)
     sampling = (config.seed, config.eval.samples)
-    Classifier(task.bare, fitted, *sampling, card=card).save(workdir.classifier)
-    rows = evaluate_parts(config, encoder, parts, tasks, prepared, fitted)
+    classifier = Classifier(tasks[dataset.texts], fitted, *sampling, card=card)
+    classifier.save(workdir.classifier)
+    rows = evaluate_parts(config.eval, encoder, parts, tasks, prepared, classifier)
     cost = {
         "trainable_parameters": count(method.parts(fitted.params)[0]),
         "encode_seconds": seconds,
@@ -134,21 +136,20 @@ def encoded(encoder, part, prepared) -> Features:
     return encoder.encode(prepared.dataset.pictures(part.items), reads, what=what)
 
 
-def evaluate_parts(config, encoder, parts, tasks, prepared, fitted) -> list:
-    """(part, its rows), one part after the other to bound memory."""
-    return [
-        (
-            part,
-            evaluated(
-                part,
-                fitted,
-                tasks[part.texts],
-                encoded(encoder, part, prepared),
-                config,
-            ),
+def evaluate_parts(settings, encoder, parts, tasks, prepared, classifier) -> list:
+    """(part, its rows), one part after the other to bound memory.
+
+    `settings` are `eval.*`; `tasks` are those of the class texts of parts (`tasks_of`).
+    """
+    classifier = dataclasses.replace(classifier, samples=settings.samples)
+    found = []
+    for part in parts:
+        there, features = (
+            classifier.over(tasks[part.texts]),
+            encoded(encoder, part, prepared),
         )
-        for part in parts
-    ]
+        found.append((part, evaluated(part, there, features, settings.bins)))
+    return found
 
 
 def tell_of_unused(asked, recipe):
@@ -194,7 +195,7 @@ def _evaluate_again(workdir, overrides, places):
     config, classifier = restore(workdir, places)
     config.eval.update(overrides)
     require_there(config, *PLACES)
-    clip, fitted = classifier.task.backbone, classifier.fitted
+    clip, method = classifier.task.backbone, classifier.fitted.method
     prepared = prepare(config, load_clip=lambda _: clip)
     tested = [name for name in whole_splits(prepared) if name not in ("train", "val")]
     require_own(workdir, prepared, split_of(prepared), tested)
@@ -202,8 +203,8 @@ def _evaluate_again(workdir, overrides, places):
     new = tasks_of(clip, [part for part in parts if part.classes == "new"])
     tasks = {prepared.dataset.texts: classifier.task, **new}
     encoder = Encoder(clip, config.features.cache_dir)
-    rows = evaluate_parts(config, encoder, parts, tasks, prepared, fitted)
-    cost |= cost_of_testing(encoder, fitted.method, rows[0][1][-1])
+    rows = evaluate_parts(config.eval, encoder, parts, tasks, prepared, classifier)
+    cost |= cost_of_testing(encoder, method, rows[0][1][-1])
     publish(workdir, rows, cost)
 
 
