@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from apt_jax.data.published import archives
 from apt_jax.data.published.archives import stem, unpack
 from apt_jax.errors import UserError
 
@@ -67,6 +68,21 @@ def test_zips_and_gzipped_files_are_unpacked(tmp_path):
 def test_what_was_unpacked_is_not_unpacked_again(tmp_path):
     (tmp_path / "out").mkdir()
     assert there(unpack(tar(tmp_path / "x.tar.gz"), tmp_path / "out")) == {}
+
+
+def test_what_another_process_unpacked_meanwhile_is_taken(tmp_path, monkeypatch):
+    extract = archives._extract
+
+    def slowly(archive, folder):
+        extract(archive, folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(archives, "_extract", extract)
+            patch.setattr(archives.os, "getpid", lambda: 0)
+            archives.unpack(archive, tmp_path / "out")
+
+    monkeypatch.setattr(archives, "_extract", slowly)
+    assert there(unpack(tar(tmp_path / "x.tar.gz"), tmp_path / "out")) == FILES
+    assert {path.name for path in tmp_path.iterdir()} == {"x.tar.gz", "out"}
 
 
 @pytest.mark.parametrize(

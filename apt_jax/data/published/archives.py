@@ -68,6 +68,8 @@ def unpack(archive: Path, folder: Path) -> Path:
             f"cannot unpack {archive}: {reason}; download it again"
         ) from None
     except OSError as error:
+        if folder.is_dir():
+            return folder  # another process was first
         raise UserError(
             f"cannot unpack {archive} into {folder.parent} ({error.strerror}); free "
             "space or change permissions there"
