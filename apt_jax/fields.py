@@ -72,6 +72,7 @@ class Field:
     kind: Any = None  # an annotation such as `int | None`; None = the default's type
     unset: str = "not set"  # what None means, where it may be None
     separator: str = SEPARATOR  # between the entries of a tuple on the command line
+    entry: Callable[[str], Any] = str  # reads one of them
     by_source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     # What runs did that were written before there was the field, if not the default.
     before: Any = None
@@ -132,7 +133,8 @@ class Field:
         if text == "None" and NONE in self.kinds:
             return None
         if tuple in self.kinds:
-            return tuple(filter(None, map(str.strip, text.split(self.separator))))
+            entries = map(str.strip, text.split(self.separator))
+            return tuple(map(self.entry, filter(None, entries)))
         for kind in self.kinds:
             with contextlib.suppress(ValueError):
                 return READ.get(kind, _nothing)(text)

@@ -55,8 +55,6 @@ def count_or_share(text: str):
     return float(text) if "." in text else int(text)
 
 
-# The types of the entries of those that are tuples.
-LISTS = {"methods": str, "datasets": str, "shots": count_or_share, "seeds": int}
 TABLES = ("sets", "variants", "groups")
 OF_A_RUN = ("seed", "shots")  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
@@ -69,14 +67,22 @@ several = functools.partial(Field, separator=",")
 FIELDS = {
     "methods": several((), "what is compared: methods, names in `variants`", NAMES),
     "datasets": several((), "what it is compared on: names in `sets`", NAMES),
-    "shots": several((1, 4, 16), "labelled images a class, or shares of all", NUMBERS),
-    "seeds": several((1, 2, 3), "what all chance of a cell derives from", WHOLE),
+    "shots": several(
+        (1, 4, 16),
+        "labelled images a class, or shares of all",
+        NUMBERS,
+        entry=count_or_share,
+    ),
+    "seeds": several(
+        (1, 2, 3), "what all chance of a cell derives from", WHOLE, entry=int
+    ),
     "search_refit": Field(
         "train",
         "what trains on the values that a search chose (VTAB-1k: train+val)",
         one_of(*REFITS),
     ),
 }
+LISTS = tuple(name for name, field in FIELDS.items() if tuple in field.kinds)
 GROUP = several((), "the report compares the others with the first", NAMES)
 CANDIDATES = several((), "a search chooses among them on the validation images")
 
@@ -246,13 +252,12 @@ def _require_tables(path, study):
 def _listed(field, text):
     """The tuple that "a,b" spells."""
     try:
-        parts = [LISTS[field](part.strip()) for part in text.split(",") if part.strip()]
+        return tuple(dict.fromkeys(FIELDS[field].read(text)))
     except ValueError:
         raise UserError(
             f"--config.{field}={text}: expected whole numbers with commas, such as 1,4; "
             "of shots also shares of all images, such as 0.1"
         ) from None
-    return tuple(dict.fromkeys(parts))
 
 
 def set_of(study, name: str) -> dict:
