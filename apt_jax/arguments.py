@@ -4,7 +4,12 @@ By the name that the field has in the settings; `options.FIELDS` knows what it i
 an argument. Light, so that --help is.
 """
 
-from apt_jax.fields import ANY, PART, RATE, Field, Rule, above, at_least, one_of
+from collections.abc import Mapping
+from typing import Any
+
+from apt_jax.errors import UserError, require_known
+from apt_jax.fields import ANY, PART, RATE, Field, Rule, above, at_least, faults, one_of
+from apt_jax.options import FIELDS
 
 SCHEDULES = (  # those of training.schedules, which imports jax
     "constant",
@@ -118,3 +123,30 @@ COMMON = {
     "eval.bins": Field(15, "bins of the calibration error (ECE)", at_least(1)),
 }
 MEMBERS = Field(1, "trainings of other chance, judged as one", at_least(1))
+TRAIN = {
+    name.removeprefix("train."): line
+    for name, line in COMMON.items()
+    if name.startswith("train.")
+}
+
+
+def require_sound(**given):
+    """Refuses values of arguments, by what their lines say; a `UserError` for all."""
+    _require({name: COMMON[FIELDS[name]] for name in given}, given)
+
+
+def require_sound_recipe(train: Mapping[str, Any]):
+    """The same of what is set in the place of a recipe, and fields that it has not."""
+    for name in train:
+        require_known("field of `train`", name, TRAIN)
+    _require(TRAIN, train, "train.")
+
+
+def require_sound_members(members):
+    """The same of a number of trainings that are judged as one."""
+    _require({"members": MEMBERS}, {"members": members}, "method.")
+
+
+def _require(lines, given, prefix=""):
+    if found := faults(lines, given, prefix):
+        raise UserError("; ".join(found))

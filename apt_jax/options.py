@@ -36,6 +36,7 @@ FIELDS = {
     "area": "augment.area",
     "method": "method.name",
     "samples": "eval.samples",
+    "bins": "eval.bins",
     "classes": "data.class_names",  # a file of them
     **{name: f"data.{name}" for name in OF_DATA},
 }

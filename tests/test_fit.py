@@ -178,6 +178,106 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
         apt_jax.fit(paths, labels, clip=str(toy_folder()), **SMALL, **options)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"views": -1, "area": 2.0},
+            r"^views=-1 must be at least 0; area=2.0 must be in \(0, 1\]",
+        ),
+        ({"shots": 1.5, "seed": -1}, r"shots=1.5 must be a whole .*seed=-1 must be at"),
+        ({"samples": 0}, "samples=0 must be at least 1"),
+        ({"seed": np.int64(3)}, r"seed=np.int64\(3\) must be int"),
+        ({"dtype": "float8"}, "must be 'auto', 'float32' or 'bfloat16'"),
+        ({"clip": ""}, "clip='' must be a hub name, a folder"),
+        ({"train": {"learning_rat": 1}}, r"did you mean learning_rate\?"),
+        (
+            {"train": {"learning_rate": 0.0}},
+            r"train\.learning_rate=0.0 must be above 0",
+        ),
+        ({"train": {"schedule": "slow"}}, r"train\.schedule='slow' must be one of"),
+        ({"method": {"name": "apt", "hedas": 2}}, "of apt 'hedas'; did you mean heads"),
+        ({"method": {"heads": 2}}, "has no name; add one"),
+        ({"method": METHOD | {"members": 0}}, r"method\.members=0 must be at least 1"),
+        (
+            {"descriptions": ["small"]},
+            "3 classes and 1 descriptions; give texts of each",
+        ),
+        ({"templates": "a photo"}, r"templates \['a photo'\] have no"),
+    ],
+)
+def test_what_no_fit_can_be_given_is_refused_before_any_work(
+    photos, monkeypatch, options, words
+):
+    monkeypatch.setattr(noun.fitting.checkpoint, "load", None)
+    with pytest.raises(ValueError, match=words):
+        fitted(photos, **options)
+
+
+def test_embeddings_need_a_label_each_and_two_classes(photos, classifier):
+    paths, labels = labelled(photos, "train")
+    embeddings = classifier.embed(paths)
+    of_rows = {"clip": str(toy_folder()), "method": "linear_probe", **SMALL}
+    for given, words in (
+        (labels[:5], "12 images and 5 labels; give one for each image"),
+        (["red"] * 12, r"1 class \('red'\); a classifier needs two or more"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            apt_jax.fit(embeddings, given, **of_rows)
+    with pytest.raises(ValueError, match="there are no labels"):
+        apt_jax.fit([], [], **of_rows)
+    with pytest.raises(ValueError, match="there are no images"):
+        apt_jax.fit([], [], classes=CLASSES, **of_rows)
+
+
+def test_what_cannot_be_judged_is_refused(photos, classifier):
+    paths, labels = labelled(photos, "test")
+    with pytest.raises(ValueError, match="9 images and 3 labels; give one for each"):
+        classifier.evaluate(paths, labels[:3])
+    with pytest.raises(ValueError, match="bins=0 must be at least 1"):
+        classifier.evaluate(paths, labels, bins=0)
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "words"),
+    [
+        (["red"], {}, "a classifier needs two or more"),
+        (["red", "red"], {}, r"there twice \('red', 'red'\)"),
+        (["red " * 80, "blue"], {}, "the tokenizer cuts the prompt"),
+        (["red", "blue"], {"descriptions": ["x"]}, "2 classes and 1 descriptions"),
+    ],
+)
+def test_other_class_names_are_those_that_the_backbone_can_read_and_tell_apart(
+    classifier, names, options, words
+):
+    with pytest.raises(ValueError, match=words):
+        classifier.for_classes(names, **options)
+
+
+def test_a_single_text_is_one_template_and_one_description(photos):
+    of_all = {"clip": str(toy_folder()), "method": "zero_shot", **SMALL}
+    alone = {"templates": "my {}", "descriptions": ["a", "b", "c"]}
+    listed = {"templates": ["my {}"], "descriptions": [["a"], ["b"], ["c"]]}
+    one, other = (
+        apt_jax.fit(*labelled(photos, "train"), **of_all, **texts)
+        for texts in (alone, listed)
+    )
+    np.testing.assert_array_equal(one.task.text, other.task.text)
+
+
+def test_checkpoints_are_as_far_apart_as_asked(photos, tmp_path, monkeypatch):
+    saved_at, save = [], Checkpoints.save
+
+    def noting(checkpoints, state):
+        saved_at.append(int(state.epoch))
+        save(checkpoints, state)
+
+    monkeypatch.setattr(Checkpoints, "save", noting)
+    train = TRAIN | {"epochs": 4, "checkpoint_every": 3}
+    fitted(photos, train=train, checkpoints=tmp_path)
+    assert saved_at == [3, 4]
+
+
 def test_labels_may_be_places_among_the_classes(photos):
     paths, names = labelled(photos, "train")
     of_all = {"clip": str(toy_folder()), "method": "gda", **SMALL}

@@ -13,7 +13,14 @@ import jax
 import numpy as np
 
 from apt_jax import keys
-from apt_jax.classifier.handed import as_features, labels_among
+from apt_jax.arguments import require_sound
+from apt_jax.classifier.handed import (
+    as_features,
+    descriptions_of,
+    labels_among,
+    require_one_each,
+)
+from apt_jax.data.check import require_classes
 from apt_jax.data.listing import listed
 from apt_jax.data.pictures import name_of, one_by_one, picture
 from apt_jax.data.templates import templates_of
@@ -21,6 +28,7 @@ from apt_jax.errors import UserError, reason
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder, Features
 from apt_jax.features.stored import EMBEDDING, Reads
+from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Task, make_task
 from apt_jax.metrics.figures import Figures
 from apt_jax.tables import Table
@@ -85,8 +93,13 @@ class Classifier:
         Args:
             labels: names among `classes`, or their places.
             bins: of the calibration error.
+
+        Raises:
+            UserError: as `predict`; for labels that are none, or not one for each image.
         """
+        require_sound(bins=bins)
         features, truth = self.encode(images), labels_among(labels, self.classes)
+        require_one_each(len(features.contents), labels=truth)
         chance = self._chance()
         found = evaluate(
             "", self.fitted, self.task, features, truth, bins=bins, **chance
@@ -128,16 +141,20 @@ class Classifier:
             descriptions: of each class, a tuple of texts.
 
         Raises:
-            UserError: if the parameters belong to the classes that they were fitted to.
+            UserError: if the parameters belong to the classes that they were fitted to,
+                or if the backbone cannot read the names.
         """
-        texts = names, templates_of("", tuple(templates)), descriptions
+        require_classes(names)
+        described = descriptions_of(descriptions, names)
+        texts = tuple(names), templates_of("", templates), described
+        require_prompts(self.task.backbone, texts)
         return self.over(make_task(self.task.backbone, *texts))
 
     def over(self, task: Task) -> "Classifier":
         """The same parameters over a task that is made already.
 
         Raises:
-            UserError: as `for_classes`.
+            UserError: if the parameters belong to the classes that they were fitted to.
         """
         method = self.fitted.method
         if task.names != self.task.names and not method.names_new_classes:

@@ -14,12 +14,26 @@ import jax
 import numpy as np
 
 from apt_jax import data, keys, methods
+from apt_jax.arguments import (
+    require_sound,
+    require_sound_members,
+    require_sound_recipe,
+)
 from apt_jax.classifier.classifier import Classifier
-from apt_jax.classifier.handed import as_features, class_names, dataset_of, labels_among
+from apt_jax.classifier.handed import (
+    as_features,
+    class_names,
+    dataset_of,
+    descriptions_of,
+    labels_among,
+    require_one_each,
+)
 from apt_jax.clip import checkpoint
+from apt_jax.data.check import require_classes
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import templates_of
+from apt_jax.errors import UserError
 from apt_jax.features.cache import USUAL, known_good_file
 from apt_jax.features.encoder import Encoder
 from apt_jax.files import digest
@@ -85,6 +99,9 @@ def fit(
         UserError: for all that can be mended; it is a ValueError.
     """
     method, members = made(method)
+    train = dict(train or {})
+    require_sound(samples=samples)
+    require_sound_recipe(train)
     with showing(progress):
         task = prepare(
             images,
@@ -105,7 +122,7 @@ def fit(
         )
         method = method.settled(task.dataset, task.backbone)
         require_fit(method, task)
-        how = {"train": dict(train or {}), "members": members, "shown": progress}
+        how = {"train": train, "members": members, "shown": progress}
         card = card_of(task, method, seed=seed, shots=shots, **how)
         with keeping(checkpoints, card) as kept:
             key = keys.of_seed(seed, keys.TRAIN)
@@ -138,20 +155,23 @@ def prepare(
     (`training.fit`). The arguments are those of `fit`; of the method counts what it reads.
     """
     method, _ = made(method)
+    require_sound(clip=str(clip), dtype=dtype, shots=shots, seed=seed)
+    require_sound(views=views, area=area)
+    names = class_names(labels, classes)
+    described = descriptions_of(descriptions, names)
+    texts = names, templates_of("", templates or ()), described
     backbone = checkpoint.load(clip, dtype=dtype)
     encoder = Encoder(backbone, cache_dir)
-    texts = (
-        templates_of("", tuple(templates or ())),
-        tuple(map(tuple, descriptions or ())),
-    )
     with showing(progress):
         given = as_features(images, method.reads, backbone)
         if given is not None:
-            names = class_names(labels, classes)
-            require_prompts(backbone, (names, *texts))
-            held = Shots.of(given, given, labels_among(labels, names))
-            return make_task(backbone, names, *texts).replace(shots=held)
-        dataset = dataset_of(images, labels, classes, texts, groups)
+            require_classes(names)
+            require_prompts(backbone, texts)
+            places = labels_among(labels, names)
+            require_one_each(len(given.contents), labels=places)
+            held = Shots.of(given, given, places)
+            return make_task(backbone, *texts).replace(shots=held)
+        dataset = dataset_of(images, labels, texts, groups)
         data.check(dataset, shots)
         require_prompts(backbone, dataset.texts)
         known = known_good_file(cache_dir)
@@ -168,7 +188,12 @@ def made(method) -> tuple[Method, int]:
     if isinstance(method, Method):
         return method, 1
     fields = {"name": method} if isinstance(method, str) else dict(method)
+    if "name" not in fields:
+        raise UserError(
+            f'`method` {fields} has no name; add one, such as "name": "apt"'
+        )
     members = fields.pop("members", 1)
+    require_sound_members(members)
     return methods.make(**fields), members
 
 
@@ -205,5 +230,7 @@ def keeping(folder, card):
         name: card[name] for name in ("method", "members", "train", "seed", "data")
     }
     owner = {"backbone": card["backbone"]["sha256"], "fit": made_of}
+    every = card["train"].get("checkpoint_every")
     with Checkpoints(Path(folder) / "checkpoints", owner) as checkpoints:
-        yield training.Kept(checkpoints, Log(Path(folder) / "metrics.jsonl"))
+        log = Log(Path(folder) / "metrics.jsonl")
+        yield training.Kept(checkpoints, log, every)

@@ -10,29 +10,25 @@ from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.pictures import BYTES, PATHS, name_of, one_by_one, picture
 from apt_jax.data.roots import read_file
-from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Features
 from apt_jax.features.stored import KINDS, Reads
 from apt_jax.features.views import content
 
 
-def dataset_of(images, labels, classes, texts, groups=None) -> Dataset:
+def dataset_of(images, labels, texts, groups=None) -> Dataset:
     """Images and labels as a data set of training images alone.
 
-    Pictures that are no files are kept as PNG, which loses nothing.
+    Pictures that are no files are kept as PNG, which loses nothing. `texts` are names,
+    templates and descriptions.
 
     Raises:
         UserError: if there is not one label, and one group, for each image.
     """
     images = one_by_one(images)
-    classes = class_names(labels, classes)
+    classes, templates, descriptions = texts
     labels = labels_among(labels, classes)
-    for what, given in (("labels", labels), ("groups", groups)):
-        if given is not None and len(given) != len(images):
-            raise UserError(
-                f"{len(images)} images and {len(given)} {what}; give one for each image"
-            )
+    require_one_each(len(images), labels=labels, groups=groups)
     places = {}
     for place, image in enumerate(images):
         name = name_of(image, place)
@@ -42,29 +38,56 @@ def dataset_of(images, labels, classes, texts, groups=None) -> Dataset:
         Item(name, int(label), group=group)
         for name, label, group in zip(places, labels, groups, strict=True)
     )
-    templates, descriptions = texts
     return Dataset(
         name="images",
         classes=classes,
         train=items,
         val=(),
         test=(),
-        templates=templates_of("", tuple(templates or ())),
+        templates=templates,
         read=lambda item: bytes_of(places[item.path]),
-        descriptions=tuple(map(tuple, descriptions or ())),
+        descriptions=descriptions,
         sparse=True,
     )
+
+
+def require_one_each(count: int, **given):
+    """Refuses what is not one for each of `count` images, and no images."""
+    if not count:
+        raise UserError("there are no images; give some, each with a label")
+    for what, values in given.items():
+        if values is not None and len(values) != count:
+            raise UserError(
+                f"{count} images and {len(values)} {what}; give one for each image"
+            )
+
+
+def descriptions_of(given, classes) -> tuple[tuple[str, ...], ...]:
+    """The texts of each class; a single one may be given as it is.
+
+    Raises:
+        UserError: if there are texts, and not of each class.
+    """
+    found = tuple((one,) if isinstance(one, str) else tuple(one) for one in given or ())
+    if found and len(found) != len(classes):
+        raise UserError(
+            f"{len(classes)} classes and {len(found)} descriptions; give texts of each "
+            "class, in the same order"
+        )
+    return found
 
 
 def class_names(labels, classes) -> tuple[str, ...]:
     """The names that are given, or those of the labels in alphabetical order.
 
     Raises:
-        UserError: for labels that are numbers, if there are no names.
+        UserError: for labels that are none or numbers, if there are no names.
     """
     if classes is not None:
         return tuple(map(str, classes))
     labels = np.asarray(labels)
+    if not labels.size:
+        raise UserError("there are no labels; give one for each image")
     if labels.dtype.kind not in "OUT":
         raise UserError(
             f"labels are {labels.dtype}, places among class names that nobody gave; "
@@ -80,6 +103,8 @@ def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
         UserError: for labels that are none of them.
     """
     labels = np.atleast_1d(np.asarray(labels))
+    if not labels.size:
+        return np.zeros(0, np.int32)
     if labels.dtype.kind in "OUT":
         place = {name: at for at, name in enumerate(classes)}
         if odd := sorted({str(label) for label in labels.tolist()} - place.keys()):
@@ -93,7 +118,7 @@ def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
             f"labels are {labels.dtype} {list(labels.shape)}; give names, or whole "
             "numbers from 0, one for each image"
         )
-    if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+    if not 0 <= labels.min() <= labels.max() < len(classes):
         raise UserError(
             f"labels from {labels.min()} to {labels.max()}, and there are "
             f"{len(classes)} classes; they count from 0"

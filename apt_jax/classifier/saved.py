@@ -38,7 +38,7 @@ LAYOUT = {
     "members": int,
     "sampling": {"seed": int, "samples": int},
     "backbone": BACKBONE,
-    "files": dict,
+    "files": {"parameters": str, "texts": str},
     "card": dict,
 }
 

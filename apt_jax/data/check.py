@@ -27,6 +27,22 @@ def _faults(dataset):
     odd = [item.path for item in dataset.items if not 0 <= item.label < len(classes)]
     if odd:
         yield f"labels that are no class ({listed(odd)}); mend or leave out these images"
+    yield from _faults_of_classes(classes)
+    if dataset.sparse:
+        return
+    if empty := _without_images(dataset, dataset.train):
+        yield f"no training images of {_quoted(empty)}; add some or remove the class"
+    if not dataset.test:
+        yield "no test images; add some"
+
+
+def require_classes(classes):
+    """Refuses class names that cannot be told apart; raises `UserError`."""
+    if faults := list(_faults_of_classes(classes)):
+        raise UserError("; ".join(faults))
+
+
+def _faults_of_classes(classes):
     if len(classes) < 2:
         yield (
             f"{counted(len(classes), 'class', 'classes')} ({_quoted(classes)}); a "
@@ -40,12 +56,6 @@ def _faults(dataset):
             f"class names that are there twice ({_quoted(twice)}), or in two spellings "
             "of Unicode; rename them"
         )
-    if dataset.sparse:
-        return
-    if empty := _without_images(dataset, dataset.train):
-        yield f"no training images of {_quoted(empty)}; add some or remove the class"
-    if not dataset.test:
-        yield "no test images; add some"
 
 
 def _listed_twice(splits):

@@ -50,8 +50,10 @@ def fields(name: str) -> dict[str, Field]:
 
 
 def make(name: str, **hyper_parameters) -> Method:
-    """The method `name`; raises `UserError` for unknown names."""
+    """The method `name`; raises `UserError` for unknown names, its fields' too."""
     require_known("method", name, METHODS)
+    for field in hyper_parameters:
+        require_known(f"field of {name}", field, fields_of(METHODS[name]))
     return METHODS[name](**hyper_parameters)
 
 
