@@ -74,7 +74,7 @@ def test_validation_is_the_test_where_there_is_no_other(tmp_path, capsys):
 
 def test_a_single_split_has_to_be_sliced(tmp_path):
     prepare(tmp_path, {"train": rows(4)})
-    with pytest.raises(UserError, match=r"no split for test.*test_split=SLICES"):
+    with pytest.raises(UserError, match=r"no split for test.*`test_split`=SLICES"):
         toy(tmp_path)
     sliced = toy(tmp_path, train_split="train[:2]", test_split="train[2:]")
     assert len(sliced.test) == 2
