@@ -6,16 +6,18 @@ it with its process: what a killed one leaves is a file, and no lock.
 
 import contextlib
 import errno
-import fcntl
 import os
 import socket
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from apt_jax.errors import UserError
 from apt_jax.files import telling
 
 NAME = "lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # of some network disks
+TRIES_FOR = 0.2  # seconds, in which a holder may be about to leave
 
 
 @contextlib.contextmanager
@@ -26,58 +28,46 @@ def working_in(folder):
         UserError: if another process works in it, or if it cannot be written.
     """
     folder = Path(folder)
+    lock = FileLock(folder / NAME, timeout=TRIES_FOR, fallback_to_soft=False)
     with telling("write in", folder):
         made = [place for place in (folder, *folder.parents) if not place.exists()]
-        held = _lock(folder)
+        _take(lock, folder)
     try:
         with telling("write in", folder):
-            os.ftruncate(held, 0)
-            os.pwrite(
-                held, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0
-            )
+            who = f"process {os.getpid()} on {socket.gethostname()}"
+            (folder / NAME).write_text(who, encoding="utf-8")
         yield
     finally:
         with contextlib.suppress(OSError):
             (folder / NAME).unlink()
-        os.close(held)
+        lock.release()
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
 
 
-def _lock(folder) -> int:
-    path = folder / NAME
-    while True:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _take(file, folder)
-            if _is_at(file, path):  # else its holder has just removed it
-                return file
-        except BaseException:
-            os.close(file)
-            raise
-        os.close(file)
-
-
-def _take(file, folder):
+def _take(lock, folder):
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(file, 400, 0).decode(errors="replace") or "another process"
+        while not lock.is_locked:
+            folder.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # its holder just removed it
+                lock.acquire()
+    except Timeout:
         raise UserError(
-            f"{holder} works in {folder}; wait until it is done, or choose another `folder`"
+            f"{_holder(folder)} works in {folder}; wait until it is done, or choose "
+            "another `folder`"
         ) from None
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
 
 
-def _is_at(file, path) -> bool:
+def _holder(folder) -> str:
     try:
-        return os.path.samestat(os.fstat(file), os.stat(path))
-    except FileNotFoundError:
-        return False
+        said = (folder / NAME).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        said = ""
+    return said[:400] or "another process"
 
 
 def holds_more(folder) -> bool:

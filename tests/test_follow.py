@@ -13,7 +13,7 @@ from apt_jax.commands.study.follow import main
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.errors import UserError
 from apt_jax.grid import study, work
-from apt_jax.metrics.rank import rank_correlation, ranks
+from apt_jax.metrics.rank import rank_correlation
 from apt_jax.report.follow import follow_markdown
 from apt_jax.studies import follow, variance
 
@@ -176,7 +176,10 @@ def test_rank_correlation_is_spearmans(seed):
 
 
 def test_rank_correlation_by_hand_and_where_there_is_none():
-    assert ranks([3.0, 1.0, 3.0, 2.0]).tolist() == [3.5, 1.0, 3.5, 2.0]
+    tied = rank_correlation(
+        [3.0, 1.0, 3.0, 2.0], [4, 1, 3, 2]
+    )  # of ranks 3.5, 1, 3.5, 2
+    assert tied == pytest.approx(0.9**0.5)
     assert rank_correlation([1, 2, 30], [1, 8, 9]) == pytest.approx(1)
     assert rank_correlation([1, 2, 30], [9, 8, 1]) == pytest.approx(-1)
     assert rank_correlation([1, 2], [1, 2]) is None

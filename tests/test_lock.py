@@ -1,5 +1,7 @@
 """One process works in a directory; the second is told which one does."""
 
+import errno
+import fcntl
 import os
 import signal
 import socket
@@ -106,13 +108,9 @@ def test_whoever_waits_for_a_lock_that_is_removed_locks_the_new_file(tmp_path):
 
 
 def test_a_disk_without_locks_is_worked_on(tmp_path, monkeypatch):
-    import errno
-
-    from apt_jax import lock
-
     def unsupported(*arguments):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(lock.fcntl, "flock", unsupported)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
     with working_in(tmp_path / "run"):
         assert (tmp_path / "run/lock").exists()

@@ -8,9 +8,9 @@ which is Flax's way, and Google's.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import traverse_util
 
 from apt_jax.clip import foreign
 from apt_jax.errors import UserError
@@ -296,20 +296,9 @@ def to_tensors(params: dict, config) -> dict:
 
 def flat(tree) -> dict:
     """Leaves by their path, "image/blocks_0/norm1/scale"."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in leaves
-    }
+    return traverse_util.flatten_dict(tree, sep="/")
 
 
 def nested(leaves: dict) -> dict:
     """The nested dict of leaves given by path: `flat` undone."""
-    tree = {}
-    for path, leaf in leaves.items():
-        *folders, name = path.split("/")
-        branch = tree
-        for folder in folders:
-            branch = branch.setdefault(folder, {})
-        branch[name] = leaf
-    return tree
+    return traverse_util.unflatten_dict(leaves, sep="/")

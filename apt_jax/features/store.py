@@ -22,6 +22,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import psutil
 
 from apt_jax.data.roots import note
 from apt_jax.errors import UserError
@@ -266,22 +267,12 @@ def bytes_of(shapes: Shapes) -> int:
 
 def require_memory(needed: int):
     """Refuses frozen outputs of `needed` bytes that this machine cannot hold in memory."""
-    available = available_memory()
-    if available is not None and needed > available:
+    available = psutil.virtual_memory().available
+    if needed > available:
         raise UserError(
             f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(available)} of "
             "memory are free; keep them on disk with `cache_dir`=DIR"
         )
-
-
-def available_memory() -> int | None:
-    """Bytes of memory that a process may still take; None where that is not told."""
-    try:
-        with open("/proc/meminfo", encoding="utf-8") as lines:
-            fields = dict(line.split(":") for line in lines)
-        return 1024 * int(fields["MemAvailable"].split()[0])
-    except (OSError, KeyError, ValueError):
-        return None
 
 
 def gigabytes(count: int) -> str:

@@ -15,17 +15,13 @@ def rank_correlation(x, y) -> float | None:
     Raises:
         ValueError: if the figures do not come in pairs.
     """
+    from scipy.stats import rankdata  # heavy, and few ask
+
     x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     if x.ndim != 1 or x.shape != y.shape:
         raise ValueError(f"expected pairs, got {x.shape} and {y.shape} figures")
     if len(x) < LEAST:
         return None
-    a, b = (ranks(one) - (len(x) + 1) / 2 for one in (x, y))
+    a, b = (rankdata(one) - (len(x) + 1) / 2 for one in (x, y))
     scale = np.sqrt(np.square(a).sum() * np.square(b).sum())
     return float(a @ b / scale) if scale else None
-
-
-def ranks(x) -> np.ndarray:
-    """[N] ranks from 1; equal values have the mean of theirs."""
-    _, group, counts = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[group]

@@ -4,22 +4,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from apt_jax.data.published.lists import lines
-from apt_jax.errors import UserError
 
 
 def package_file(path: str) -> Path:
-    """The place of a file of the package.
-
-    Raises:
-        UserError: if the package is not installed.
-    """
-    spec = find_spec("tensorflow_datasets")
-    if spec is None:
-        raise UserError(
-            "tensorflow-datasets is not installed, and its lists are needed; run pip "
-            "install tensorflow-datasets"
-        )
-    return Path(spec.submodule_search_locations[0]) / path
+    """The place of a file of the package."""
+    (folder,) = find_spec("tensorflow_datasets").submodule_search_locations
+    return Path(folder) / path
 
 
 def known_sizes(builder: str) -> dict[str, int]:

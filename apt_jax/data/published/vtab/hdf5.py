@@ -17,7 +17,6 @@ import numpy as np
 
 from apt_jax.data.published.vtab.pixels import portable
 from apt_jax.data.published.vtab.stored import Records, broken
-from apt_jax.errors import UserError
 from apt_jax.progress import progress
 
 CAMELYON_NAMES = {"train": "train", "validation": "valid", "test": "test"}
@@ -51,10 +50,11 @@ def _patches(x_path, y_path, prefix):
 
     def open_patches(places, on_error):
         del places, on_error
+        import h5py
 
         def read(place):
             # Opened for each patch: threads then share no file.
-            with _h5py().File(x_path) as file:
+            with h5py.File(x_path) as file:
                 return portable(file["x"][place])
 
         return read
@@ -159,18 +159,10 @@ def _blocks_of_npz(path) -> Iterator[np.ndarray]:
 @contextlib.contextmanager
 def _opened(path):
     """An HDF5 file; that it, or what is asked of it, is not there is the user's to mend."""
+    import h5py  # heavy: most tasks come without
+
     try:
-        with _h5py().File(path) as file:
+        with h5py.File(path) as file:
             yield file
     except (OSError, KeyError) as error:
         raise broken(path, error) from None
-
-
-def _h5py():
-    try:
-        import h5py
-    except ImportError:
-        raise UserError(
-            "h5py is not installed, and this task comes in HDF5; run pip install h5py"
-        ) from None
-    return h5py
