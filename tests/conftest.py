@@ -58,3 +58,21 @@ def small_archives(monkeypatch, small_sets):
     from apt_jax.data.published import downloads
 
     monkeypatch.setattr(downloads, "known_sizes", lambda builder: {})
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of photographs of colours."""
+    from toy import photo_folder
+
+    return photo_folder(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="module")
+def finished(request, photos, tmp_path_factory):
+    """The folder of a finished run of the `settings` of the tests beside it."""
+    from apt_jax.runs import story
+
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    story.run(request.module.settings(photos), folder)
+    return folder

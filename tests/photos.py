@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 from PIL import Image
@@ -49,3 +50,15 @@ def load(source, root, *, seed=1, **fields):
 
 def paths(items) -> list[str]:
     return [item.path for item in items]
+
+
+def forbid(monkeypatch, folder: str):
+    """Makes folders of this name such as may not be read."""
+    listdir = os.listdir
+
+    def refusing(place="."):
+        if str(place).endswith(f"/{folder}"):
+            raise PermissionError(13, "Permission denied")
+        return listdir(place)
+
+    monkeypatch.setattr(os, "listdir", refusing)

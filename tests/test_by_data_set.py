@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from small import labelled, small_shots
-from toy import photo_folder, toy_clip
+from toy import toy_clip
 from toy import toy_folder as toy_clip_folder
 
 import apt_jax
@@ -36,11 +36,6 @@ from apt_jax.runs.record import (
 from apt_jax.training.fit import recipe_of
 
 KEY = jax.random.key(0)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
 
 
 def settings(photos, method="task_res", name="imagenet", clip="tiny", **fields):

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from photos import load, paths, png, write
+from photos import forbid, load, paths, png, write
 
 from apt_jax.data.check import check
 from apt_jax.data.own.groups import content_keys
@@ -268,14 +268,7 @@ def test_a_class_folder_that_may_not_be_read_is_refused_or_told(
     tmp_path, capsys, monkeypatch
 ):
     write(tmp_path, many("a", "b", "c"))
-    listdir = os.listdir
-
-    def refusing(place):
-        if str(place).endswith("/c"):
-            raise PermissionError(13, "Permission denied")
-        return listdir(place)
-
-    monkeypatch.setattr(os, "listdir", refusing)
+    forbid(monkeypatch, "c")
     with pytest.raises(UserError, match=r"\(c: Permission denied\)"):
         folder(tmp_path)
     assert folder(tmp_path, on_error="skip").classes == ("a", "b", "c")

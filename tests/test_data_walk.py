@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from photos import write
+from photos import forbid, write
 
 from apt_jax.data.walk import HIDDEN, LEADS_BACK, SYSTEM, entries, told, walk
 
@@ -50,14 +50,7 @@ def test_linked_folders_are_read_and_a_link_that_leads_back_ends_the_walk(tmp_pa
 
 def test_a_folder_that_may_not_be_read_is_a_fault_that_names_it(tmp_path, monkeypatch):
     write(tmp_path, {"a/1.png": 1, "b/2.png": 2})
-    listdir = os.listdir
-
-    def refusing(folder):
-        if str(folder).endswith("/a"):
-            raise PermissionError(13, "Permission denied")
-        return listdir(folder)
-
-    monkeypatch.setattr(os, "listdir", refusing)
+    forbid(monkeypatch, "a")
     assert walk(tmp_path).faults == {"a": "Permission denied"}
     assert walk(tmp_path).files == ["b/2.png"]
     with pytest.raises(PermissionError):

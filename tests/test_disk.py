@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from test_checkpoints import OWNER, state_of
 from test_run import settings
-from toy import photo_folder
 
 import apt_jax
 from apt_jax import command, files, lock
@@ -35,18 +34,6 @@ def failing(code, suffix=""):
         return os.open(path, *arguments, **options)
 
     return refuse
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def finished(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    story.run(settings(photos), folder)
-    return folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_methods import images_for, method_of, the_task
 from test_run import settings
-from toy import photo_folder
+from toy import dying_once_saved, photo_folder
 
 import apt_jax
 from apt_jax import config, keys
@@ -17,7 +17,6 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe
 from apt_jax.runs import story
 from apt_jax.training import loop
-from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
 from apt_jax.uncertainty.predictive import class_sides, predict_batch
 
@@ -118,19 +117,8 @@ def test_an_ensemble_is_saved_resumed_bit_for_bit_and_predicts(tmp_path, monkeyp
     assert rows[1]["mutual_information"] > 0
     assert whole["cost"]["trainable_parameters"] == MEMBERS * SIZE
 
-    class Died(BaseException):
-        pass
-
-    save = Checkpoints.save
-
-    def dying(checkpoints, state):
-        save(checkpoints, state)
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", dying)
-        with pytest.raises(Died):
-            story.run(asked, tmp_path / "killed")
+    with dying_once_saved():
+        story.run(asked, tmp_path / "killed")
     assert story.run(asked, tmp_path / "killed")["evaluations"] == rows
 
     predictions = apt_jax.load(tmp_path / "killed").predict(

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from small import small_images, small_shots
 from test_run import settings
-from toy import photo_folder
 
 import apt_jax
 from apt_jax import config, files
@@ -25,11 +24,6 @@ from apt_jax.training import loop
 from apt_jax.training.fitted import Fitted
 
 NAN, INF = float("nan"), float("inf")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
 
 
 def test_arrays_are_named_wherever_they_lie():

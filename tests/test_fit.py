@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from toy import CLASSES, photo_folder, toy_folder
+from toy import CLASSES, dying_once_saved, toy_folder
 
 import apt_jax
 from apt_jax import classifier as noun
@@ -22,16 +22,10 @@ from apt_jax.methods import make
 from apt_jax.methods import task as tasks
 from apt_jax.runs import story
 from apt_jax.training import loop
-from apt_jax.training.checkpoints import Checkpoints
 
 METHOD = {"name": "apt", "heads": 2}
 SMALL = {"cache_dir": "", "views": 2, "dtype": "float32", "progress": False}
 TRAIN = {"epochs": 2, "batch_size": 4}
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
 
 
 def labelled(photos, split):
@@ -290,19 +284,8 @@ def test_labels_may_be_places_among_the_classes(photos):
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_numbers(photos, tmp_path, monkeypatch):
-    class Died(BaseException):
-        pass
-
-    save = Checkpoints.save
-
-    def dying(checkpoints, state):
-        save(checkpoints, state)
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", dying)
-        with pytest.raises(Died):
-            fitted(photos, checkpoints=tmp_path)
+    with dying_once_saved():
+        fitted(photos, checkpoints=tmp_path)
     epochs, run_epoch = [], loop.run_epoch
 
     def counted(*arguments):

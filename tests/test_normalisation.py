@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
-from toy import CLASSES, photo_folder, toy_clip, toy_vit, toy_vit_folder
+from toy import CLASSES, toy_clip, toy_vit, toy_vit_folder
 
 import apt_jax
 from apt_jax import config
@@ -104,18 +104,6 @@ def settings(photos, **fields):
     c.shots, c.augment.views, c.train.epochs = 2, 1, 2
     c.update_from_flattened_dict(fields)
     return c
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def finished(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    story.run(settings(photos), folder)
-    return folder
 
 
 def reported(folder):

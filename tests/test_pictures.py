@@ -7,7 +7,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from photos import encoded, photo, png, write
+from photos import encoded, forbid, photo, png, write
 
 from apt_jax.data.pictures import name_of, one_by_one, paths_of, picture
 
@@ -184,14 +184,7 @@ def test_a_folder_that_may_not_be_read_is_in_its_place_and_says_why(
     tmp_path, monkeypatch
 ):
     write(tmp_path, {"a/1.png": 1, "b/2.png": 2, "c/3.png": 3})
-    listdir = os.listdir
-
-    def refusing(folder="."):
-        if str(folder).endswith("/b"):
-            raise PermissionError(13, "Permission denied")
-        return listdir(folder)
-
-    monkeypatch.setattr(os, "listdir", refusing)
+    forbid(monkeypatch, "b")
     names = [Path(path).name for path in paths_of(tmp_path)]
     assert names == ["1.png", "b", "3.png"]
     with pytest.raises(PermissionError, match="Permission denied"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photos import png, write
+from photos import forbid, png, write
 from PIL import Image
 from toy import CLASSES, photo_folder, toy_folder
 
@@ -197,14 +197,7 @@ def test_a_path_that_is_not_there_is_a_row_among_the_others(status, tmp_path, ca
 
 def test_a_folder_that_may_not_be_read_is_a_row(status, tmp_path, capsys, monkeypatch):
     write(tmp_path, {"a.png": 1, "b/2.png": 2})
-    listdir = os.listdir
-
-    def refusing(folder="."):
-        if str(folder).endswith("/b"):
-            raise PermissionError(13, "Permission denied")
-        return listdir(folder)
-
-    monkeypatch.setattr(os, "listdir", refusing)
+    forbid(monkeypatch, "b")
     assert status(tmp_path, "--format=csv") == 2
     rows = rows_of(capsys.readouterr().out)
     assert [row["error"] for row in rows] == ["", "Permission denied"]

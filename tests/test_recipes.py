@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from toy import photo_folder, toy_vit_folder
+from toy import toy_vit_folder
 
 from apt_jax import config
 from apt_jax.methods import METHODS, make
@@ -59,11 +59,6 @@ def test_what_differs_is_said_in_phrases(method):
     assert method.differs
     for phrase in method.differs:
         assert phrase == phrase.strip(" .")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
 
 
 def card_of(photos, method, name, protocol="inside_shots", clip="tiny", **fields):

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
-from toy import CLASSES, photo_folder, toy_folder
+from toy import CLASSES, toy_folder
 
 import apt_jax
 from apt_jax import config
@@ -47,19 +47,6 @@ def settings(photos, cache="", **fields):
     for field, value in fields.items():
         config.set_field(c, field.replace("__", "."), str(value))
     return c
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return photo_folder(tmp_path_factory.mktemp("photos"))
-
-
-@pytest.fixture(scope="module")
-def finished(photos, tmp_path_factory):
-    """The folder of a finished run."""
-    folder = tmp_path_factory.mktemp("runs") / "colours"
-    story.run(settings(photos), folder)
-    return folder
 
 
 def read(folder, name):

@@ -1,5 +1,6 @@
 """A toy CLIP and a toy ViT in the real layout, and coloured pictures for them."""
 
+import contextlib
 import dataclasses
 import functools
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 from PIL import Image
 
 from apt_jax.clip import checkpoint
@@ -19,6 +21,7 @@ from apt_jax.clip.config import (
 )
 from apt_jax.clip.pixels import Preprocessing, Squared
 from apt_jax.data import Dataset, Item
+from apt_jax.training.checkpoints import Checkpoints
 from pretraining.bpe import learn_bpe
 
 CLASSES = ("red", "green", "blue")
@@ -141,3 +144,22 @@ def drawn_dataset() -> Drawn:
         read=lambda item: (root / item.path).read_bytes(),
         files=tuple(root / item.path for item in items),
     )
+
+
+class Died(BaseException):
+    """As a process that is killed."""
+
+
+@contextlib.contextmanager
+def dying_once_saved():
+    """What is inside dies as soon as it has saved a checkpoint."""
+    save = Checkpoints.save
+
+    def dying(checkpoints, state):
+        save(checkpoints, state)
+        raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", dying)
+        with pytest.raises(Died):
+            yield
