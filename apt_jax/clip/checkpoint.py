@@ -28,7 +28,8 @@ from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD, Preprocessing, Squa
 from apt_jax.clip.precision import fastest_dtype
 from apt_jax.clip.side_files import names_in, read_mapping, require_file
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.clip.weights import few, flat, from_tensors, names_of, nested, to_tensors
+from apt_jax.clip.weights import flat, from_tensors, names_of, nested, to_tensors
+from apt_jax.data.listing import listed
 from apt_jax.errors import UserError, one_line
 from apt_jax.files import sha256_of_file, write_bytes, write_json
 
@@ -202,7 +203,7 @@ def weight_files(folder: Path) -> list[Path]:
     shards = _shards(folder / INDEX)
     if missing := [name for name in shards if name not in names]:
         raise UserError(
-            f"{folder} lacks {few(missing)}, which {INDEX} names; download them"
+            f"{folder} lacks {listed(missing)}, which {INDEX} names; download them"
         )
     return [folder / name for name in shards]
 
@@ -273,7 +274,7 @@ def stored(params, dtype: str, names: dict | None = None) -> dict:
     if faulty:
         raise UserError(
             "the weights of the backbone hold NaN, infinity or numbers too large for "
-            f"{dtype} in {few(faulty)}; download them again, or use another checkpoint"
+            f"{dtype} in {listed(faulty)}; download them again, or use another checkpoint"
         )
     return nested(kept)
 

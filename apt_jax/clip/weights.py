@@ -13,9 +13,9 @@ import numpy as np
 from flax import traverse_util
 
 from apt_jax.clip import foreign
+from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 
-SHOWN = 8  # names of each kind of fault in an error
 DTYPES = tuple(map(np.dtype, ("f2", "f4", "f8", jnp.bfloat16)))  # of weights
 
 
@@ -260,14 +260,8 @@ def from_tensors(tensors: dict, config, shapes) -> dict:
     if faults and (told := foreign.in_names(tensors, known)):
         raise UserError(told)
     if faults:
-        raise UserError(f"{layout.misfit}: {few(faults, '; ')}; {layout.remedy}")
+        raise UserError(f"{layout.misfit}: {listed(faults, '; ')}; {layout.remedy}")
     return nested(params)
-
-
-def few(texts: list[str], separator: str = ", ") -> str:
-    """The first of some texts and how many more there are."""
-    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
-    return separator.join(texts[:SHOWN]) + more
 
 
 def layout_of(tensors, config) -> Layout:

@@ -93,17 +93,9 @@ def compared(a, b) -> dict:
 
 def _split(a, b) -> dict:
     """How two lists of images agree, by path and, where both know it, by content."""
-    ways = {
-        "path": [image.path for image in a],
-        "content": [image.sha256 for image in a],
-    }
-    others = {
-        "path": [image.path for image in b],
-        "content": [image.sha256 for image in b],
-    }
     found = {}
-    for way, of_a in ways.items():
-        of_b = others[way]
+    for way, field in (("path", "path"), ("content", "sha256")):
+        of_a, of_b = ([getattr(image, field) for image in of] for of in (a, b))
         if None in of_a or None in of_b:
             continue
         label_of = {key: image.label for key, image in zip(of_b, b, strict=True)}

@@ -4,11 +4,8 @@ Each kind is a file with a source that finds them (`folder`, `table`, `hub`). Th
 for all (`photographs`): what belongs together (`groups`), and the three splits (`split`).
 
 Files that are no images and images without a label are found first, so that they change no
-split. Without given splits the seed divides, stratified: of each class 30 % test, 20 % val
-where somebody reads it, the rest train (`division`). What belongs together stays on one
-side, so that no copy of a training image is a test image: files with the same bytes; with
-`data.group` "auto" near copies and bursts of a class too; and where it names a column, what
-has the same value in it. A class without any is divided alike by all.
+split. Without given splits the seed divides (`division`); what belongs together stays on
+one side, so that no copy of a training image is a test image.
 """
 
 from apt_jax.data.own import folder, hub, table

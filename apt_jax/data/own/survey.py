@@ -17,6 +17,11 @@ from apt_jax.words import counted
 UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
 KINDS = ("same bytes", "near copies", "burst")
 NO_CLASS = "(no class)"
+APART = {  # what it means that copies lie in several of these
+    "splits": "who trains on one tests what was seen; keep one of each, or move them "
+    "together",
+    "classes": "a label is wrong, or the classes overlap; keep one of each",
+}
 
 
 def classes(found: Found, looks: dict[str, Look], dataset=None) -> list[dict]:
@@ -123,20 +128,12 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
     """What nothing refuses and somebody had better mend."""
     found = []
     for kind, groups in copies.items():
-        across = sum(len(group["splits"]) > 1 for group in groups)
-        if across:
-            found.append(
-                f"{counted(across, f'group of {kind} lies', f'groups of {kind} lie')} "
-                "in several splits: who trains on one tests "
-                "what was seen; keep one of each, or move them together"
-            )
-        mixed = sum(len(group["classes"]) > 1 for group in groups)
-        if mixed:
-            found.append(
-                f"{counted(mixed, f'group of {kind} lies', f'groups of {kind} lie')} "
-                "in several classes: a label is wrong, or "
-                "the classes overlap; keep one of each"
-            )
+        for where, meaning in APART.items():
+            if apart := sum(len(group[where]) > 1 for group in groups):
+                found.append(
+                    f"{counted(apart, f'group of {kind} lies', f'groups of {kind} lie')} "
+                    f"in several {where}: {meaning}"
+                )
     ratio = imbalance(rows)
     if ratio is not None and ratio >= UNEQUAL:
         most = max(rows, key=lambda row: row["images"])

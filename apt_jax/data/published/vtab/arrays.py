@@ -18,8 +18,7 @@ import numpy as np
 from apt_jax.data.published.lists import lines
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.vtab.pickles import load_pickle
-from apt_jax.data.published.vtab.pixels import portable
-from apt_jax.data.published.vtab.stored import Records, broken
+from apt_jax.data.published.vtab.stored import Records, broken, portable
 
 SPLITS = ("train", "test")
 CIFAR_RECORD = 2 + 3 * 32 * 32  # bytes

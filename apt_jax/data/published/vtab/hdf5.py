@@ -15,8 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from apt_jax.data.published.vtab.pixels import portable
-from apt_jax.data.published.vtab.stored import Records, broken
+from apt_jax.data.published.vtab.stored import Records, broken, portable
 from apt_jax.progress import progress
 
 CAMELYON_NAMES = {"train": "train", "validation": "valid", "test": "test"}

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from apt_jax.data.roots import require_images
 from apt_jax.errors import UserError, one_line
 
@@ -37,3 +39,15 @@ def broken(path: Path, reason) -> UserError:
         f"{path} is damaged or no file of this data set ({one_line(reason)}); download "
         "or unpack it again"
     )
+
+
+def portable(pixels: np.ndarray) -> bytes:
+    """A PPM of [H, W, 3] uint8 pixels, or a PGM of [H, W] greys.
+
+    Netpbm is the size and then the pixels as they are. Compressed formats differ with the
+    version of the library that writes them, and the SHA-256 of the file is the image's
+    name in caches, split.json and random views.
+    """
+    height, width = pixels.shape[:2]
+    kind = "P6" if pixels.ndim == 3 else "P5"
+    return f"{kind}\n{width} {height}\n255\n".encode() + pixels.tobytes()

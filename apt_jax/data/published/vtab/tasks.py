@@ -94,14 +94,8 @@ SOLUTION = (
 DSPRITES = "https://github.com/deepmind/dsprites-dataset"
 
 
-def _camelyon(name, kind):
-    file = hdf5.CAMELYON_FILE.format(name, kind)
-    return Download(f"{ZENODO}/{file}.gz", marker=file)
-
-
-def _norb(split, kind):
-    file = arrays.NORB_FILES[split].format(kind)
-    return Download(f"{NYU}/{file}.gz", marker=file)
+def _gzipped(place, file):
+    return Download(f"{place}/{file}.gz", marker=file)
 
 
 def _dsprites(ending):
@@ -142,7 +136,7 @@ DSPRITES_TASK = Task(
 NORB_TASK = Task(
     builder="smallnorb",
     downloads={
-        f"{split} {kind}": _norb(split, kind)
+        f"{split} {kind}": _gzipped(NYU, arrays.NORB_FILES[split].format(kind))
         for split in arrays.SPLITS
         for kind in ("dat", "info")
     },
@@ -320,7 +314,7 @@ TASKS = {
     "patch_camelyon": Task(
         builder="patch_camelyon",
         downloads={
-            f"{name} {kind}": _camelyon(name, kind)
+            f"{name} {kind}": _gzipped(ZENODO, hdf5.CAMELYON_FILE.format(name, kind))
             for name in hdf5.CAMELYON_NAMES.values()
             for kind in ("x", "y")
         },
