@@ -22,6 +22,7 @@ from apt_jax.methods import make
 from apt_jax.methods import task as tasks
 from apt_jax.runs import story
 from apt_jax.training import loop
+from apt_jax.training.checkpoints import Checkpoints
 
 METHOD = {"name": "apt", "heads": 2}
 SMALL = {"cache_dir": "", "views": 2, "dtype": "float32", "progress": False}
