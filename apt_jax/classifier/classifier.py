@@ -144,6 +144,7 @@ class Classifier:
             UserError: if the parameters belong to the classes that they were fitted to,
                 or if the backbone cannot read the names.
         """
+        self._require_served(names)
         require_classes(names)
         described = descriptions_of(descriptions, names)
         texts = tuple(names), templates_of("", templates), described
@@ -156,13 +157,7 @@ class Classifier:
         Raises:
             UserError: if the parameters belong to the classes that they were fitted to.
         """
-        method = self.fitted.method
-        if task.names != self.task.names and not method.names_new_classes:
-            raise UserError(
-                f"{type(method).__name__} has parameters of each class, so it cannot tell "
-                "others apart; fit it to them, or fit a method that serves any class "
-                "name, such as apt"
-            )
+        self._require_served(task.names)
         return dataclasses.replace(self, task=task)
 
     def save(self, folder) -> None:
@@ -170,6 +165,16 @@ class Classifier:
         from apt_jax.classifier.saved import save
 
         save(self, folder)
+
+    def _require_served(self, names):
+        """Refuses class names that the parameters are not of."""
+        method = self.fitted.method
+        if tuple(names) != self.task.names and not method.names_new_classes:
+            raise UserError(
+                f"{type(method).__name__} has parameters of each class, so it cannot tell "
+                "others apart; fit it to them, or fit a method that serves any class "
+                "name, such as apt"
+            )
 
     def _predicted(self, features) -> Predictions:
         if not len(features.contents):
