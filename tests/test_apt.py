@@ -330,7 +330,7 @@ def test_unit_inputs_without_scaling_leave_the_queries_without_gradient():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"residual": False}, "zero_init_out=False"),
+        ({"residual": False}, "`method.zero_init_out`=False"),
         ({"input_norm": "unit"}, "must be 'none', 'l2'"),
         ({"drop_out": 1.0}, r"must be in \[0, 1\)"),
         ({"heads": 0}, "at least 1"),

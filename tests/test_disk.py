@@ -95,7 +95,7 @@ def test_a_name_that_is_too_long_is_one_line(request):
 def test_a_cache_in_whose_place_a_file_stands_is_refused(photos, tmp_path):
     (tmp_path / "file").write_text("")
     for place in ("file", "file/cache"):
-        with refused("cannot (read|write) .*features.cache_dir"):
+        with refused("cannot (read|write) .*`cache_dir`"):
             story.run(settings(photos, cache=tmp_path / place), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -91,7 +91,7 @@ def test_parameters_that_explode_after_the_last_loss_are_refused():
     recipe, saved = Recipe(0.1, epochs=2, schedule="constant"), []
     start = loop.start(Exploding(), task, recipe, key, {})
     with pytest.raises(
-        NotFinite, match=r"after epoch 2 .*params\.weights\); lower --con"
+        NotFinite, match=r"after epoch 2 .*params\.weights\); lower `train\.learning"
     ):
         loop.train(
             Exploding(),

@@ -18,9 +18,8 @@ from apt_jax.errors import UserError
 from apt_jax.features.views import CENTRE
 from apt_jax.grid import study
 from apt_jax.grid.cells import Cells
-from apt_jax.methods import make
 from apt_jax.runs import story
-from apt_jax.runs.preparation import MOST_VIEWS, hyper_parameters, views_of
+from apt_jax.runs.preparation import MOST_VIEWS, views_of
 
 SETS = """
 from apt_jax.grid import study
@@ -109,7 +108,7 @@ def test_a_root_with_photographs_takes_the_place_of_the_drawn_aircraft(photos, c
 def test_the_study_of_ones_own_photographs_says_how_many_passes_each_is(photos):
     passes = set(CENTRE.each)
     for cell in planned(OWN, f"data.root={photos}", "seeds=1"):
-        method = make(cell.config.method.name, **hyper_parameters(cell.config))
+        method = config.method_of(cell.config)
         passes |= set(views_of(cell.config, method, 1).each)
     text = OWN_PATH.read_text()
     assert f"{len(passes)} for a photograph to train on" in text

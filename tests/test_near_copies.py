@@ -306,9 +306,7 @@ def test_a_class_that_is_one_group_is_an_error_that_names_the_field(photos):
     write(
         photos, {f"c/{n}.jpg": jpeg(photo(700), quality=50 + 10 * n) for n in range(4)}
     )
-    with pytest.raises(
-        UserError, match=r"all images of 'c' are near.*data\.group=none"
-    ):
+    with pytest.raises(UserError, match=r"all images of 'c' are near.*`group`=none"):
         load("folder", photos)
     assert load("folder", photos, group="none").classes == ("a", "b", "c")
 

@@ -11,9 +11,8 @@ from apt_jax import config
 from apt_jax.commands.study import controlled, follow
 from apt_jax.errors import UserError
 from apt_jax.grid import study
-from apt_jax.methods import make
 from apt_jax.methods.visual_prompts import VPT_CROPS
-from apt_jax.runs.preparation import hyper_parameters, views_of
+from apt_jax.runs.preparation import views_of
 from benchmarks import overhead
 
 ROOT = Path(__file__).parents[1]
@@ -119,7 +118,7 @@ def test_the_crops_of_the_fine_grained_sets_are_the_recipes(module):
     for line in lines:
         assert "augment.area" not in line
         for cell in grid(shlex.split(line)[4:]):
-            method = make(cell.config.method.name, **hyper_parameters(cell.config))
+            method = config.method_of(cell.config)
             assert views_of(cell.config, method, 1000) == VPT_CROPS
             assert cell.config.augment.views == 10
 
