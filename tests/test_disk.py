@@ -61,10 +61,11 @@ def refused(pattern):
 def test_a_directory_that_cannot_be_written_is_refused_before_anything_is_read(
     photos, tmp_path, monkeypatch, code, words
 ):
-    monkeypatch.setattr(lock.os, "pwrite", lambda *_: failing(code)("lock"))
+    asked, full = settings(photos), lambda *_, **__: failing(code)("lock")
+    monkeypatch.setattr(lock.Path, "write_text", full)
     monkeypatch.setattr(story, "prepare", None)
     with refused(f"cannot write in .*run .*{words}"):
-        story.run(settings(photos), tmp_path / "run")
+        story.run(asked, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
