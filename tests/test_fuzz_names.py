@@ -228,7 +228,7 @@ def test_odd_names_go_all_the_way(tmp_path, monkeypatch, capsys):
     workdir = Workdir(run)
     classes = workdir.read("classes.json")
     assert len(classes) == len(CLASS_NAMES)
-    with open(workdir.predictions, newline="", encoding="utf-8") as file:
+    with open(workdir.predictions_of(""), newline="", encoding="utf-8") as file:
         reported = list(csv.DictReader(file))
     assert list(reported[0])[-len(classes) :] == [f"p:{name}" for name in classes]
     by_path = {row["path"]: row for row in reported}

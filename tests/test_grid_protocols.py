@@ -5,9 +5,10 @@ import pytest
 from toy import draw, toy_folder
 
 from apt_jax.errors import UserError
-from apt_jax.features import encoder as encoding
-from apt_jax.grid import shared, study, work
+from apt_jax.features.encoder import Encoder
+from apt_jax.grid import study, work
 from apt_jax.grid.cells import Cells
+from apt_jax.methods.selection import Selection
 from apt_jax.methods.tip_adapter import TipAdapter
 from apt_jax.runs import story
 
@@ -65,16 +66,17 @@ def assert_equal_to_runs(asked, folder, seeds=(2,)):
 def test_cells_as_published_select_on_what_their_runs_select_on(
     photos, tmp_path, monkeypatch
 ):
-    filled = []
+    filled, fill = [], Encoder.fill
 
-    def counted(wanted, *arguments, **options):
+    def counted(encoder, wanted, **options):
         wanted = list(wanted)
         filled.append({picture.path for picture, _ in wanted})
-        return encoding.fill(wanted, *arguments, **options)
+        return fill(encoder, wanted, **options)
 
-    monkeypatch.setattr(shared, "fill", counted)
     asked = settings(photos, "gda", "tip", protocol="as_published")
-    work.run(asked, tmp_path / "grid")
+    with monkeypatch.context() as patch:
+        patch.setattr(Encoder, "fill", counted)
+        work.run(asked, tmp_path / "grid")
     (paths,) = filled  # once for all cells
     assert sum(path.startswith("val/") for path in paths) == 10
     for found in assert_equal_to_runs(asked, tmp_path / "grid"):
@@ -91,7 +93,7 @@ def test_cells_as_published_select_on_what_their_runs_select_on(
 def test_seeds_that_select_on_draws_of_their_own_train_alone(
     photos, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(TipAdapter, "validation", "few_shot")
+    monkeypatch.setattr(TipAdapter, "selection", Selection(validation="few_shot"))
     asked = settings(photos, "tip", protocol="as_published")
     work.run(asked, tmp_path / "grid")
     drawn = set()

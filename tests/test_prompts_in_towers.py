@@ -192,7 +192,7 @@ def test_what_is_kept_is_the_average_over_epochs():
 
     def after_every_epoch(method):
         states, key = [], jax.random.key(0)
-        start = loop.start(method, shots, recipe, key)
+        start = loop.start(method, shots, recipe, key, {})
         keep = lambda state, _: states.append(jax.tree.map(np.asarray, state))  # noqa: E731
         key = jax.random.clone(key)
         loop.train(method, shots, recipe, start, key, after_epoch=keep)

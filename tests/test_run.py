@@ -346,9 +346,9 @@ def trained_parameters(folder):
 
 def wait_for_epoch(folder, epoch):
     """Returns when a run has written down that it finished `epoch`."""
-    metrics = Workdir(folder)
+    log = Workdir(folder).log
     for _ in range(60_000):
-        lines = metrics.read_metrics()
+        lines = log.lines()
         if lines and lines[-1]["epoch"] >= epoch:
             return
         time.sleep(0.002)
@@ -508,7 +508,7 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bits(photos, tmp_path
     assert jax.tree.all(equal)
     rows = [read(folder, "results.json")["evaluations"] for folder in (whole, killed)]
     assert rows[0] == rows[1]
-    epochs = [line["epoch"] for line in Workdir(killed).read_metrics()]
+    epochs = [line["epoch"] for line in Workdir(killed).log.lines()]
     assert epochs == list(range(1, 161))
 
 
