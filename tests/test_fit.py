@@ -225,6 +225,19 @@ def test_embeddings_need_a_label_each_and_two_classes(photos, classifier):
         apt_jax.fit([], [], classes=CLASSES, **of_rows)
 
 
+def test_shots_and_groups_of_embeddings_are_those_of_pictures(photos, classifier):
+    paths, labels = labelled(photos, "train")
+    groups = [Path(path).stem for path in paths]
+    asked = {"clip": str(toy_folder()), "method": "linear_probe", "shots": np.int64(2)}
+    asked |= {"seed": np.int64(3), "groups": groups, "cache_dir": "", "views": 0}
+    of_rows = apt_jax.prepare(classifier.embed(paths), labels, **asked).shots
+    of_pictures = apt_jax.prepare(paths, labels, **asked).shots
+    assert of_rows.count == of_pictures.count == 6
+    np.testing.assert_array_equal(of_rows.labels, of_pictures.labels)
+    np.testing.assert_array_equal(of_rows.groups, of_pictures.groups)
+    np.testing.assert_array_equal(of_rows.embeddings, of_pictures.embeddings)
+
+
 def test_what_cannot_be_judged_is_refused(photos, classifier):
     paths, labels = labelled(photos, "test")
     with pytest.raises(ValueError, match="9 images and 3 labels; give one for each"):

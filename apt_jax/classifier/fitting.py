@@ -25,8 +25,8 @@ from apt_jax.classifier.handed import (
     class_names,
     dataset_of,
     descriptions_of,
+    drawn_of,
     labels_among,
-    require_one_each,
 )
 from apt_jax.clip import checkpoint
 from apt_jax.data.check import require_classes
@@ -40,7 +40,7 @@ from apt_jax.files import digest
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_prompts
-from apt_jax.methods.task import Shots, Task, encode_shots, make_task
+from apt_jax.methods.task import Task, encode_shots, make_task
 from apt_jax.progress import showing
 from apt_jax.provenance import made_by
 from apt_jax.training import fit as training
@@ -99,8 +99,8 @@ def fit(
         UserError: for all that can be mended; it is a ValueError.
     """
     method, members = made(method)
-    train = dict(train or {})
-    require_sound(samples=samples)
+    train, seed, shots = dict(train or {}), plain(seed), plain(shots)
+    require_sound(samples=plain(samples))
     require_sound_recipe(train)
     with showing(progress):
         task = prepare(
@@ -128,7 +128,7 @@ def fit(
             key = keys.of_seed(seed, keys.TRAIN)
             fitted, _ = training.fit(method, task, key, kept=kept, **how)
     card |= {"chosen": dict(fitted.chosen)}
-    return Classifier(task.bare, fitted, seed, samples, card)
+    return Classifier(task.bare, fitted, seed, plain(samples), card)
 
 
 def prepare(
@@ -155,6 +155,7 @@ def prepare(
     (`training.fit`). The arguments are those of `fit`; of the method counts what it reads.
     """
     method, _ = made(method)
+    seed, shots = plain(seed), plain(shots)
     require_sound(clip=str(clip), dtype=dtype, shots=shots, seed=seed)
     require_sound(views=views, area=area)
     names = class_names(labels, classes)
@@ -167,9 +168,7 @@ def prepare(
         if given is not None:
             require_classes(names)
             require_prompts(backbone, texts)
-            places = labels_among(labels, names)
-            require_one_each(len(given.contents), labels=places)
-            held = Shots.of(given, given, places)
+            held = drawn_of(given, labels_among(labels, names), groups, shots, seed)
             return make_task(backbone, *texts).replace(shots=held)
         dataset = dataset_of(images, labels, texts, groups)
         data.check(dataset, shots)
@@ -181,6 +180,11 @@ def prepare(
         wanted = method.views.set_to(views, area, images=len(items))
         held, _ = encode_shots(encoder, dataset, items, method.reads, wanted)
     return task.replace(shots=held)
+
+
+def plain(number):
+    """A number of Python for one of NumPy."""
+    return number.item() if isinstance(number, np.generic) else number
 
 
 def made(method) -> tuple[Method, int]:

@@ -1,12 +1,14 @@
 """What a person hands over in memory: images with labels as a data set, embeddings."""
 
 import io
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from apt_jax.data.dataset import Dataset, Item
+from apt_jax.data.few_shot import drawn
 from apt_jax.data.listing import listed
 from apt_jax.data.pictures import BYTES, PATHS, name_of, one_by_one, picture
 from apt_jax.data.roots import read_file
@@ -14,6 +16,7 @@ from apt_jax.errors import UserError
 from apt_jax.features.encoder import Features
 from apt_jax.features.stored import KINDS, Reads
 from apt_jax.features.views import content
+from apt_jax.methods.task import Shots
 
 
 def dataset_of(images, labels, texts, groups=None) -> Dataset:
@@ -124,6 +127,20 @@ def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
             f"{len(classes)} classes; they count from 0"
         )
     return labels.astype(np.int32)
+
+
+def drawn_of(features: Features, labels, groups, shots, seed) -> Shots:
+    """The shots that `few_shot` draws of images that are encoded, by their labels."""
+    require_one_each(len(features.contents), labels=labels, groups=groups)
+    items = tuple(Item(str(row), int(label)) for row, label in enumerate(labels))
+    kept = drawn(items, shots, random.Random(seed))
+    rows = np.array([int(item.path) for item in kept], int)
+    stored = {name: np.asarray(x)[rows] for name, x in features.stored.items()}
+    some = Features(stored, np.asarray(features.contents)[rows], features.seconds)
+    if groups is not None:
+        _, groups = np.unique(np.asarray(groups)[rows], return_inverse=True)
+        groups = groups.astype(np.int32)
+    return Shots.of(some, some, labels[rows], groups)
 
 
 def bytes_of(image) -> bytes:

@@ -22,15 +22,16 @@ def few_shot(dataset, shots: float, seed: int, most_validation: int = MAX_VALIDA
 
     `shots` = 0 takes every image of both splits, `shots` below 1 that share of them.
     """
-    if shots == 0:
-        return dataset.train, dataset.val
     generator = random.Random(seed)
-    if shots < 1:
-        splits = (dataset.train, dataset.val)
-        return tuple(share(items, shots, generator) for items in splits)
-    train = draw(dataset.train, shots, generator)
-    val = draw(dataset.val, min(shots, most_validation), generator)
-    return train, val
+    train = drawn(dataset.train, shots, generator)
+    return train, drawn(dataset.val, min(shots, most_validation), generator)
+
+
+def drawn(items, shots: float, generator: random.Random) -> tuple:
+    """`shots` items of each label, or that share of all; for 0 all of them."""
+    if shots == 0:
+        return items
+    return (share if shots < 1 else draw)(items, shots, generator)
 
 
 def validation(dataset, kind: str, shots: float, seed: int) -> tuple:
