@@ -182,7 +182,7 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
         ),
         ({"shots": 1.5, "seed": -1}, r"shots=1.5 must be a whole .*seed=-1 must be at"),
         ({"samples": 0}, "samples=0 must be at least 1"),
-        ({"seed": np.int64(3)}, r"seed=np.int64\(3\) must be int"),
+        ({"seed": np.float32(3.5)}, r"seed=3.5 must be int"),
         ({"dtype": "float8"}, "must be 'auto', 'float32' or 'bfloat16'"),
         ({"clip": ""}, "clip='' must be a hub name, a folder"),
         ({"train": {"learning_rat": 1}}, r"did you mean learning_rate\?"),

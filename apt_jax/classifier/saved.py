@@ -29,7 +29,6 @@ from apt_jax.training.fitted import Fitted
 FORMAT = 1
 NAME = "classifier.json"
 REMEDY = "restore the folder from a copy, or fit the classifier again"
-BACKBONE = {"name": str, "place": str, "sha256": str, "dtype": str}
 LAYOUT = {
     "format": int,
     "classes": [str],
@@ -37,7 +36,7 @@ LAYOUT = {
     "chosen": dict,
     "members": int,
     "sampling": {"seed": int, "samples": int},
-    "backbone": BACKBONE,
+    "backbone": {"name": str, "place": str, "sha256": str, "dtype": str},
     "files": {"parameters": str, "texts": str},
     "card": dict,
 }

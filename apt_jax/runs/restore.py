@@ -132,12 +132,7 @@ def belongs_to(config, clip, classes) -> dict:
 def require_backbone(workdir: Workdir, clip):
     """Refuses a backbone whose weights are not those of the run."""
     wanted = workdir.read("protocol.json")["backbone"]["sha256"]
-    if clip.sha256 != wanted:
-        raise UserError(
-            f"{clip.name} is another backbone than that of the run in {workdir.folder}: "
-            f"the SHA-256 of its weights is {clip.sha256[:12]}..., not {wanted[:12]}...; "
-            "name the original's place with `clip`, or train anew in another --workdir"
-        )
+    saved.require_same(clip, wanted, f"the run in {workdir.folder}")
 
 
 def require_own(workdir: Workdir, prepared, split: dict, parts):
