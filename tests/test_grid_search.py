@@ -229,6 +229,23 @@ def test_the_chosen_is_trained_on_validation_images_too_if_asked_for(
         work.run(again, tmp_path / "grid")
 
 
+def test_seeds_train_together_on_validation_images_and_their_cards_name_them(
+    photos, tmp_path
+):
+    unsearched = [("search.train.learning_rate", ""), ("search.train.weight_decay", "")]
+    trained = {}
+    for refit in ("train", "train+val"):
+        fields = [*unsearched, ("search_refit", refit)]
+        asked = settings(photos, ("task_res",), fields, seeds=(1, 2))
+        work.run(asked, tmp_path / refit)
+        for cell in study.cells(asked):
+            found = Cells(tmp_path / refit).read(cell)
+            assert found["cost"]["trained_together"] == 2
+            trained[refit, cell.seed] = found["protocol"]["data"]["few_shot_sha256"]
+    for seed in (1, 2):
+        assert trained["train", seed] != trained["train+val", seed]
+
+
 def test_one_candidate_is_set_and_none_is_no_search(photos):
     fields = [("search.train.learning_rate", "2"), ("search.train.weight_decay", "")]
     (cell,) = study.cells(settings(photos, fields=fields))

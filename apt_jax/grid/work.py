@@ -21,7 +21,7 @@ from apt_jax.files import digest
 from apt_jax.grid.cells import Cells
 from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.sets import as_before, require_some_below
-from apt_jax.grid.shared import Shared
+from apt_jax.grid.shared import Shared, trained_on
 from apt_jax.grid.study import Cell, cells, with_values
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
@@ -204,7 +204,7 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     Cells that fail together are tried again alone, so that a failure is of its cell.
     """
     try:
-        runs = [searched(shared, one, store) for one in ready(shared, group)]
+        runs = searched(shared, ready(shared, group), store)
         for one, found in zip(runs, train(runs), strict=True):
             store.write(one.asked, *evaluated(shared, one, *found), one.search)
     except Exception as error:  # whatever it is, other cells can go on
@@ -240,28 +240,39 @@ def run_on(cell, prepared, task, asked, search=None) -> Run:
     return Run(cell, prepared, task, recipe, asked, search)
 
 
-def searched(shared, one: Run, store) -> Run:
-    """The run with what its cell's search chooses, on what it trains on then.
+def searched(shared, runs: list[Run], store) -> list[Run]:
+    """Runs with what the search of each chooses, on what it trains on then.
 
     A method without recipe has no `train.*` to choose.
     """
-    asked, cell, record = one.cell, one.cell, None
+    first = runs[0]
     candidates = {
         field: values
-        for field, values in asked.candidates.items()
-        if one.recipe is not None or not field.startswith("train.")
+        for field, values in first.cell.candidates.items()
+        if first.recipe is not None or not field.startswith("train.")
     }
-    if not candidates and asked.refit == "train":
-        return one
-    if candidates:
-        material = shared.material(asked, one.prepared, one.task)
-        trials = search(asked.config, candidates, material, store.trials(asked))
-        record = record_of(candidates, trials, material)
-        config = with_values(asked.config, record["chosen"])
-        cell = dataclasses.replace(asked, config=config)
-    prepared = shared.prepared(cell)
-    [task] = shared.with_shots([cell], [prepared])
-    return run_on(cell, prepared, task, asked, record)
+    if not candidates and first.cell.refit == "train":
+        return runs
+    found = [chosen(shared, one, candidates, store) for one in runs]
+    prepared = [shared.prepared(cell) for cell, _ in found]
+    tasks = shared.with_shots([cell for cell, _ in found], prepared)
+    return [
+        run_on(cell, of_cell, task, one.cell, record)
+        for one, (cell, record), of_cell, task in zip(
+            runs, found, prepared, tasks, strict=True
+        )
+    ]
+
+
+def chosen(shared, one: Run, candidates, store) -> tuple[Cell, dict | None]:
+    """The cell with what its search chooses, and the search's record."""
+    if not candidates:
+        return one.cell, None
+    material = shared.material(one.cell, one.prepared, one.task)
+    trials = search(one.cell.config, candidates, material, store.trials(one.cell))
+    record = record_of(candidates, trials, material)
+    config = with_values(one.cell.config, record["chosen"])
+    return dataclasses.replace(one.cell, config=config), record
 
 
 def train(runs: list[Run]) -> list[tuple[Fitted, Cost]]:
@@ -293,7 +304,8 @@ def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list
     rows = [shared.evaluated(prepared, part, *of_cell) for part in parts]
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(one.asked.config)
-    protocol = card(config, prepared, split_of(prepared), by_hand)
+    trained = trained_on(cell, prepared)
+    protocol = card(config, prepared, split_of(prepared, trained), by_hand, trained)
     protocol["chosen"] = dict(fitted.chosen)
     if one.search is not None:
         protocol = on_card(protocol, one.search)

@@ -76,10 +76,11 @@ def describe(workdir, config, prepared, by_hand):
     workdir.write("protocol.json", card(config, prepared, split, by_hand))
 
 
-def split_of(prepared) -> dict:
+def split_of(prepared, trained=None) -> dict:
     """Every image of every split with label and content hash; and which were drawn.
 
-    `new_test`, if there, are the test images of `new_classes.json`.
+    `trained` are the images that train, if not the shots alone. `new_test`, if there,
+    are the test images of `new_classes.json`.
     """
     named = dict(prepared.dataset.splits)
     if prepared.new is not None:
@@ -88,7 +89,7 @@ def split_of(prepared) -> dict:
         name: [[item.path, item.label, item.sha256] for item in items]
         for name, items in named.items()
     }
-    splits["few_shot_train"] = [item.path for item in prepared.shots]
+    splits["few_shot_train"] = [item.path for item in trained or prepared.shots]
     splits["few_shot_val"] = [item.path for item in prepared.validation]
     splits["selected_on"] = [item.path for item in prepared.selection]
     return splits
@@ -100,12 +101,13 @@ def split_sha256(dataset, split) -> str:
     return digest([split[name] for name in names])
 
 
-def selected_by(prepared, protocol: str) -> str:
-    """What chose the method's hyper-parameters, in words."""
+def selected_by(prepared, protocol: str, trained=None) -> str:
+    """What chose the method's hyper-parameters, in words; `trained` as in `split_of`."""
     method = prepared.method
     if protocol == "as_published":
         return method.selection.as_published
-    labels, inside = [i.label for i in prepared.shots], method.selection.inside_shots
+    labels = [item.label for item in trained or prepared.shots]
+    inside = method.selection.inside_shots
     if inside == CROSS_VALIDATED and folds(labels) is None:
         return "default: one shot of a class leaves nothing to hold out"
     return inside
@@ -148,8 +150,11 @@ def trained_on(config, prepared) -> str:
     )
 
 
-def card(config, prepared, split, by_hand) -> dict:
-    """The protocol card of a run; `by_hand` is from `set_by_hand`."""
+def card(config, prepared, split, by_hand, trained=None) -> dict:
+    """The protocol card of a run; `by_hand` is from `set_by_hand`.
+
+    `split` and `trained` are as in `split_of`.
+    """
     clip, dataset = prepared.clip, prepared.dataset
     return protocol_card(
         data={
@@ -183,7 +188,7 @@ def card(config, prepared, split, by_hand) -> dict:
             "validation_images": len(prepared.selection),
             "validation_sha256": digest(split["selected_on"]),
         },
-        selected_by=selected_by(prepared, config.protocol),
+        selected_by=selected_by(prepared, config.protocol, trained),
         set_by_hand=by_hand,
         seed=config.seed,
         shots=config.shots,

@@ -8,8 +8,8 @@ from apt_jax.data.published.lists import lines
 
 def package_file(path: str) -> Path:
     """The place of a file of the package."""
-    (folder,) = find_spec("tensorflow_datasets").submodule_search_locations
-    return Path(folder) / path
+    spec = find_spec("tensorflow_datasets")
+    return Path(spec.submodule_search_locations[0]) / path
 
 
 def known_sizes(builder: str) -> dict[str, int]:
