@@ -130,6 +130,11 @@ TRAIN = {
 }
 
 
+def plain(value):
+    """A number of Python for one of NumPy; all else as it is."""
+    return value.item() if hasattr(value, "dtype") and not value.shape else value
+
+
 def require_sound(**given):
     """Refuses values of arguments, by what their lines say; a `UserError` for all."""
     _require({name: COMMON[FIELDS[name]] for name in given}, given)

@@ -52,6 +52,11 @@ def of_batch(key: Array, count: int) -> tuple[Array, Array]:
     return class_key, jax.random.split(image_key, count)
 
 
+def of_classes(key: Array) -> Array:
+    """The key of all that depends on no image."""
+    return jax.random.split(key)[0]
+
+
 def of_images(key: Array, contents: Array) -> tuple[Array, Array]:
     """The key of all that depends on no image, and [B] keys of images by their content.
 

@@ -1,4 +1,4 @@
-"""A table, and how it is shown: on the terminal, in Markdown, as CSV.
+"""A table, and how it is shown: on the terminal, in Markdown, as CSV, as HTML.
 
 What is in a cell is text everywhere, whatever is in it.
 """

@@ -15,3 +15,10 @@ def series(texts) -> str:
 def form(count: int, one: str, many: str | None = None) -> str:
     """The form of a word that goes with a count."""
     return one if count == 1 else many or f"{one}s"
+
+
+def shots_in_words(shots) -> str:
+    """A number of shots in words: 0 is all of them, below 1 a share of all."""
+    if 0 < shots < 1:
+        return f"{100 * shots:g} % of images"
+    return "all shots" if shots == 0 else counted(shots, "shot")

@@ -172,11 +172,11 @@ def _compare_values(found, file, place, old, new):
         apart = abs(new - old)
         if is_probability(place):
             found.probability = max(found.probability, apart)
-            far = apart > PROBABILITY
+            far = not apart <= PROBABILITY  # NaN too
         else:
             apart /= max(1.0, abs(old), abs(new))
             found.figure = max(found.figure, apart)
-            far = apart > FIGURE
+            far = not apart <= FIGURE
         if not far:
             return
     if old != new:

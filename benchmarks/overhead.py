@@ -31,9 +31,9 @@ import numpy as np
 from apt_jax.clip.checkpoint import TINY, Clip, load
 from apt_jax.clip.pixels import Preprocessing
 from apt_jax.clip.tokens import Tokenizer
-from apt_jax.grid.work import bytes_of
 from apt_jax.methods import METHODS, make, require_fit
 from apt_jax.methods.task import Shots, make_task
+from apt_jax.training.fit import bytes_of
 from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
 from apt_jax.uncertainty.predictive import class_sides
 from benchmarks.heading import heading

@@ -238,6 +238,42 @@ def test_shots_and_groups_of_embeddings_are_those_of_pictures(photos, classifier
     np.testing.assert_array_equal(of_rows.embeddings, of_pictures.embeddings)
 
 
+def test_a_fit_goes_on_only_from_its_own_checkpoints(photos, tmp_path):
+    asked = {"checkpoints": tmp_path / "kept", "templates": ["a photo of a {}."]}
+    fitted(photos, **asked)
+    fitted(photos, **asked)  # the same one is done already
+    for other in ({"templates": ["a drawing of a {}."]}, {"area": 0.7}):
+        with pytest.raises(ValueError, match="another fit"):
+            fitted(photos, **asked | other)
+
+
+def test_a_fit_is_refused_before_anything_is_encoded(photos, monkeypatch):
+    monkeypatch.setattr(noun.fitting, "encode_shots", None)
+    with pytest.raises(ValueError, match=r"lower `method\.context_length` or shorten"):
+        fitted(photos, method={"name": "coop", "context_length": 15})
+
+
+def test_names_that_leave_no_room_for_a_context_are_refused(photos):
+    classifier = fitted(photos, method={"name": "coop", "context_length": 4})
+    with pytest.raises(ValueError, match=r"lower `method\.context_length` or shorten"):
+        classifier.for_classes([" ".join(["red"] * 10), "blue"], templates=["{}"])
+
+
+@pytest.mark.parametrize("folder", ["tiny", "models"])
+def test_a_folder_called_tiny_is_not_taken_for_the_small_clip(
+    photos, tmp_path, monkeypatch, folder
+):
+    paths, labels = labelled(photos, "train")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / folder).mkdir()
+    classifier = apt_jax.fit(
+        paths, labels, clip="tiny", method="zero_shot", cache_dir=""
+    )
+    classifier.save("models/tiny")
+    shown = apt_jax.load("models/tiny").predict_proba(paths)
+    np.testing.assert_array_equal(shown, classifier.predict_proba(paths))
+
+
 def test_what_cannot_be_judged_is_refused(photos, classifier):
     paths, labels = labelled(photos, "test")
     with pytest.raises(ValueError, match="9 images and 3 labels; give one for each"):

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from apt_jax import keys
-from apt_jax.arguments import require_sound
+from apt_jax.arguments import plain, require_sound
 from apt_jax.classifier.handed import (
     as_features,
     descriptions_of,
@@ -28,6 +28,7 @@ from apt_jax.errors import UserError, reason
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder, Features
 from apt_jax.features.stored import EMBEDDING, Reads
+from apt_jax.methods import require_fit
 from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Task, make_task
 from apt_jax.metrics.figures import Figures
@@ -97,8 +98,10 @@ class Classifier:
         Raises:
             UserError: as `predict`; for labels that are none, or not one for each image.
         """
+        bins = plain(bins)
         require_sound(bins=bins)
-        features, truth = self.encode(images), labels_among(labels, self.classes)
+        truth = labels_among(labels, self.classes)
+        features = self.encode(images)
         require_one_each(len(features.contents), labels=truth)
         chance = self._chance()
         found = evaluate(
@@ -149,7 +152,9 @@ class Classifier:
         described = descriptions_of(descriptions, names)
         texts = tuple(names), templates_of("", templates), described
         require_prompts(self.task.backbone, texts)
-        return self.over(make_task(self.task.backbone, *texts))
+        task = make_task(self.task.backbone, *texts)
+        require_fit(self.fitted.method, task)
+        return self.over(task)
 
     def over(self, task: Task) -> "Classifier":
         """The same parameters over a task that is made already.
@@ -204,7 +209,7 @@ class Classifier:
     def _said(self) -> dict[str, str]:
         """What stands in a `repr`, by its head."""
         method, clip = self.fitted.method, self.task.backbone
-        chosen = "".join(f", {k}={v:.4g}" for k, v in self.fitted.chosen.items())
+        chosen = "".join(f", {k}={_short(v)}" for k, v in self.fitted.chosen.items())
         samples = f", {self.samples} samples" if method.stochastic else ""
         count = counted(len(self.classes), "class", "classes")
         return {
@@ -219,6 +224,10 @@ class Classifier:
 
     def _repr_html_(self):
         return Table(list(self._said), [list(self._said.values())], texts=3).html()
+
+
+def _short(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def unreadable(images, faults: dict[int, str], remedy: str) -> UserError:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 
 from apt_jax import data, keys, methods
 from apt_jax.arguments import (
+    plain,
     require_sound,
     require_sound_members,
     require_sound_recipe,
@@ -30,6 +31,7 @@ from apt_jax.classifier.handed import (
 )
 from apt_jax.clip import checkpoint
 from apt_jax.data.check import require_classes
+from apt_jax.data.dataset import label_array
 from apt_jax.data.few_shot import few_shot
 from apt_jax.data.scan import scan
 from apt_jax.data.templates import templates_of
@@ -37,10 +39,11 @@ from apt_jax.errors import UserError
 from apt_jax.features.cache import USUAL, known_good_file
 from apt_jax.features.encoder import Encoder
 from apt_jax.files import digest
+from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_prompts
-from apt_jax.methods.task import Task, encode_shots, make_task
+from apt_jax.methods.task import Shots, Task, encode_shots, make_task
 from apt_jax.progress import showing
 from apt_jax.provenance import made_by
 from apt_jax.training import fit as training
@@ -99,8 +102,9 @@ def fit(
         UserError: for all that can be mended; it is a ValueError.
     """
     method, members = made(method)
-    train, seed, shots = dict(train or {}), plain(seed), plain(shots)
-    require_sound(samples=plain(samples))
+    samples, seed, shots, views, area = map(plain, (samples, seed, shots, views, area))
+    train = {name: plain(value) for name, value in (train or {}).items()}
+    require_sound(samples=samples)
     require_sound_recipe(train)
     with showing(progress):
         task = prepare(
@@ -121,14 +125,15 @@ def fit(
             progress=progress,
         )
         method = method.settled(task.dataset, task.backbone)
-        require_fit(method, task)
-        how = {"train": train, "members": members, "shown": progress}
-        card = card_of(task, method, seed=seed, shots=shots, **how)
+        how = {"train": train, "members": members}
+        card = card_of(task, method, seed=seed, shots=shots, asked=(views, area), **how)
         with keeping(checkpoints, card) as kept:
             key = keys.of_seed(seed, keys.TRAIN)
-            fitted, _ = training.fit(method, task, key, kept=kept, **how)
+            fitted, _ = training.fit(
+                method, task, key, kept=kept, shown=progress, **how
+            )
     card |= {"chosen": dict(fitted.chosen)}
-    return Classifier(task.bare, fitted, seed, plain(samples), card)
+    return Classifier(task.bare, fitted, seed, samples, card)
 
 
 def prepare(
@@ -155,7 +160,7 @@ def prepare(
     (`training.fit`). The arguments are those of `fit`; of the method counts what it reads.
     """
     method, _ = made(method)
-    seed, shots = plain(seed), plain(shots)
+    seed, shots, views, area = map(plain, (seed, shots, views, area))
     require_sound(clip=str(clip), dtype=dtype, shots=shots, seed=seed)
     require_sound(views=views, area=area)
     names = class_names(labels, classes)
@@ -169,7 +174,9 @@ def prepare(
             require_classes(names)
             require_prompts(backbone, texts)
             held = drawn_of(given, labels_among(labels, names), groups, shots, seed)
-            return make_task(backbone, *texts).replace(shots=held)
+            task = make_task(backbone, *texts).replace(shots=held)
+            require_fit(method.settled(task.dataset, backbone), task)
+            return task
         dataset = dataset_of(images, labels, texts, groups)
         data.check(dataset, shots)
         require_prompts(backbone, dataset.texts)
@@ -177,14 +184,13 @@ def prepare(
         dataset = scan(dataset, known_good_file=known, remedy=LEAVE_OUT)
         items, _ = few_shot(dataset, shots, seed)
         task = make_task(backbone, *dataset.texts)
+        labelled = task.replace(
+            shots=Shots(None, None, jnp.asarray(label_array(items)))
+        )
+        require_fit(method.settled(task.dataset, backbone), labelled)
         wanted = method.views.set_to(views, area, images=len(items))
         held, _ = encode_shots(encoder, dataset, items, method.reads, wanted)
     return task.replace(shots=held)
-
-
-def plain(number):
-    """A number of Python for one of NumPy."""
-    return number.item() if isinstance(number, np.generic) else number
 
 
 def made(method) -> tuple[Method, int]:
@@ -196,28 +202,31 @@ def made(method) -> tuple[Method, int]:
         raise UserError(
             f'`method` {fields} has no name; add one, such as "name": "apt"'
         )
+    fields = {key: plain(value) for key, value in fields.items()}
     members = fields.pop("members", 1)
     require_sound_members(members)
     return methods.make(**fields), members
 
 
-def card_of(task, method, *, seed, shots, train, members, shown) -> dict:
-    """The protocol card of what is fitted in memory."""
-    del shown
+def card_of(task, method, *, seed, shots, asked, train, members) -> dict:
+    """The protocol card of what is fitted in memory; `asked` are views and area."""
     clip, labels = task.backbone, np.asarray(task.shots.labels)
-    pictures = jax.tree.map(np.asarray, task.shots.contents)
+    prompts = () if task.texts is None else np.asarray(task.texts.prompt_ids).tolist()
+    pictures = np.asarray(task.shots.contents)
     return {
         "data": {
             "classes": list(task.names),
             "images": len(labels),
             "few_shot_sha256": digest([pictures.tolist(), labels.tolist()]),
+            "prompts_sha256": digest(prompts),
+            "views": [task.shots.num_views, *asked],
         },
         "backbone": clip.identity,
         "method": {"name": methods.name_of(method), **dataclasses.asdict(method)},
         "members": members,
         "differs": list(method.differs),
         "train": train,
-        "selected_by": method.selection.inside_shots,
+        "selected_by": method.selection.said_of(labels),
         "seed": seed,
         "shots": shots,
         **made_by(),
@@ -233,8 +242,9 @@ def keeping(folder, card):
     made_of = {
         name: card[name] for name in ("method", "members", "train", "seed", "data")
     }
-    owner = {"backbone": card["backbone"]["sha256"], "fit": made_of}
-    every = card["train"].get("checkpoint_every")
-    with Checkpoints(Path(folder) / "checkpoints", owner) as checkpoints:
+    backbone = {name: card["backbone"][name] for name in ("sha256", "dtype")}
+    owner = {"backbone": backbone, "fit": made_of}
+    every, place = card["train"].get("checkpoint_every"), Path(folder) / "checkpoints"
+    with working_in(folder), Checkpoints(place, owner) as checkpoints:
         log = Log(Path(folder) / "metrics.jsonl")
         yield training.Kept(checkpoints, log, every)

@@ -17,6 +17,7 @@ from apt_jax.features.encoder import Features
 from apt_jax.features.stored import KINDS, Reads
 from apt_jax.features.views import content
 from apt_jax.methods.task import Shots
+from apt_jax.words import counted
 
 
 def dataset_of(images, labels, texts, groups=None) -> Dataset:
@@ -61,7 +62,8 @@ def require_one_each(count: int, **given):
     for what, values in given.items():
         if values is not None and len(values) != count:
             raise UserError(
-                f"{count} images and {len(values)} {what}; give one for each image"
+                f"{counted(count, 'image')} and {len(values)} {what}; give one for each "
+                "image"
             )
 
 

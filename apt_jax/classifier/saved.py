@@ -59,7 +59,10 @@ def save(classifier: Classifier, folder) -> None:
         "chosen": dict(fitted.chosen),
         "members": fitted.members,
         "sampling": {"seed": classifier.seed, "samples": classifier.samples},
-        "backbone": {**clip.identity, "place": whole(clip.name)},
+        "backbone": {
+            **clip.identity,
+            "place": clip.name if clip.name == "tiny" else whole(clip.name),
+        },
         "files": {name: _write(folder, name, of) for name, of in tensors.items()},
         "card": dict(classifier.card),
     }
@@ -104,6 +107,8 @@ def backbone(wanted: dict, folder: Path, place: str | None = None):
     """
     beside = [str(above / wanted["name"]) for above in folder.absolute().parents]
     places = [place] if place else [wanted["place"], wanted["name"], *beside]
+    if places[0] == "tiny":
+        places = ["tiny"]  # the one in the package, whatever is called so
     there = next(
         (p for p in places if os.path.exists(os.path.expanduser(p))), places[0]
     )

@@ -60,6 +60,6 @@ def listed(what, table, usage) -> str:
             "",
             *(f"  {name:{width}}  {summary}" for name, summary in table.items()),
             "",
-            f"{usage} --help tells of one {what}; --version tells the version",
+            f"{usage} --help tells of one {what}; --version prints the version",
         ]
     )

@@ -2,7 +2,7 @@
 
     python -m apt_jax prepare NAME[/CONFIG] [--data_dir=DIR] [--manual_dir=DIR]
 
-NAME is any image-classification builder of TFDS, or one of ours (`data.builders`:
+NAME is any image-classification builder of TFDS, or one of ours (`data.published.builders`:
 fgvc_aircraft, nabirds), which need no TensorFlow. TFDS's own do while they prepare:
 pip install -r requirements-tfds.txt, here or in another environment. TensorFlow then runs
 in a process of its own without sight of any accelerator. The same command again goes on

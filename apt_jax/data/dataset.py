@@ -5,6 +5,8 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 SPLITS = ("train", "val", "test")
 
 
@@ -25,6 +27,11 @@ class Picture(NamedTuple):
     sha256: str
     path: str  # how messages call it
     read: Callable[[], bytes]
+
+
+def label_array(items) -> np.ndarray:
+    """[n] int32 labels."""
+    return np.array([item.label for item in items], np.int32)
 
 
 @dataclasses.dataclass(frozen=True)

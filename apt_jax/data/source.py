@@ -1,4 +1,4 @@
-"""What a source of data is: a frozen dataclass whose fields are the `data.*` of it.
+"""What a source of data is: a frozen dataclass whose fields are its `data.*` settings.
 
 Those here belong to every source; a source has its own beside its code. It lists labelled
 images, and reads the bytes of one when it is asked for it.

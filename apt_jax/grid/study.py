@@ -47,7 +47,7 @@ from apt_jax.data.roots import note
 from apt_jax.errors import UserError, did_you_mean, require_known
 from apt_jax.fields import Field, Rule, defaults, faults, one_of
 from apt_jax.grid import sets
-from apt_jax.words import counted
+from apt_jax.words import shots_in_words
 
 
 def count_or_share(text: str):
@@ -117,7 +117,7 @@ class Cell:
         return asked
 
     def __str__(self):
-        shots = counted(self.shots, "shot")
+        shots = shots_in_words(self.shots)
         return f"{self.dataset}, {self.method}, {shots}, seed {self.seed}"
 
 

@@ -41,6 +41,12 @@ class Selection(NamedTuple):
     validation: str = "none"
     besides: str = ""  # what more to say of `as_published`
 
+    def said_of(self, labels) -> str:
+        """The words inside shots of these labels."""
+        if self.inside_shots == CROSS_VALIDATED and folds(labels) is None:
+            return "default: one shot of a class leaves nothing to hold out"
+        return self.inside_shots
+
     @property
     def as_published(self) -> str:
         """The words under `protocol=as_published`."""

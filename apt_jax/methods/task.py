@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from apt_jax.clip.checkpoint import Clip
-from apt_jax.data.dataset import Dataset
+from apt_jax.data.dataset import Dataset, label_array
 from apt_jax.data.templates import prompts
 from apt_jax.features.encoder import Encoder, Features, require_directions, wanted
 from apt_jax.features.stored import Reads
@@ -183,11 +183,11 @@ def shots_of(encoder, dataset, items, reads, views=CENTRE) -> Shots:
     """Labelled images that are encoded."""
     pictures = dataset.pictures(items)
     centre = encoder.found(pictures, reads)
-    as_they_are = views == CENTRE
+    as_they_are = views.each == CENTRE.each
     found = centre if as_they_are else encoder.found(pictures, reads, views)
     _, groups = np.unique([item.group for item in items] or [""], return_inverse=True)
-    labels = np.array([item.label for item in items], np.int32)
-    return Shots.of(found, centre, labels, groups[: len(items)].astype(np.int32))
+    groups = groups[: len(items)].astype(np.int32)
+    return Shots.of(found, centre, label_array(items), groups)
 
 
 def _on_device(stored) -> dict:

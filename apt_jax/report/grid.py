@@ -11,9 +11,10 @@ from apt_jax.names import as_part
 from apt_jax.report import grid_tables as tables
 from apt_jax.report.figures import over_shots, write_figure
 from apt_jax.report.grid_rows import Rows
-from apt_jax.report.grid_tables import COSTS, different, protocol_of, spell
+from apt_jax.report.grid_tables import COSTS, different, protocol_of
 from apt_jax.report.tables import too_few
 from apt_jax.tables import Marked, Table, as_markdown, code
+from apt_jax.words import shots_in_words
 
 NAMES = ("dataset", "method", "shots", "seed")
 OF_ROW = ("evaluation", "samples", "classes", "split")
@@ -143,9 +144,12 @@ def section_of(name, rows, groups) -> str:
         parts += ["### Shifted test images", table.markdown()]
     parts += ["### Compared over seeds", differences()]
     for shots in rows.shots:
-        parts += [f"{spell(shots)}:", tables.comparison(rows, shots).markdown()]
+        parts += [
+            f"{shots_in_words(shots)}:",
+            tables.comparison(rows, shots).markdown(),
+        ]
     costs = tables.costs(rows).markdown()
-    parts += [f"### Cost, {spell(rows.shots[-1])}", costs, COSTS_MEAN]
+    parts += [f"### Cost, {shots_in_words(rows.shots[-1])}", costs, COSTS_MEAN]
     parts += ["### Hyper-parameters", tables.hyper_parameters(rows).markdown()]
     if any("search" in cell for cell in rows.cells):
         table = tables.searched(rows)
@@ -179,7 +183,7 @@ def groups_of(rows, groups) -> list[str]:
         parts.append(f"### {as_markdown(title)}")
         for shots in rows.shots:
             table = tables.group(rows, shots, here[title])
-            parts += [f"{spell(shots)}:", table.markdown()]
+            parts += [f"{shots_in_words(shots)}:", table.markdown()]
     return [*parts, differences()] if parts else []
 
 

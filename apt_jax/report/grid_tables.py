@@ -6,7 +6,7 @@ from apt_jax.metrics.figures import COMPARED, FIGURES, FRACTION, GRID, shown_in
 from apt_jax.metrics.paired import paired_difference
 from apt_jax.report.grid_rows import BASE, spread
 from apt_jax.tables import Marked, Table
-from apt_jax.words import counted, series
+from apt_jax.words import series, shots_in_words
 
 # Columns of grid.csv; of those in the table of costs the title and how a value is shown.
 COSTS = {
@@ -25,7 +25,7 @@ def means(rows, name, title="") -> Table:
         [label, *(mean_of(rows, label, shots, name) for shots in rows.shots)]
         for label in rows.ordered(name)
     ]
-    return Table([title, *map(spell, rows.shots)], listed)
+    return Table([title, *map(shots_in_words, rows.shots)], listed)
 
 
 def group(rows, shots, members) -> Table:
@@ -82,7 +82,7 @@ def base_to_new(rows, shots) -> Table:
         [label, *(mean_of(rows, label, shots, name) for name in columns)]
         for label in rows.ordered()
     ]
-    return Table([f"Accuracy, %, {spell(shots)}", *columns.values()], listed)
+    return Table([f"Accuracy, %, {shots_in_words(shots)}", *columns.values()], listed)
 
 
 def shifted(rows, splits) -> Table:
@@ -94,7 +94,7 @@ def shifted(rows, splits) -> Table:
             of_row = found.setdefault((label, cell["shots"]), {})
             of_row.setdefault(row["split"], {})[cell["seed"]] = row["accuracy"]
     listed = [
-        [label, spell(shots)]
+        [label, shots_in_words(shots)]
         + [over_seeds(of_row.get(s, {}).values()) for s in ("test", *splits)]
         for (label, shots), of_row in found.items()
     ]
@@ -140,7 +140,8 @@ def searched(rows) -> Table:
             trials = f"{len(found['trials'])}" + (f" ({lost} diverged)" if lost else "")
             chosen = spell_fields(found["chosen"])
             trained_on = cell["protocol"]["protocol"].get("trained_on", "train")
-            named = [cell["method"], spell(cell["shots"]), str(cell["seed"]), chosen]
+            shots = shots_in_words(cell["shots"])
+            named = [cell["method"], shots, str(cell["seed"]), chosen]
             figures = [FRACTION.number(found["accuracy"]), trials]
             listed.append([*named, *figures, f"{found['seconds']:.1f}", trained_on])
     columns = ["", "shots", "seed", "chosen", "validation accuracy, %", "trials"]
@@ -171,13 +172,6 @@ def difference_units() -> str:
     for figure in shown_in(GRID | COMPARED).values():
         titles.setdefault(figure.unit.apart, []).append(figure.title)
     return ", ".join(f"{series(of)} in {unit}" for unit, of in titles.items())
-
-
-def spell(shots) -> str:
-    """A number of shots in words: 0 is all of them, below 1 a share of all."""
-    if 0 < shots < 1:
-        return f"{100 * shots:g} % of images"
-    return "all shots" if shots == 0 else counted(shots, "shot")
 
 
 def spell_fields(values) -> str:

@@ -8,17 +8,16 @@ def count(tree) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
-def parameters_table(frozen, trained, constants=()) -> str:
+def parameters_table(frozen, trained, state=()) -> str:
     """A table of parameter counts by part, for the terminal.
 
-    `constants` are what the shots alone decide; all are mappings of name to arrays.
+    `state` is kept and gets no gradient; all are mappings of name to arrays.
     """
     kind = "CLIP" if "text" in frozen else "ViT"
     rows = [(f"{kind} {name}", count(part), "frozen") for name, part in frozen.items()]
     rows += [(name, count(part), "trained") for name, part in trained.items()]
     if not trained:
         rows.append(("nothing", 0, "trained"))
-    constants = dict(constants)
-    rows += [(name, count(part), "computed") for name, part in constants.items()]
+    rows += [(name, count(part), "computed") for name, part in dict(state).items()]
     width = max(len(name) for name, _, _ in rows)
     return "\n".join(f"  {name:{width}}  {n:>13,}  {kind}" for name, n, kind in rows)

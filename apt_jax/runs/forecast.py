@@ -16,7 +16,7 @@ from apt_jax import data
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.config import source_of
 from apt_jax.data.base_new import items_of, labels_of
-from apt_jax.data.dataset import Dataset
+from apt_jax.data.dataset import Dataset, label_array
 from apt_jax.data.few_shot import few_shot, validation
 from apt_jax.data.scan import hashed, refuse_or_note
 from apt_jax.errors import UserError
@@ -157,7 +157,7 @@ def planned(
         "seconds": count * (cost.tower_seconds + cost.making_seconds),
         "bytes": count * cost.bytes,
         "peak_bytes": cost.peak_bytes,
-        "not_counted": COMPILING if training else AT_ONCE,
+        "not_counted": AT_ONCE if sound and not training else COMPILING,
         **training,
     }
 
@@ -165,7 +165,7 @@ def planned(
 def of_training(settings, method, clip, dataset, shots, features) -> dict:
     """Epochs of the recipe and seconds of one; nothing of a method that fits at once."""
     method = method.settled(known_as(settings, dataset), clip)
-    labels = jnp.asarray([item.label for item in shots], jnp.int32)
+    labels = jnp.asarray(label_array(shots))
     task = make_task(clip, *worded(settings, method, dataset).texts)
     task = task.replace(dataset=known_as(settings, dataset))
     labelled = task.replace(shots=Shots(None, None, labels))

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from apt_jax.data.dataset import Item
+from apt_jax.data.dataset import Item, label_array
 from apt_jax.evaluation import Evaluation, evaluations
 from apt_jax.features.stored import EMBEDDING
 from apt_jax.runs.preparation import Prepared
@@ -15,7 +15,7 @@ class Part:
     """Test images, and the classes to tell apart."""
 
     split: str  # "test", or a shifted one
-    classes: str  # of `data.base_new.PARTS`
+    classes: str  # "all", "base" or "new"
     texts: tuple  # of the task: class names, templates, descriptions
     names: tuple[str, ...]  # of the classes that are told apart
     items: tuple[Item, ...]  # their labels count `names`
@@ -25,7 +25,7 @@ class Part:
     @property
     def labels(self) -> np.ndarray:
         """[n] int32."""
-        return np.array([item.label for item in self.items], np.int32)
+        return label_array(self.items)
 
 
 def parts_of(prepared: Prepared, classes: str) -> list[Part]:

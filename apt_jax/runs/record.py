@@ -6,14 +6,15 @@ import json
 from apt_jax import config as configuration
 from apt_jax.classifier import saved
 from apt_jax.config import PLACES
+from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
 from apt_jax.data.own.hub import PREFIX as HUB_PREFIX
 from apt_jax.data.templates import known_name
 from apt_jax.files import digest
 from apt_jax.methods.base import Method, Recipe
 from apt_jax.methods.published import EVERY, published_on
-from apt_jax.methods.selection import CROSS_VALIDATED, folds
 from apt_jax.provenance import protocol_card
+from apt_jax.training.fit import usual_every
 from apt_jax.words import counted, form
 
 CROPS = "random crop and flip", "random crops and flips"
@@ -22,7 +23,12 @@ CROPS = "random crop and flip", "random crops and flips"
 def resolved(asked, prepared, recipe: Recipe | None):
     """The configuration with nothing left open: what config.json holds."""
     places = configuration.flat(asked)
-    places = {name: whole(places[name]) for name in PLACES if places.get(name)}
+    in_package = ("clip.checkpoint", "tiny")
+    places = {
+        name: whole(places[name])
+        for name in PLACES
+        if places.get(name) and (name, places[name]) != in_package
+    }
     config = configuration.placed(asked, places)
     with config.unlocked():
         config.data.name = asked.data.name or prepared.dataset.name
@@ -38,7 +44,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
         config.train.update({name: of_recipe.get(name) for name in config.train})
         config.train.checkpoint_every = asked.train.checkpoint_every
         if recipe and config.train.checkpoint_every is None:
-            config.train.checkpoint_every = max(1, recipe.epochs // 10)
+            config.train.checkpoint_every = usual_every(recipe.epochs)
     return config
 
 
@@ -106,11 +112,7 @@ def selected_by(prepared, protocol: str, trained=None) -> str:
     method = prepared.method
     if protocol == "as_published":
         return method.selection.as_published
-    labels = [item.label for item in trained or prepared.shots]
-    inside = method.selection.inside_shots
-    if inside == CROSS_VALIDATED and folds(labels) is None:
-        return "default: one shot of a class leaves nothing to hold out"
-    return inside
+    return method.selection.said_of(label_array(trained or prepared.shots))
 
 
 def left_out(config, prepared):

@@ -11,11 +11,11 @@ import dataclasses
 import shlex
 
 import jax.numpy as jnp
-import numpy as np
 
 from apt_jax import data, keys
 from apt_jax.classifier import Classifier
 from apt_jax.config import PLACES
+from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
 from apt_jax.features.encoder import Encoder, Features
@@ -75,7 +75,7 @@ def _run(given, workdir):
     parts = parts_of(prepared, asked.data.classes)
     tasks = tasks_of(clip, parts)
     labelled = tasks[dataset.texts].replace(
-        shots=Shots(None, None, jnp.asarray(labels_of(prepared.shots))),
+        shots=Shots(None, None, jnp.asarray(label_array(prepared.shots))),
         dataset=prepared.known_as,
     )
     for task in (labelled, *tasks.values()):
@@ -165,11 +165,6 @@ def tell_of_unused(asked, recipe):
                 f"{name} {why}: {listed(f'--config.{part}.{field}' for field in given)} "
                 f"{form(len(given), 'has', 'have')} no effect"
             )
-
-
-def labels_of(items) -> np.ndarray:
-    """[n] int32 labels."""
-    return np.array([item.label for item in items], np.int32)
 
 
 def whole_splits(prepared) -> list[str]:

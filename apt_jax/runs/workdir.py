@@ -1,7 +1,7 @@
 """A work directory: which run it belongs to, how far it came, what it left.
 
-The layout is in docs/design.md. `results.json` is written last: a directory that has it
-is finished, one that has only `asked.json` is not.
+LAYOUTS has the layouts of its JSON files. `results.json` is written last: a directory
+that has it is finished, one that has only `asked.json` is not.
 
 What a run is made of is known by content: `protocol.json` and `split.json` have the
 hashes. Where it lies is a hint: `config.json` has the places as they were, whole.

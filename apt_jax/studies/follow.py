@@ -10,12 +10,14 @@ Where test images are drawn by the seed, those of the grid's first seed are anal
 import json
 
 from apt_jax import config as configuration
+from apt_jax.classifier import saved
 from apt_jax.data.few_shot import by_label
 from apt_jax.errors import UserError
 from apt_jax.files import write_json, write_text
 from apt_jax.grid.cells import Cells
 from apt_jax.lock import working_in
 from apt_jax.metrics.figures import COMPARED, shown_in
+from apt_jax.metrics.paired import gain
 from apt_jax.metrics.rank import rank_correlation
 from apt_jax.report import follow as report
 from apt_jax.report.grid_rows import BASE, Rows
@@ -106,8 +108,6 @@ def gains_of(cells) -> dict:
 
 def mean_gain(rows, method, shots, figure) -> float | None:
     """How much better a method is than zero-shot CLIP in its own cells, over seeds."""
-    from apt_jax.metrics.paired import gain
-
     ours = rows.values(method, shots, figure)
     theirs = rows.beside(method, shots, figure)
     both = [gain(figure, ours[seed], theirs[seed]) for seed in ours if seed in theirs]
@@ -115,7 +115,7 @@ def mean_gain(rows, method, shots, figure) -> float | None:
 
 
 def as_then(cell):
-    """The settings of a cell, and its images, which are those of then.
+    """The settings of a cell, and its backbone and images, which are those of then.
 
     Raises:
         UserError: if they are others.
@@ -123,13 +123,17 @@ def as_then(cell):
     asked = configuration.from_json(json.dumps(cell["asked"]))
     settings, card = configuration.completed(asked), cell["protocol"]
     settings.clip.dtype = card["backbone"]["dtype"]
-    # Whether the grid kept images for validation hangs on all its methods.
+    with settings.ignore_type():
+        settings.clip.revision = card["backbone"]["revision"]
+    # Whether the grid kept validation images depends on all of its methods.
     for validation in (None, True):
         prepared = prepare(settings, validation=validation)
         if (
             split_sha256(prepared.dataset, split_of(prepared))
             == (card["data"]["split_sha256"])
         ):
+            wanted, what = card["backbone"]["sha256"], f"the cells of {cell['dataset']}"
+            saved.require_same(prepared.clip, wanted, what)
             return settings, prepared
     raise UserError(
         f"the images of {cell['dataset']} are not those of its finished cells; put back "

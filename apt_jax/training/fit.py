@@ -49,9 +49,14 @@ class Kept:
         # The line comes first: a fit killed in between drops lines that no checkpoint
         # has, and could not write again one that is missing.
         self.log.add(report._asdict())
-        every = self.every or max(1, epochs // 10)
+        every = self.every or usual_every(epochs)
         if report.epoch == epochs or report.epoch % every == 0:
             self.checkpoints.save(state)
+
+
+def usual_every(epochs: int) -> int:
+    """Epochs from one checkpoint to the next, ten times a fit."""
+    return max(1, epochs // 10)
 
 
 def recipe_of(

@@ -45,7 +45,7 @@ def class_side(method, params, task, *, key=None, samples=None):
     """
     if key is None or not method.stochastic_classes:
         return method.classes(params, task)
-    class_base, _ = jax.random.split(key)
+    class_base = keys.of_classes(key)
 
     def of_sample(index):
         return method.classes(params, task, key=keys.of_sample(class_base, index))

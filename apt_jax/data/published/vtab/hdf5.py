@@ -158,7 +158,7 @@ def _blocks_of_npz(path) -> Iterator[np.ndarray]:
 @contextlib.contextmanager
 def _opened(path):
     """An HDF5 file; that it, or what is asked of it, is not there is the user's to mend."""
-    import h5py  # heavy: most tasks come without
+    import h5py  # only here: most tasks need no HDF5
 
     try:
         with h5py.File(path) as file:
