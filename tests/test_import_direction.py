@@ -17,6 +17,7 @@ ROOMS = [
     "fields",
     "files",
     "lock",
+    "places",
     "progress",
     "options",
     "usage",

@@ -10,7 +10,6 @@ JSON is written last and has the hashes of the others: a folder is whole or is r
 import dataclasses
 import hashlib
 import json
-import os
 from pathlib import Path
 
 import jax
@@ -24,6 +23,7 @@ from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.files import read_json, sha256_of_file, telling, write_bytes, write_json
 from apt_jax.methods.task import Task, Texts
+from apt_jax.places import first_there, require_there, whole
 from apt_jax.training.fitted import Fitted
 
 FORMAT = 1
@@ -109,13 +109,8 @@ def backbone(wanted: dict, folder: Path, place: str | None = None):
     places = [place] if place else [wanted["place"], wanted["name"], *beside]
     if places[0] == "tiny":
         places = ["tiny"]  # the one in the package, whatever is called so
-    there = next(
-        (p for p in places if os.path.exists(os.path.expanduser(p))), places[0]
-    )
-    if os.path.isabs(there) and not os.path.exists(there):
-        raise UserError(
-            f"there is no {there} any more; say where it is now with `clip`=PLACE"
-        )
+    there = first_there(places)
+    require_there(there, "`clip`")
     found = checkpoint.load(
         there, revision=wanted.get("revision"), dtype=wanted["dtype"]
     )
@@ -131,12 +126,6 @@ def require_same(clip, sha256: str, what: str):
             f"weights is {clip.sha256[:12]}..., not {sha256[:12]}...; name the original's "
             "place with `clip`, or fit anew"
         )
-
-
-def whole(place: str) -> str:
-    """A path from the root, if there is something; else the name that it is."""
-    path = os.path.expanduser(place)
-    return os.path.abspath(path) if os.path.exists(path) else place
 
 
 def _write(folder, name, arrays) -> str:

@@ -2,7 +2,7 @@
 
 A command is a module here with `main(arguments)`, which returns an exit status or nothing
 for 0; what it works with is in the room that it is about. None is imported to say which
-there are, and no command imports anything heavy before its arguments are sound.
+there are, and none imports jax before its arguments are sound.
 """
 
 import importlib

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 from apt_jax import config as configuration
-from apt_jax.classifier import saved
 from apt_jax.config import PLACES
 from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
@@ -13,6 +12,7 @@ from apt_jax.data.templates import known_name
 from apt_jax.files import digest
 from apt_jax.methods.base import Method, Recipe
 from apt_jax.methods.published import EVERY, published_on
+from apt_jax.places import whole
 from apt_jax.provenance import protocol_card
 from apt_jax.training.fit import usual_every
 from apt_jax.words import counted, form
@@ -25,7 +25,7 @@ def resolved(asked, prepared, recipe: Recipe | None):
     places = configuration.flat(asked)
     in_package = ("clip.checkpoint", "tiny")
     places = {
-        name: whole(places[name])
+        name: as_written(places[name])
         for name in PLACES
         if places.get(name) and (name, places[name]) != in_package
     }
@@ -53,10 +53,10 @@ def values_of(method: Method) -> dict:
     return {one.name: getattr(method, one.name) for one in dataclasses.fields(method)}
 
 
-def whole(place: str) -> str:
-    """A path from the root, if there is something; else the name that it is."""
+def as_written(place: str) -> str:
+    """A place as config.json has it: whole, after the prefix of a set of the hub."""
     prefix = HUB_PREFIX * place.startswith(HUB_PREFIX)
-    return prefix + saved.whole(place.removeprefix(prefix))
+    return prefix + whole(place.removeprefix(prefix))
 
 
 def set_by_hand(asked) -> dict:

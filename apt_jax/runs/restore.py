@@ -1,7 +1,6 @@
 """A finished run, back from its directory, verified."""
 
 import json
-import os
 
 from ml_collections import ConfigDict
 
@@ -11,6 +10,7 @@ from apt_jax.config import PLACES, method_of
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.methods.task import make_task
+from apt_jax.places import require_there
 from apt_jax.runs.preparation import load_clip
 from apt_jax.runs.workdir import Workdir
 from apt_jax.training.checkpoints import Checkpoints
@@ -42,7 +42,7 @@ def restore(workdir: Workdir, places=None) -> tuple[ConfigDict, Classifier]:
     """
     workdir.read("results.json")
     config = workdir.now(places or {})
-    require_there(config, "clip.checkpoint")
+    require_there(config.clip.checkpoint, "`clip`")
     card = workdir.read("protocol.json")
     if workdir.classifier.is_dir():
         place = config.clip.checkpoint
@@ -90,17 +90,11 @@ def trained_state(workdir, config, clip, classes):
     return state
 
 
-def require_there(config, *fields):
+def require_files(config):
     """Refuses places of a run's files where nothing is any more."""
     places = configuration.flat(config)
-    for field in fields:
-        place = places.get(field, "")
-        if os.path.isabs(place) and not os.path.exists(place):
-            # A backbone can also be missed by `apt_jax.load`, which has its place.
-            told = "`clip`" if field == "clip.checkpoint" else f"--config.{field}"
-            raise UserError(
-                f"there is no {place} any more; say where it is now with {told}=PLACE"
-            )
+    for field in PLACES:
+        require_there(places.get(field, ""), f"--config.{field}")
 
 
 def require_saved(workdir, config, prepared):

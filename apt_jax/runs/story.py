@@ -14,7 +14,6 @@ import jax.numpy as jnp
 
 from apt_jax import data, keys
 from apt_jax.classifier import Classifier
-from apt_jax.config import PLACES
 from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
@@ -34,9 +33,9 @@ from apt_jax.runs.preparation import prepare, usage_line
 from apt_jax.runs.record import describe, resolved, set_by_hand, split_of
 from apt_jax.runs.restore import (
     belongs_to,
+    require_files,
     require_own,
     require_saved,
-    require_there,
     restore,
 )
 from apt_jax.runs.workdir import Workdir
@@ -58,7 +57,7 @@ def run(config, folder) -> dict:
             _run(config, workdir)
     elif workdir.moved(config):
         config = workdir.as_begun(config)
-        require_there(config, *PLACES)
+        require_files(config)
         prepared = prepare(config)
         require_own(workdir, prepared, split_of(prepared), whole_splits(prepared))
     return show(workdir)
@@ -67,7 +66,7 @@ def run(config, folder) -> dict:
 def _run(given, workdir):
     asked = workdir.as_begun(given)
     if workdir.begun:
-        require_there(asked, *PLACES)
+        require_files(asked)
     prepared = prepare(asked)
     if workdir.begun:
         require_own(workdir, prepared, split_of(prepared), whole_splits(prepared))
@@ -189,7 +188,7 @@ def _evaluate_again(workdir, overrides, places):
     workdir.log.lines()
     config, classifier = restore(workdir, places)
     config.eval.update(overrides)
-    require_there(config, *PLACES)
+    require_files(config)
     clip, method = classifier.task.backbone, classifier.fitted.method
     prepared = prepare(config, load_clip=lambda _: clip)
     tested = [name for name in whole_splits(prepared) if name not in ("train", "val")]

@@ -9,7 +9,6 @@ hashes. Where it lies is a hint: `config.json` has the places as they were, whol
 
 import fnmatch
 import json
-import os
 from pathlib import Path
 
 from apt_jax import config as configuration
@@ -18,6 +17,7 @@ from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
 from apt_jax.files import parse_json, read_text, write_json
 from apt_jax.names import storable
+from apt_jax.places import first_there
 from apt_jax.training.log import Log
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one run
@@ -230,10 +230,7 @@ class Workdir:
             return begun
         above = self.folder.absolute().parents
         beside = [str(folder / asked) for folder in above]
-        for place in (begun, asked, *beside):
-            if os.path.exists(os.path.expanduser(place)):
-                return place
-        return begun
+        return first_there([begun, asked, *beside])
 
 
 def require_name(folder: Path):
