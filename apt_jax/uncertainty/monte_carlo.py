@@ -62,10 +62,10 @@ def deterministic(method, params, task, images, classes=None) -> Prediction:
         classes = class_side(method, params, task)
 
     def one_image(image):
-        return method.logits(params, task, classes, image)
+        logits = method.logits(params, task, classes, image)
+        return jax.nn.log_softmax(logits), logits
 
-    logits = jax.vmap(one_image)(images)
-    log_probs = jax.nn.log_softmax(logits)
+    log_probs, logits = jax.vmap(one_image)(images)
     return Prediction(log_probs, logits, entropy(log_probs))
 
 
@@ -110,7 +110,8 @@ def monte_carlo(
             at = jnp.minimum(index, samples - 1)  # those beyond count nowhere
             of_sample = jax.tree.map(lambda array: array[at], classes)
         image_key = keys.of_sample(image_base, index)
-        return method.logits(params, task, of_sample, image, key=image_key)
+        logits = method.logits(params, task, of_sample, image, key=image_key)
+        return jax.nn.log_softmax(logits), logits
 
     # Nested vmaps keep apart what depends on the image, on the sample and on both:
     # all that lies upstream of the first mask stays outside the axis of samples.
@@ -119,8 +120,7 @@ def monte_carlo(
 
     def one_chunk(sums, start):
         index = start + jnp.arange(chunk)
-        logits = of_batch(images, image_bases, index)  # [chunk, B, K]
-        log_probs = jax.nn.log_softmax(logits)
+        log_probs, logits = of_batch(images, image_bases, index)  # [chunk, B, K]
         real = (index < samples)[:, None]
         entropies = jnp.where(real, entropy(log_probs), 0).sum(0)
         masked = jnp.where(real[..., None], log_probs, -jnp.inf)
@@ -128,7 +128,7 @@ def monte_carlo(
         logits = sums[1] + jnp.where(real[..., None], logits, 0).sum(0)
         return (log_sum, logits, sums[2] + entropies), log_probs if keep else None
 
-    like = jax.eval_shape(of_batch, images, image_bases, jnp.arange(chunk))
+    like, _ = jax.eval_shape(of_batch, images, image_bases, jnp.arange(chunk))
     of_classes = like.shape[1:]  # [B, K]
     empty = (
         jnp.full(of_classes, -jnp.inf),
