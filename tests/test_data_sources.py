@@ -32,7 +32,7 @@ def test_the_name_and_the_templates_can_be_set(tmp_path):
         "my {}",
         "{}",
     )
-    with pytest.raises(UserError, match=r"no \{\} where the class"):
+    with pytest.raises(UserError, match=r"\('mine',\) must be texts with \{\} where"):
         load("folder", tmp_path, templates=("mine",))
 
 
@@ -52,6 +52,16 @@ def test_a_source_is_a_value_whose_fields_are_its_settings(name):
     assert made != data.make(name, root="elsewhere")
     with pytest.raises(dataclasses.FrozenInstanceError):
         made.root = "elsewhere"
+
+
+def test_a_source_refuses_fields_and_values_that_it_does_not_know():
+    with pytest.raises(UserError, match=r"'refits'; did you mean refit\?"):
+        data.make("vtab", refits=True)
+    with pytest.raises(UserError, match=r"data\.refit=1 must be bool"):
+        data.make("vtab", refit=1)
+    said = r"data\.on_error='skp' must be 'stop' or 'skip'.*; data\.size=4 must be at least"
+    with pytest.raises(UserError, match=said):
+        data.make("synthetic", on_error="skp", size=4)
 
 
 def test_a_source_needs_nothing_but_its_fields():

@@ -61,7 +61,9 @@ def test_families_and_manufacturers_are_other_labels_of_the_same_images(archive)
     dataset = load("aircraft", archive, labels="manufacturer")
     assert dataset.classes == ("Boeing", "McDonnell Douglas")
     assert [item.label for item in dataset.train] == [0, 1, 1]
-    with pytest.raises(UserError, match=r"'maker'; choose one of variant, family"):
+    with pytest.raises(
+        UserError, match=r"labels='maker' must be 'variant', 'family' or"
+    ):
         load("aircraft", archive, labels="maker")
 
 

@@ -55,18 +55,24 @@ def fields(source: str = "folder") -> dict[str, Field]:
 
 
 def make(source: str, **settings) -> Source:
-    """The source of that name; raises `UserError` for unknown ones."""
+    """The source `source`; raises `UserError` for unknown names, its fields' too."""
     require_known("data.source", source, SOURCES)
+    for field in settings:
+        require_known(
+            f"field of data.source {source}", field, fields_of(SOURCES[source])
+        )
     return SOURCES[source](**settings)
 
 
 def load(
     source: Source, *, seed: int, look_at=None, validation: bool = True
 ) -> Dataset:
-    """The data set that a source has, with the class names that somebody wrote for it.
+    """The data set of a source, with the class names that somebody wrote for it.
 
-    Who has looked at the images, or remembers looks, gives a `looks.look_at` that does.
-    Without `validation` no share of one's own photographs is cut off for it.
+    Args:
+        look_at: takes the place of `looks.look_at` for a caller who remembers what was
+            seen of one's own photographs.
+        validation: whether a share of one's own photographs is cut off for validation.
 
     Raises:
         UserError: if the files of the source are not as they should be.

@@ -68,8 +68,10 @@ class Dataset:
         """The pictures of items, which `data.scan` has hashed."""
         if unknown := [item.path for item in items if not item.sha256]:
             raise ValueError(f"{unknown[0]} has no hash; scan the data set first")
-        read = functools.partial
-        return [Picture(i.sha256, i.path, read(self.read, i)) for i in items]
+        return [
+            Picture(item.sha256, item.path, functools.partial(self.read, item))
+            for item in items
+        ]
 
     def with_splits(self, splits) -> "Dataset":
         """The data set with other items in `splits`."""

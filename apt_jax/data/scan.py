@@ -37,7 +37,7 @@ def scan(
     Args:
         on_error: "stop" raises for unreadable images; "skip" drops them and says so.
         known_good_file: hashes of images that decoded before; read and extended.
-        remedy: what to do about unreadable images, for who cannot set `on_error`.
+        remedy: what to do about unreadable images, where nobody can set `on_error`.
 
     Raises:
         UserError: naming the first ten unreadable images and their number.

@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.templates import PROMPTS, templates_of
-from apt_jax.fields import Rule, field, one_of
+from apt_jax.errors import UserError
+from apt_jax.fields import Rule, faults, field, fields_of, one_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Source:
     usual_name: ClassVar[str]  # of the data set, where `name` is empty
     own: ClassVar[bool] = False  # somebody's photographs, looked at before any split
     drawn: ClassVar[bool] = False  # from the seed: a path is another picture at each
+
+    def __post_init__(self):
+        """Raises `UserError` for values that the fields' types and rules refuse."""
+        if found := faults(fields_of(type(self)), vars(self), "data."):
+            raise UserError("; ".join(found))
 
     @property
     def called(self) -> str:

@@ -44,10 +44,6 @@ class Aircraft(Official):
 
     def find(self) -> dict:
         kind = self.labels
-        if kind not in LISTS:
-            raise UserError(
-                f"data.labels is {kind!r}; choose one of {', '.join(LISTS)}"
-            )
         root = places(self.root, "FGVC-Aircraft", {"all": ARCHIVE})["all"]
         classes = tuple(lines(root / LISTS[kind]))
         labels = {name: label for label, name in enumerate(classes)}

@@ -84,17 +84,12 @@ class ImageNet(Official):
         }
 
     def _shifted(self, root, label_of) -> dict[str, tuple[Item, ...]]:
-        shifts = list(filter(None, self.shifts))
-        if unknown := [name for name in shifts if name not in SHIFTS]:
-            raise UserError(
-                f"data.shifts names {listed(unknown)}; choose of {', '.join(SHIFTS)}"
-            )
         by_label = {str(label): label for label in label_of.values()}
         return {
             f"imagenet_{name}": _items(
                 root.parent / SHIFTS[name], root, by_label if name == "v2" else label_of
             )
-            for name in shifts
+            for name in filter(None, self.shifts)
         }
 
 
