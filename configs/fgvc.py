@@ -5,7 +5,7 @@ r"""The five fine-grained sets of VPT and VAPT, on the plain ViT that both paper
 `dataset` is cub, nabirds, flowers102, stanford_dogs or stanford_cars, each in its authors'
 files and with their test split. VPT held out a random tenth of the training images for
 validation; its lists cannot be had any more, so another tenth of the same size is held
-out here (data.published.originals.held_out). All training images, VAPT, 224 pixels.
+out here (data.published.official). All training images, VAPT, 224 pixels.
 
 The search over learning rates and decays that both papers make, here for two sets:
 

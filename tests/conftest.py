@@ -45,10 +45,10 @@ def shared():
 @pytest.fixture(scope="module")
 def small_sets():
     """Published data sets that a test makes have fewer images than were published."""
-    from apt_jax.data.published import counts
+    from apt_jax.data.published import official
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts, "differences", lambda dataset, published: ())
+        patch.setattr(official, "differences", lambda dataset, published: ())
         yield
 
 

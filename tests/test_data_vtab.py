@@ -872,8 +872,8 @@ def test_no_tensorflow_is_loaded(made):
         program += (
             "from apt_jax.data.published import downloads\n"
             "downloads.known_sizes = lambda builder: {}\n"
-            "from apt_jax.data.published import counts\n"
-            "counts.differences = lambda dataset, published: ()\n"
+            "from apt_jax.data.published import official\n"
+            "official.differences = lambda dataset, published: ()\n"
             f"load('vtab', {root!r}, name={name!r})\n"
         )
     program += "assert 'tensorflow' not in sys.modules"

@@ -9,7 +9,7 @@ from scipy import io
 
 from apt_jax.data.dataset import Item
 from apt_jax.data.published import downloads
-from apt_jax.data.published.originals.held_out import without_a_tenth
+from apt_jax.data.published.official import without_a_tenth
 from apt_jax.data.published.package import known_sizes
 from apt_jax.errors import UserError
 

@@ -8,7 +8,7 @@ import vtab_archives
 from photos import load
 
 from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.published import counts
+from apt_jax.data.published import official
 from apt_jax.errors import UserError
 
 READERS = {
@@ -78,6 +78,6 @@ def test_what_is_whole_is_not_told():
     items = [Item(str(n), n % 2) for n in range(6)]
     splits = {"train": items[:3], "val": items[3:4], "test": items[4:]}
     dataset = Dataset("ants", ("a", "b"), **splits, templates=(), read=None)
-    assert not [*counts.differences(dataset, {"train + val": 4, "test": 2})]
-    (told,) = counts.differences(dataset, {"train": 3, "val": 2, "test": 2})
+    assert not [*official.differences(dataset, {"train + val": 4, "test": 2})]
+    (told,) = official.differences(dataset, {"train": 3, "val": 2, "test": 2})
     assert told == "val has 1 image and not 2 (fewest of 'a': 0, 'b': 1)"

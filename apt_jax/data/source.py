@@ -5,9 +5,11 @@ images, and reads the bytes of one when it is asked for it.
 """
 
 import dataclasses
+from pathlib import Path
 from typing import ClassVar
 
 from apt_jax.data.dataset import Dataset
+from apt_jax.data.roots import reader, require_images
 from apt_jax.data.templates import PROMPTS, templates_of
 from apt_jax.errors import UserError
 from apt_jax.fields import Rule, faults, field, fields_of, one_of
@@ -72,8 +74,20 @@ class Source:
         """
         raise NotImplementedError
 
-    def dataset(self, name: str = "", **parts) -> Dataset:
-        """A data set of these parts, with its name and its templates."""
+    def dataset(self, *, name: str = "", root: Path | None = None, **parts) -> Dataset:
+        """A data set of these parts, with its name and its templates.
+
+        Args:
+            root: the folder that all images are in, in place of the part `read`.
+
+        Raises:
+            UserError: if images lie outside the root, or are not there.
+        """
+        if root is not None:
+            parts["read"] = reader(root)
         name = name or self.called
         templates = templates_of(name, self.templates)
-        return Dataset(name=name, templates=templates, **parts)
+        dataset = Dataset(name=name, templates=templates, **parts)
+        if root is not None:
+            require_images(root, [item.path for item in dataset.items], self.on_error)
+        return dataset

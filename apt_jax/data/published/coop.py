@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from apt_jax.data.dataset import SPLITS, Dataset, Item
 from apt_jax.data.listing import listed
-from apt_jax.data.roots import reader, relative, require_folder, require_images
+from apt_jax.data.roots import relative, require_folder
 from apt_jax.data.source import Source
 from apt_jax.data.templates import known_name
 from apt_jax.errors import UserError
@@ -61,9 +61,7 @@ class CoOp(Source):
             split: tuple(Item(relative(root, path), at) for path, at, _ in of_split)
             for split, of_split in rows.items()
         }
-        paths = [item.path for items in splits.values() for item in items]
-        require_images(root, paths, self.on_error)
-        return self.dataset(classes=classes, **splits, read=reader(root))
+        return self.dataset(classes=classes, **splits, root=root)
 
     def _places(self):
         """The folder of the images, and the split file."""

@@ -56,7 +56,7 @@ class TFDS(Source):
                 labels[stored] = _labels(sources[stored], self.label, stored)
             splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
         return self.dataset(
-            self.called or info.name,
+            name=self.called or info.name,
             classes=tuple(info.features[self.label].names),
             **splits,
             read=_reader(sources, self.image),

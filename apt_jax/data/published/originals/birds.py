@@ -21,8 +21,6 @@ from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import table
 from apt_jax.data.published.official import Official
-from apt_jax.data.published.originals.held_out import without_a_tenth
-from apt_jax.data.roots import reader, require_images
 from apt_jax.errors import UserError
 
 LISTS = (
@@ -30,18 +28,6 @@ LISTS = (
     "images.txt",
     "image_class_labels.txt",
     "train_test_split.txt",
-)
-CUB_ARCHIVE = Download(
-    "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz?download=1",
-    marker=LISTS[-1],
-    top="CUB_200_2011",
-)
-NABIRDS_ARCHIVE = Download(
-    "https://dl.allaboutbirds.org/nabirds",
-    marker=LISTS[-1],
-    top="nabirds",
-    name="nabirds.tar.gz",
-    advice="a form asks for a name first",
 )
 
 
@@ -72,13 +58,11 @@ class _Birds(Official):
             )
             for side in ("1", "0")
         }
-        paths = [item.path for of_side in items.values() for item in of_side]
-        require_images(folder, paths, self.on_error)
         return {
             "classes": tuple(re.sub(r"^\d+\.", "", names[number]) for number in used),
-            **without_a_tenth(items["1"]),
+            "train": items["1"],
             "test": items["0"],
-            "read": reader(folder),
+            "root": folder,
         }
 
 
@@ -86,7 +70,11 @@ class _Birds(Official):
 class CUB(_Birds):
     usual_name: ClassVar[str] = "cub"
     title: ClassVar[str] = "CUB-200-2011"
-    archive: ClassVar[Download] = CUB_ARCHIVE
+    archive: ClassVar[Download] = Download(
+        "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz?download=1",
+        marker=LISTS[-1],
+        top="CUB_200_2011",
+    )
     builder: ClassVar[str] = "caltech_birds2011"
     images: ClassVar = {"train + val": 5994, "test": 5794}
 
@@ -95,7 +83,13 @@ class CUB(_Birds):
 class NABirds(_Birds):
     usual_name: ClassVar[str] = "nabirds"
     title: ClassVar[str] = "NABirds"
-    archive: ClassVar[Download] = NABIRDS_ARCHIVE
+    archive: ClassVar[Download] = Download(
+        "https://dl.allaboutbirds.org/nabirds",
+        marker=LISTS[-1],
+        top="nabirds",
+        name="nabirds.tar.gz",
+        advice="a form asks for a name first",
+    )
     images: ClassVar = {"train + val": 23_929, "test": 24_633}
 
 

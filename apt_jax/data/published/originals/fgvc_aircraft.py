@@ -16,7 +16,6 @@ from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.lists import lines
 from apt_jax.data.published.official import Official
-from apt_jax.data.roots import reader, require_images
 from apt_jax.errors import UserError
 from apt_jax.fields import field, one_of
 
@@ -51,9 +50,7 @@ class Aircraft(Official):
             split: _items(root / f"images_{kind}_{split}.txt", labels, LISTS[kind])
             for split in SPLITS
         }
-        paths = [item.path for items in splits.values() for item in items]
-        require_images(root, paths, self.on_error)
-        return {"classes": classes, **splits, "read": reader(root)}
+        return {"classes": classes, **splits, "root": root}
 
 
 def _items(path, labels, file):

@@ -15,7 +15,6 @@ from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.official import Official
-from apt_jax.data.roots import reader, require_images
 from apt_jax.errors import UserError
 
 SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
@@ -36,10 +35,7 @@ class Flowers102(Official):
 
     def find(self) -> dict:
         found = places(self.root, "Oxford Flowers", DOWNLOADS, "oxford_flowers102")
-        splits = official(found)
-        paths = [item.path for items in splits.values() for item in items]
-        require_images(found["images"], paths, self.on_error)
-        return {"classes": NAMES, **splits, "read": reader(found["images"])}
+        return {"classes": NAMES, **official(found), "root": found["images"]}
 
 
 def official(found) -> dict[str, tuple[Item, ...]]:

@@ -17,7 +17,6 @@ from apt_jax.data.dataset import Item
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.official import Official
-from apt_jax.data.published.originals.held_out import without_a_tenth
 from apt_jax.data.roots import reader, require_images
 
 SITE = "http://ai.stanford.edu/~jkrause/car196"
@@ -69,7 +68,6 @@ class StanfordCars(Official):
         readers = {f"cars_{side}": reader(found[side]) for side in ANNOTATIONS}
         return {
             "classes": tuple(map(str, names)),
-            **without_a_tenth(items["train"]),
-            "test": items["test"],
+            **items,
             "read": lambda item: readers[item.path.split("/")[0]](item),
         }

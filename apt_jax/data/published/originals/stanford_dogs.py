@@ -14,8 +14,6 @@ from apt_jax.data.dataset import Item
 from apt_jax.data.published.downloads import Download, places
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.official import Official
-from apt_jax.data.published.originals.held_out import without_a_tenth
-from apt_jax.data.roots import reader, require_images
 
 SITE = "http://vision.stanford.edu/aditya86/ImageNetDogs"
 DOWNLOADS = {
@@ -42,12 +40,9 @@ class StanfordDogs(Official):
             items[side] = tuple(
                 Item(f"Images/{path}", int(label) - 1) for path, label in rows
             )
-        paths = [item.path for of_side in items.values() for item in of_side]
-        require_images(found["images"], paths, self.on_error)
         breeds = (re.sub(r"^n\d+-", "", names[label]) for label in sorted(names))
         return {
             "classes": tuple(breeds),
-            **without_a_tenth(items["train"]),
-            "test": items["test"],
-            "read": reader(found["images"]),
+            **items,
+            "root": found["images"],
         }
