@@ -125,7 +125,9 @@ def test_the_table_says_the_same(root, capsys):
 
 
 def test_what_is_no_split_and_no_run_is_told(root, capsys):
-    with pytest.raises(UserError, match=r"holds no run with split\.json"):
+    with pytest.raises(
+        UserError, match=r"split\.json \(No such .*name the directory of a run"
+    ):
         main([str(root), str(root)])
     with pytest.raises(UserError, match=r"cannot read data\.split_file absent\.json"):
         main(["absent.json", "absent.json"])

@@ -180,7 +180,7 @@ def test_a_missing_split_file_is_named(root):
         UserError, match=r"is empty, and of split_\*\.json .* none; name"
     ):
         load("coop", root)
-    with pytest.raises(UserError, match=r"cannot read .*absent\.json: No such file"):
+    with pytest.raises(UserError, match=r"cannot read .*absent\.json \(No such file"):
         load("coop", root, split_file="absent.json")
 
 

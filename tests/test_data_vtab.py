@@ -23,8 +23,13 @@ from prepared import prepare
 from apt_jax import data
 from apt_jax.data.published import downloads, vtab
 from apt_jax.data.published.package import known_sizes
-from apt_jax.data.published.vtab import drives, folders, hdf5, retinopathy
-from apt_jax.data.published.vtab.order import tfds_order
+from apt_jax.data.published.vtab import (
+    drives,
+    folders,
+    hdf5,
+    retinopathy,
+    tfds_order,
+)
 from apt_jax.data.published.vtab.tasks import TASKS
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
@@ -659,7 +664,7 @@ CAMELYON = "camelyonpatch_level_2_split_train_{}.h5.gz"
 DSPRITES = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64"
 SCENES = "CLEVR_v1.0/CLEVR_v1.0/scenes/CLEVR_train_scenes.json"
 DAMAGES = [
-    ("cifar100", "cifar-100-binary/cifar-100-binary/train.bin", cut, "no multiple"),
+    ("cifar100", "cifar-100-binary/cifar-100-binary/train.bin", cut, "cannot reshape"),
     ("svhn", "train_32x32.mat", as_text, "damaged"),
     ("svhn", "train_32x32.mat", cut, "damaged"),
     ("oxford_flowers102", "setid.mat", as_text, "damaged"),

@@ -4,7 +4,6 @@ Images are compared by path and, where both know it, by content; the order count
 the few-shot sampler depends on it. Classes are compared by name, since numbers may differ.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.published.coop import class_names, one_spelling, read_split
 from apt_jax.data.roots import reader, require_folder, require_images
 from apt_jax.data.scan import scan
-from apt_jax.errors import UserError
+from apt_jax.files import read_json
 
 DRAWN = ("few_shot_train", "few_shot_val")  # of a run: which of the others were drawn
 
@@ -42,16 +41,10 @@ def images_of(place: str, root: str | None = None) -> dict[str, list[Image]]:
 
 
 def _of_run(folder):
-    try:
-        split, names = (
-            json.loads((folder / file).read_text(encoding="utf-8"))
-            for file in ("split.json", "classes.json")
-        )
-    except (OSError, ValueError):
-        raise UserError(
-            f"{folder} holds no run with split.json and classes.json; name the directory "
-            "of a run, or a split file"
-        ) from None
+    split, names = (
+        read_json(folder / file, layout, "name the directory of a run, or a split file")
+        for file, layout in (("split.json", dict), ("classes.json", list))
+    )
     lists = {
         name: [Image(path, names[label], sha) for path, label, sha in rows]
         for name, rows in split.items()

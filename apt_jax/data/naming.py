@@ -19,6 +19,7 @@ from pathlib import Path
 from apt_jax.data.dataset import Dataset
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError, nearest
+from apt_jax.files import telling
 
 FILE = "classes.yaml"
 LAYOUT = "CLASS: READABLE NAME, or CLASS: {name: ..., descriptions: [...]}"
@@ -62,14 +63,12 @@ def _entries(file) -> dict[str, tuple[str, tuple[str, ...]]]:
     """(readable name, descriptions) by class."""
     import yaml
 
+    with telling("read data.class_names", file, "check the path"):
+        data = file.read_bytes()
     try:
         # The base loader keeps all scalars text: "no" is a name and no truth value.
-        content = yaml.load(file.read_text(encoding="utf-8-sig"), yaml.BaseLoader)
-    except OSError as error:
-        raise UserError(
-            f"cannot read data.class_names {file}: {error.strerror}; check the path"
-        ) from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        content = yaml.load(data, yaml.BaseLoader)
+    except yaml.YAMLError as error:
         raise UserError(
             f"{file} is no YAML ({error}); its layout is {LAYOUT}"
         ) from None

@@ -4,10 +4,13 @@ Appended in one write, so that runs side by side lose nothing of each other's. A
 a crash cut short is for its reader to see through.
 """
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from apt_jax.errors import UserError
+from apt_jax.files import telling
+
+REMEDY = "set `cache_dir` to a folder of yours, or to nothing for no cache"
 
 
 def read_lines(path: Path | None) -> list[str]:
@@ -18,12 +21,12 @@ def read_lines(path: Path | None) -> list[str]:
     """
     if path is None:
         return []
-    try:
+    with (
+        telling("read", path, REMEDY),
+        contextlib.suppress(FileNotFoundError, NotADirectoryError),
+    ):
         return path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise _refused("read", path, error) from None
+    return []
 
 
 def add_lines(path: Path | None, lines: Iterable[str]):
@@ -36,16 +39,7 @@ def add_lines(path: Path | None, lines: Iterable[str]):
     if path is None or not lines:
         return
     text = "\n" + "\n".join(lines) + "\n"
-    try:
+    with telling("write", path, REMEDY):
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "ab", buffering=0) as file:
             file.write(text.encode())
-    except OSError as error:
-        raise _refused("write", path, error) from None
-
-
-def _refused(what, path, error):
-    return UserError(
-        f"cannot {what} {path} ({error.strerror}); set `cache_dir` to a "
-        "folder of yours, or to nothing for no cache"
-    )

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from apt_jax.data import walk
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
+from apt_jax.files import telling
 from apt_jax.names import printable
 from apt_jax.options import for_reader
 from apt_jax.words import counted, form
@@ -26,13 +27,8 @@ def require_folder(root, holds: str) -> Path:
 
 def entries(folder: Path) -> list[str]:
     """Names of what is in a folder, sorted; without what no command reads (`walk`)."""
-    try:
+    with telling("read folder", folder, "change its permissions or `root`"):
         return walk.entries(folder)[0]
-    except OSError as error:
-        raise UserError(
-            f"cannot read folder {folder} ({error.strerror}); change its permissions "
-            "or `root`"
-        ) from None
 
 
 def require_images(root: Path, paths, on_error: str):

@@ -22,6 +22,7 @@ from apt_jax.data.roots import relative, require_folder
 from apt_jax.data.source import Source
 from apt_jax.data.templates import known_name
 from apt_jax.errors import UserError
+from apt_jax.files import fits, telling
 from apt_jax.words import counted
 
 # Of the folders with images in CoOp's layout of its data sets.
@@ -75,18 +76,13 @@ def read_split(path) -> dict[str, list]:
     Raises:
         UserError: if it is missing, no JSON or of another layout.
     """
+    with telling("read data.split_file", path, "check the path"):
+        data = Path(path).expanduser().read_bytes()
     try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-        content = json.loads(text)
-    except OSError as error:
-        raise UserError(
-            f"cannot read data.split_file {path}: {error.strerror}; check the path"
-        ) from None
+        content = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is no JSON ({error}); download it again") from None
-    if not isinstance(content, dict) or not all(
-        isinstance(content.get(split), list) for split in SPLITS
-    ):
+    if not fits(content, dict.fromkeys(SPLITS, list)):
         raise UserError(f"{path} is no CoOp split file; its layout is {LAYOUT}")
     odd = [
         f"{split}[{index}] = {row!r}"

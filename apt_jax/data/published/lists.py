@@ -1,6 +1,6 @@
 """Text lists as authors publish them: a line an entry, parts apart by the first space."""
 
-from apt_jax.errors import UserError
+from apt_jax.files import read_text
 
 
 def lines(path) -> list[str]:
@@ -9,13 +9,7 @@ def lines(path) -> list[str]:
     Raises:
         UserError: if it cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "no UTF-8 text"
-        raise UserError(
-            f"cannot read {path} ({reason}); unpack the archive again"
-        ) from None
+    text = read_text(path, "unpack the archive again")
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

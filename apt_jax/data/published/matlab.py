@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from apt_jax.errors import UserError
+from apt_jax.errors import UserError, reason
 
 
 def variables(path, *names: str) -> tuple[np.ndarray, ...]:
@@ -17,12 +17,10 @@ def variables(path, *names: str) -> tuple[np.ndarray, ...]:
         content = io.loadmat(
             str(path), variable_names=names, squeeze_me=True, chars_as_strings=True
         )
-    except FileNotFoundError:
-        raise UserError(
-            f"there is no {path}; download it, or unpack its archive"
-        ) from None
     except Exception as error:  # scipy raises many kinds for a damaged file
-        raise UserError(f"cannot read {path} ({error}); download it again") from None
+        raise UserError(
+            f"cannot read {path} ({reason(error)}); download it again"
+        ) from None
     if missing := [name for name in names if name not in content]:
         raise UserError(f"{path} has no {', '.join(missing)}; download it again")
     return tuple(np.atleast_1d(content[name]) for name in names)

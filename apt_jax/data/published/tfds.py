@@ -10,7 +10,6 @@ ignored.
 
 import dataclasses
 import fnmatch
-import json
 import os
 import re
 from pathlib import Path
@@ -22,6 +21,7 @@ from apt_jax.data.roots import entries
 from apt_jax.data.source import Source
 from apt_jax.errors import UserError, with_type
 from apt_jax.fields import field
+from apt_jax.files import read_json
 from apt_jax.progress import progress
 from apt_jax.words import counted, form
 
@@ -184,12 +184,10 @@ def _sources(folder):
 def _require_array_records(folder):
     if any(".array_record" in name for name in entries(folder)):
         return
-    try:
-        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
-        name, config = info["name"], info.get("configName", "")
-        written = info.get("fileFormat", "tfrecord")
-    except (OSError, ValueError, KeyError, AttributeError):
-        raise UserError(f"cannot read {folder / INFO}; prepare the data anew") from None
+    layout = {"name": str, "configName?": str, "fileFormat?": str}
+    info = read_json(folder / INFO, layout, "prepare the data anew")
+    name, config = info["name"], info.get("configName", "")
+    written = info.get("fileFormat", "tfrecord")
     above = folder.parents[2 if config else 1]
     raise UserError(
         f"{folder} is in the format {written}, and only array_record can be read "

@@ -2,21 +2,22 @@
 
 800 images to train on and 200 to validate on, "the first" of a split as TensorFlow Datasets
 stores it, and the test split (Zhai et al. 2019, arXiv:1910.04867). `tasks` is the table of
-what is read and which records are used, `order` is the order in which TFDS stores them. An
-image is named by TFDS split and key: `train/CLEVR_train_000000.png`.
+what is read and which records are used. An image is named by TFDS split and key:
+`train/CLEVR_train_000000.png`.
 
 Image files are given as they are in the archive. What the archives hold as arrays is given
 as PPM or PGM files. `data.refit` is VTAB's last step: train on all 1,000 images.
 """
 
 import dataclasses
+import hashlib
+from collections.abc import Sequence
 from typing import ClassVar
 
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published import downloads
 from apt_jax.data.published.official import Official
-from apt_jax.data.published.vtab.order import tfds_order
 from apt_jax.data.published.vtab.tasks import TRAIN, VAL, task_of
 from apt_jax.errors import UserError
 from apt_jax.fields import field
@@ -71,6 +72,23 @@ def _chosen(task, records) -> dict[str, list[tuple[str, int]]]:
         places = stored[start:stop][: most[name]]
         chosen[name] = [(part.split, place) for place in places]
     return chosen
+
+
+def tfds_order(split: str, keys: Sequence[int | str | bytes]) -> list[int]:
+    """The places of `keys`, in the order in which TFDS stores the records of `split`.
+
+    Ascending md5 of the split's name followed by the record's key, over all files of the
+    split (tensorflow_datasets/core/hashing.py and shuffle.py, version 4.9.10). A key is a
+    number, in decimal digits; text, in UTF-8 with "/" for "\\"; or bytes as they are.
+    """
+
+    def digest(place):
+        key = keys[place]
+        if not isinstance(key, bytes):
+            key = str(key).replace("\\", "/").encode()
+        return hashlib.md5(split.encode() + key).digest()
+
+    return sorted(range(len(keys)), key=digest)
 
 
 def _items(chosen, records, names) -> dict[tuple[str, int], Item]:

@@ -11,6 +11,7 @@ one is used, "info" [N, 4] int32: instance, elevation 0..8, azimuth 0, 2, ..., 3
 SVHN: X is [32, 32, 3, N] uint8, y is [N, 1] from 1, where 10 is the digit 0.
 """
 
+import functools
 import struct
 
 import numpy as np
@@ -18,7 +19,13 @@ import numpy as np
 from apt_jax.data.published.lists import lines
 from apt_jax.data.published.matlab import variables
 from apt_jax.data.published.vtab.pickles import load_pickle
-from apt_jax.data.published.vtab.stored import Records, broken, portable
+from apt_jax.data.published.vtab.stored import (
+    Records,
+    broken,
+    intact,
+    one_by_one,
+    portable,
+)
 
 SPLITS = ("train", "test")
 CIFAR_RECORD = 2 + 3 * 32 * 32  # bytes
@@ -50,16 +57,10 @@ def cifar100_names(places) -> tuple[str, ...]:
 
 def _binary(folder, split):
     path = folder / f"{split}.bin"
-    rows = _mapped(path, np.dtype("u1"), 0)
-    if not len(rows) or len(rows) % CIFAR_RECORD:
-        raise broken(path, f"{len(rows)} bytes, no multiple of {CIFAR_RECORD}")
-    rows = rows.reshape(-1, CIFAR_RECORD)
-
-    def open_rows(places, on_error):
-        del places, on_error
-        return lambda place: _planes(rows[place, 2:])
-
-    return Records(range(len(rows)), rows[:, 1].tolist(), open_rows)
+    with intact(path, OSError, ValueError):  # ValueError: empty, or no whole records
+        rows = np.memmap(path, np.uint8, "r").reshape(-1, CIFAR_RECORD)
+    images = one_by_one(lambda place: _planes(rows[place, 2:]))
+    return Records(range(len(rows)), rows[:, 1].tolist(), images)
 
 
 def _pickled(folder, split):
@@ -105,36 +106,23 @@ def _smallnorb(places, labels_of):
         views, info = map(_matrix, paths.values())
         if views.ndim != 4 or info.shape != (len(views), 4):
             raise broken(paths["info"], f"{info.shape} beside images {views.shape}")
-        labels = labels_of(info).tolist()
-        found[split] = Records(range(len(views)), labels, _left_views(views))
+        left = one_by_one(functools.partial(_left_view, views))
+        found[split] = Records(range(len(views)), labels_of(info).tolist(), left)
     return found
 
 
-def _left_views(views):
-    def open_views(places, on_error):
-        del places, on_error
-        return lambda place: portable(views[place, 0])
-
-    return open_views
+def _left_view(views, place):
+    return portable(views[place, 0])
 
 
 def _matrix(path):
     """The array of a small NORB file, mapped and not read."""
-    try:
+    with intact(path, OSError, struct.error, KeyError, ValueError):
         with open(path, "rb") as file:
             magic, dimensions = struct.unpack("<ii", file.read(8))
             shape = struct.unpack(f"<{dimensions}i", file.read(4 * dimensions))
         kind, start = NORB_TYPES[magic], 8 + 4 * max(3, dimensions)
         return np.memmap(path, kind, "r", start).reshape(shape)
-    except (OSError, struct.error, KeyError, ValueError) as error:
-        raise broken(path, error) from None
-
-
-def _mapped(path, dtype, offset):
-    try:
-        return np.memmap(path, dtype, "r", offset)
-    except (OSError, ValueError) as error:  # ValueError: empty
-        raise broken(path, error) from None
 
 
 def svhn(places) -> dict[str, Records]:

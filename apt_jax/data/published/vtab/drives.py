@@ -11,7 +11,7 @@ import collections
 import numpy as np
 
 from apt_jax.data.published.lists import lines
-from apt_jax.data.published.vtab.stored import broken
+from apt_jax.data.published.vtab.stored import broken, intact
 
 SEED, PERCENT = 123, 10
 
@@ -43,10 +43,8 @@ def _drives(folder) -> list[str]:
     )
     taken = [line.split(" ") for line in lines(mapping)]
     ordered = ",".join(lines(order)).split(",")
-    try:
+    with intact(order, ValueError, IndexError):
         numbers = [int(text) for text in ordered]
         if min(numbers) < 1:
             raise ValueError("a line below 1")
         return [taken[number - 1][1] for number in numbers]
-    except (ValueError, IndexError) as error:
-        raise broken(order, error) from None

@@ -20,7 +20,7 @@ import numpy as np
 from apt_jax.data.published.lists import lines
 from apt_jax.data.published.originals import oxford_flowers102
 from apt_jax.data.published.package import package_file
-from apt_jax.data.published.vtab.stored import Records, broken, files
+from apt_jax.data.published.vtab.stored import Records, files, intact
 from apt_jax.data.roots import entries
 from apt_jax.errors import UserError
 from apt_jax.words import counted
@@ -56,10 +56,7 @@ def caltech101(places) -> dict[str, Records]:
             if file.endswith(".jpg"):
                 split = "train" if file in drawn else "test"
                 keys[split].append(f"{name}/{file}")
-    return {
-        split: Records(of, [key.split("/")[0].lower() for key in of], files(folder, of))
-        for split, of in keys.items()
-    }
+    return _labelled(folder, keys, lambda key: key.split("/")[0].lower())
 
 
 def dtd(places) -> dict[str, Records]:
@@ -68,12 +65,7 @@ def dtd(places) -> dict[str, Records]:
     keys = {
         split: lines(folder / f"labels/{name}.txt") for split, name in DTD_LISTS.items()
     }
-    return {
-        split: Records(
-            of, [key.split("/")[0] for key in of], files(folder / "images", of)
-        )
-        for split, of in keys.items()
-    }
+    return _labelled(folder / "images", keys, lambda key: key.split("/")[0])
 
 
 def flowers(places) -> dict[str, Records]:
@@ -93,10 +85,8 @@ def pets(places) -> dict[str, Records]:
     for split, name in PET_LISTS.items():
         path = places["lists"] / f"{name}.txt"
         rows = [line.split() for line in lines(path)]
-        try:
+        with intact(path, ValueError):
             labels = [int(breed) - 1 for _, breed, _, _ in rows]
-        except ValueError as error:
-            raise broken(path, error) from None
         keys = [f"{row[0]}.jpg" for row in rows]
         found[split] = Records(keys, labels, files(places["images"], keys))
     return found
@@ -112,14 +102,7 @@ def sun397(places) -> dict[str, Records]:
         for split, name in SUN397_LISTS.items()
     }
     keys["train"] = [key for key in keys["train"] if key != SUN397_LEFT_OUT]
-    return {
-        split: Records(
-            of,
-            [key.rpartition("/")[0] for key in of],
-            files(places["images"], [key.removeprefix("/") for key in of]),
-        )
-        for split, of in keys.items()
-    }
+    return _labelled(places["images"], keys, lambda key: key.rpartition("/")[0])
 
 
 def eurosat(places) -> dict[str, Records]:
@@ -133,6 +116,18 @@ def resisc45(places) -> dict[str, Records]:
     """All images, of which TFDS makes one split; the folder is the class."""
     paths = [path for path in _below(places["images"]) if path.endswith(".jpg")]
     return _one_split(places["images"], paths, [path.split("/")[0] for path in paths])
+
+
+def _labelled(folder, keys, label_of):
+    """The records of each split, whose keys are their paths and hold the label."""
+    return {
+        split: Records(
+            of,
+            [label_of(key) for key in of],
+            files(folder, [key.removeprefix("/") for key in of]),
+        )
+        for split, of in keys.items()
+    }
 
 
 def _one_split(folder, paths, labels):

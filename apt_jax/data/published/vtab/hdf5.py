@@ -15,7 +15,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from apt_jax.data.published.vtab.stored import Records, broken, portable
+from apt_jax.data.published.vtab.stored import (
+    Records,
+    broken,
+    intact,
+    one_by_one,
+    portable,
+)
 from apt_jax.progress import progress
 
 CAMELYON_NAMES = {"train": "train", "validation": "valid", "test": "test"}
@@ -47,19 +53,15 @@ def _patches(x_path, y_path, prefix):
         if file["x"].shape != (len(labels), 96, 96, 3):
             raise broken(x_path, f"{file['x'].shape} for {len(labels)} labels")
 
-    def open_patches(places, on_error):
-        del places, on_error
+    def read(place):
         import h5py
 
-        def read(place):
-            # Opened for each patch: threads then share no file.
-            with h5py.File(x_path) as file:
-                return portable(file["x"][place])
-
-        return read
+        # Opened for each patch: threads then share no file.
+        with h5py.File(x_path) as file:
+            return portable(file["x"][place])
 
     keys = [f"{prefix}_{number}" for number in range(len(labels))]
-    return Records(keys, labels, open_patches)
+    return Records(keys, labels, one_by_one(read))
 
 
 def dsprites_location(places) -> dict[str, Records]:
@@ -133,26 +135,24 @@ def _blocks_of_hdf5(path) -> Iterator[np.ndarray]:
 
 
 def _classes_of_npz(path):
-    try:
-        with np.load(path) as arrays:  # which refuses pickled ones
-            return arrays["latents_classes"]
-    except BROKEN as error:
-        raise broken(path, error) from None
+    with intact(path, *BROKEN), np.load(path) as arrays:  # which refuses pickled ones
+        return arrays["latents_classes"]
 
 
 def _blocks_of_npz(path) -> Iterator[np.ndarray]:
     """Images as they come out of the archive, never all of them at once."""
     size = AT_LEAST * SIDE * SIDE
-    try:
-        with zipfile.ZipFile(path) as whole, whole.open("imgs.npy") as file:
-            np.lib.format.read_magic(file)
-            shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
-            if in_columns or dtype != "u1" or shape[1:] != (SIDE, SIDE):
-                raise ValueError(f"images {shape} of {dtype}")
-            while data := file.read(size):
-                yield np.frombuffer(data, np.uint8).reshape(-1, SIDE, SIDE)
-    except BROKEN as error:
-        raise broken(path, error) from None
+    with (
+        intact(path, *BROKEN),
+        zipfile.ZipFile(path) as whole,
+        whole.open("imgs.npy") as file,
+    ):
+        np.lib.format.read_magic(file)
+        shape, in_columns, dtype = np.lib.format.read_array_header_1_0(file)
+        if in_columns or dtype != "u1" or shape[1:] != (SIDE, SIDE):
+            raise ValueError(f"images {shape} of {dtype}")
+        while data := file.read(size):
+            yield np.frombuffer(data, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 @contextlib.contextmanager
@@ -160,8 +160,5 @@ def _opened(path):
     """An HDF5 file; that it, or what is asked of it, is not there is the user's to mend."""
     import h5py  # only here: most tasks need no HDF5
 
-    try:
-        with h5py.File(path) as file:
-            yield file
-    except (OSError, KeyError) as error:
-        raise broken(path, error) from None
+    with intact(path, OSError, KeyError), h5py.File(path) as file:
+        yield file

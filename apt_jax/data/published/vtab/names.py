@@ -22,11 +22,6 @@ def scene(name: str) -> str:
     return " ".join(reversed(name.split("/")[2:]))
 
 
-def of_eurosat(name: str) -> str:
-    """The words for the name of a EuroSAT folder."""
-    return EUROSAT[name]
-
-
 def _listed(text):
     return tuple(" ".join(name.split()) for name in text.split(","))
 

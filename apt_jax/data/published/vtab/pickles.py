@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from apt_jax.data.published.vtab.stored import broken
+from apt_jax.data.published.vtab.stored import intact
 
 # NumPy's own name for what makes an empty array, before version 2 and since.
 RECONSTRUCT = np.zeros(0).__reduce__()[0]
@@ -27,11 +27,9 @@ def load_pickle(path: Path):
     Raises:
         UserError: if it cannot be read, or is more than arrays, lists and text.
     """
-    try:
-        with open(path, "rb") as file:
-            return _Arrays(file, encoding="bytes").load()
-    except Exception as error:  # what a damaged pickle raises varies
-        raise broken(path, error) from None
+    # What a damaged pickle raises varies.
+    with intact(path, Exception), open(path, "rb") as file:
+        return _Arrays(file, encoding="bytes").load()
 
 
 class _Arrays(pickle.Unpickler):

@@ -25,8 +25,7 @@ from PIL import Image
 
 from apt_jax.data.images import ImageError, decode
 from apt_jax.data.published.lists import lines
-from apt_jax.data.published.vtab.stored import Records, broken
-from apt_jax.data.roots import require_images
+from apt_jax.data.published.vtab.stored import Records, files, intact
 from apt_jax.files import write_bytes
 
 RADIUS = 300
@@ -50,7 +49,8 @@ def diabetic_retinopathy(places) -> dict[str, Records]:
         rows = _rows(places[name] / name, usage)
         keys = [key for key, _ in rows]
         labels = [level for _, level in rows]
-        found[split] = Records(keys, labels, _prepared(places[images], keys))
+        paths = [f"{key}.jpeg" for key in keys]
+        found[split] = Records(keys, labels, files(places[images], paths, _prepared))
     return found
 
 
@@ -110,30 +110,21 @@ def _blurred(photo):
 def _rows(path, usage) -> list[tuple[str, int]]:
     """(image, level) of the rows of a list that have this Usage, if one is asked for."""
     rows = csv.DictReader(lines(path))
-    try:
+    with intact(path, KeyError, TypeError, ValueError):
         return [
             (row["image"], int(row["level"]))
             for row in rows
             if usage is None or row["Usage"] == usage
         ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise broken(path, error) from None
 
 
-def _prepared(folder, names):
-    def open_prepared(places, on_error):
-        require_images(folder, [f"{names[place]}.jpeg" for place in places], on_error)
-        return lambda place: _read(folder, names[place])
-
-    return open_prepared
-
-
-def _read(folder, name) -> bytes:
-    kept = folder / FOLDER / f"{name}.jpeg"
+def _prepared(path) -> bytes:
+    """What is made of an original, kept beside it."""
+    kept = path.parent / FOLDER / path.name
     if kept.is_file():
         return kept.read_bytes()
     try:
-        photo = np.asarray(decode((folder / f"{name}.jpeg").read_bytes()))
+        photo = np.asarray(decode(path.read_bytes()))
     except ImageError as error:
         raise OSError(str(error)) from None
     file = io.BytesIO()

@@ -21,7 +21,7 @@ import numpy as np
 
 from apt_jax.data.published.lists import lines
 from apt_jax.data.published.vtab.drives import split_by_drive
-from apt_jax.data.published.vtab.stored import Records, broken, files
+from apt_jax.data.published.vtab.stored import Records, broken, files, intact
 from apt_jax.progress import progress
 
 CLEVR_NAMES = {"train": "train", "validation": "val"}
@@ -85,25 +85,23 @@ def _clevr(places, label_of):
 def _scenes(path) -> Iterator[dict]:
     """The scenes of a file, one after another: 70,000 at once are gigabytes."""
     decode = json.JSONDecoder().raw_decode
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(MEGABYTE)
-            start = text.index("[", text.index('"scenes"')) + 1
-            total = path.stat().st_size // MEGABYTE
-            with progress(total, f"reading {path.name}", "MB") as advance:
-                while not text.startswith("]", start := _next(text, start)):
-                    try:
-                        scene, start = decode(text, start)
-                    except json.JSONDecodeError:
-                        more = file.read(MEGABYTE)
-                        if not more:
-                            raise
-                        text, start = text[start:] + more, 0
-                        advance()
-                    else:
-                        yield scene
-    except (OSError, ValueError) as error:  # ValueError: no JSON, or no UTF-8
-        raise broken(path, error) from None
+    # ValueError: no JSON, or no UTF-8
+    with intact(path, OSError, ValueError), open(path, encoding="utf-8") as file:
+        text = file.read(MEGABYTE)
+        start = text.index("[", text.index('"scenes"')) + 1
+        total = path.stat().st_size // MEGABYTE
+        with progress(total, f"reading {path.name}", "MB") as advance:
+            while not text.startswith("]", start := _next(text, start)):
+                try:
+                    scene, start = decode(text, start)
+                except json.JSONDecodeError:
+                    more = file.read(MEGABYTE)
+                    if not more:
+                        raise
+                    text, start = text[start:] + more, 0
+                    advance()
+                else:
+                    yield scene
 
 
 def _next(text, start):
@@ -116,7 +114,5 @@ def _next(text, start):
 def _vehicles(path) -> list[float]:
     """The distance z of each vehicle in a file of labels."""
     rows = [line.split(" ") for line in lines(path)]
-    try:
+    with intact(path, ValueError, IndexError):
         return [float(row[13]) for row in rows if row[0] in VEHICLES]
-    except (ValueError, IndexError) as error:
-        raise broken(path, error) from None

@@ -1,5 +1,6 @@
 """What a reader finds of a task: the records of each TFDS split, none read yet."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,12 +24,19 @@ class Records:
     open: Callable[[Sequence[int], str], Read]
 
 
-def files(folder: Path, paths: Sequence[str]) -> Callable[[Sequence[int], str], Read]:
+def one_by_one(read: Read) -> Callable[[Sequence[int], str], Read]:
+    """`Records.open` of records that `read` finds whichever else are used."""
+    return lambda places, on_error: read
+
+
+def files(
+    folder: Path, paths: Sequence[str], read: Callable[[Path], bytes] = Path.read_bytes
+) -> Callable[[Sequence[int], str], Read]:
     """`Records.open` of image files, a path below `folder` for each record."""
 
     def open_files(places, on_error):
         require_images(folder, [paths[place] for place in places], on_error)
-        return lambda place: (folder / paths[place]).read_bytes()
+        return lambda place: read(folder / paths[place])
 
     return open_files
 
@@ -39,6 +47,17 @@ def broken(path: Path, reason) -> UserError:
         f"{path} is damaged or no file of this data set ({one_line(reason)}); download "
         "or unpack it again"
     )
+
+
+@contextlib.contextmanager
+def intact(path: Path, *errors: type[Exception]):
+    """Makes `errors`, which a damaged file raises, the error `broken` of `path`."""
+    try:
+        yield
+    except UserError:  # a ValueError too
+        raise
+    except errors as error:
+        raise broken(path, error) from None
 
 
 def portable(pixels: np.ndarray) -> bytes:

@@ -44,15 +44,9 @@ class Task:
     records: Callable[[dict], dict[str, Records]]  # from the folder of each download
     # TFDS's names in label order, or a function that finds them in the folders.
     names: tuple[str, ...] | Callable[[dict], tuple[str, ...]]
-    train: Part
-    val: Part
-    test: Part
+    parts: Mapping[str, Part]  # of train, val and test
     test_size: int
     readable: Callable[[str], str] = str  # from a TFDS name to the class name
-
-    @property
-    def parts(self) -> dict[str, Part]:
-        return {"train": self.train, "val": self.val, "test": self.test}
 
 
 def task_of(name: str) -> Task:
@@ -114,9 +108,7 @@ CLEVR_TASK = Task(
     },
     records=scenes.clevr_count,
     names=names.COUNTS,
-    train=Part("train", 0, 90),
-    val=Part("train", 90),
-    test=Part("validation"),  # TFDS's test has no scenes
+    parts=TENTH | {"test": Part("validation")},  # TFDS's test has no scenes
     test_size=15_000,
 )
 
@@ -127,9 +119,11 @@ DSPRITES_TASK = Task(
     },
     records=hdf5.dsprites_location,
     names=names.LOCATIONS,
-    train=Part("train", 0, 80),
-    val=Part("train", 80, 90),
-    test=Part("train", 90),
+    parts={
+        "train": Part("train", 0, 80),
+        "val": Part("train", 80, 90),
+        "test": Part("train", 90),
+    },
     test_size=73_728,
 )
 
@@ -142,9 +136,11 @@ NORB_TASK = Task(
     },
     records=arrays.smallnorb_azimuth,
     names=names.AZIMUTHS,
-    train=Part("train"),
-    val=Part("test", 0, 50),
-    test=Part("test", 50),
+    parts={
+        "train": Part("train"),
+        "val": Part("test", 0, 50),
+        "test": Part("test", 50),
+    },
     test_size=12_150,
 )
 
@@ -164,7 +160,7 @@ TASKS = {
         },
         records=folders.caltech101,
         names=names.listed_in("image_classification/caltech101_labels.txt"),
-        **TENTH,
+        parts=TENTH,
         test_size=6_084,
     ),
     "cifar100": Task(
@@ -183,7 +179,7 @@ TASKS = {
         },
         records=arrays.cifar100,
         names=arrays.cifar100_names,
-        **TENTH,
+        parts=TENTH,
         test_size=10_000,
     ),
     "clevr_count": CLEVR_TASK,
@@ -212,7 +208,7 @@ TASKS = {
         },
         records=retinopathy.diabetic_retinopathy,
         names=names.RETINOPATHIES,
-        **GIVEN,
+        parts=GIVEN,
         test_size=42_670,
     ),
     "dmlab": Task(
@@ -225,7 +221,7 @@ TASKS = {
         },
         records=tfrecords.dmlab,
         names=names.DMLAB,
-        **GIVEN,
+        parts=GIVEN,
         test_size=22_735,
     ),
     "dsprites_location": DSPRITES_TASK,
@@ -243,7 +239,7 @@ TASKS = {
         },
         records=folders.dtd,
         names=names.listed_in("image_classification/dtd_key_attributes.txt"),
-        **GIVEN,
+        parts=GIVEN,
         test_size=1_880,
     ),
     "eurosat": Task(
@@ -262,8 +258,8 @@ TASKS = {
         },
         records=folders.eurosat,
         names=tuple(names.EUROSAT),
-        readable=names.of_eurosat,
-        **TWO_FIFTHS,
+        readable=names.EUROSAT.get,
+        parts=TWO_FIFTHS,
         test_size=5_400,
     ),
     "kitti_distance": Task(
@@ -281,7 +277,7 @@ TASKS = {
         },
         records=scenes.kitti_distance,
         names=names.VEHICLES,
-        **GIVEN,
+        parts=GIVEN,
         test_size=711,
     ),
     "oxford_flowers102": Task(
@@ -289,7 +285,7 @@ TASKS = {
         downloads=oxford_flowers102.DOWNLOADS,
         records=folders.flowers,
         names=oxford_flowers102.NAMES,
-        **GIVEN,
+        parts=GIVEN,
         test_size=6_149,
     ),
     "oxford_iiit_pet": Task(
@@ -308,7 +304,7 @@ TASKS = {
         },
         records=folders.pets,
         names=names.PETS,
-        **FIFTH,
+        parts=FIFTH,
         test_size=3_669,
     ),
     "patch_camelyon": Task(
@@ -320,7 +316,7 @@ TASKS = {
         },
         records=hdf5.patch_camelyon,
         names=names.TISSUES,
-        **GIVEN,
+        parts=GIVEN,
         test_size=32_768,
     ),
     "resisc45": Task(
@@ -336,7 +332,7 @@ TASKS = {
         },
         records=folders.resisc45,
         names=names.RESISC45,
-        **TWO_FIFTHS,
+        parts=TWO_FIFTHS,
         test_size=6_300,
     ),
     "smallnorb_azimuth": NORB_TASK,
@@ -355,7 +351,7 @@ TASKS = {
         records=folders.sun397,
         names=names.listed_in("image_classification/sun397_labels.txt"),
         readable=names.scene,
-        **GIVEN,
+        parts=GIVEN,
         test_size=21_750,
     ),
     "svhn": Task(
@@ -366,7 +362,7 @@ TASKS = {
         },
         records=arrays.svhn,
         names=names.DIGITS,
-        **TENTH,
+        parts=TENTH,
         test_size=26_032,
     ),
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax.data.published.vtab.stored import Records, broken
+from apt_jax.data.published.vtab.stored import Records, broken, one_by_one
 from apt_jax.progress import progress
 
 HEAD, TAIL = 12, 4  # bytes around the data
@@ -69,11 +69,10 @@ def _examples(folder, split):
                     advance(done // MEGABYTE)
                     done %= MEGABYTE
 
-    def open_examples(places, on_error):
-        del places, on_error
-        return lambda place: _features(found[place])["image"].bytes_list.value[0]
+    def read(place):
+        return _features(found[place])["image"].bytes_list.value[0]
 
-    return Records(keys, labels, open_examples)
+    return Records(keys, labels, one_by_one(read))
 
 
 def _features(place):
