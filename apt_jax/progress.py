@@ -12,6 +12,7 @@ import time
 from apt_jax.names import printable
 
 SECONDS_BETWEEN_LINES = 10.0
+MEGABYTE = 2**20
 _shown = contextvars.ContextVar("shown", default=True)
 
 
@@ -38,6 +39,21 @@ def progress(total: int, what: str, unit: str = "images", *, shown: bool = True)
             yield advance
     else:
         yield _lines(total, what, unit)
+
+
+@contextlib.contextmanager
+def progress_of_bytes(total: int, what: str):
+    """Yields `reach(done)` for a piece of work of `total` bytes, told in megabytes."""
+    told = 0
+    with progress(total // MEGABYTE, what, "MB") as advance:
+
+        def reach(done):
+            nonlocal told
+            if (now := done // MEGABYTE) > told:
+                advance(now - told)
+                told = now
+
+        yield reach
 
 
 def _spell(figures) -> str:

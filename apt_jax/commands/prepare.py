@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
         prepare.write_records(builder, place, options.manual_dir)
         return 0
     print(prepare.described(builder, place))
-    if not prepare.is_prepared(builder):
+    if not builder.is_prepared():
         prepare.require_room(builder, place)
         if prepare.is_own(builder):
             prepare.write_records(builder, place, options.manual_dir)

@@ -11,7 +11,7 @@ from pathlib import Path
 import tensorflow_datasets as tfds
 
 from apt_jax.data.published import tfds as source
-from apt_jax.data.published.builders import OWN  # importing them registers them
+from apt_jax.data.published.builders import Original  # importing them registers them
 from apt_jax.errors import UserError, did_you_mean, with_type
 
 FORMAT = "array_record"
@@ -38,13 +38,7 @@ def builder(name: str, place: Path):
 
 def is_own(builder) -> bool:
     """Whether it is one of ours, which need no TensorFlow."""
-    return type(builder) in OWN.values()
-
-
-def is_prepared(builder) -> bool:
-    """Whether there are records; `verified` reads them."""
-    folder = Path(builder.data_path)
-    return (folder / source.INFO).is_file() and any(folder.glob(f"*.{FORMAT}*"))
+    return isinstance(builder, Original)
 
 
 def _size(builder) -> int:

@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
-import string
+import re
 from pathlib import Path
 
 from apt_jax.data.images import ImageError, decode
@@ -121,8 +121,5 @@ def hashed(dataset, hashes: dict[str, str]):
 
 
 def _read_known(path) -> set[str]:
-    return {line for line in map(str.strip, read_lines(path)) if _is_hash(line)}
-
-
-def _is_hash(text):
-    return len(text) == 64 and set(text) <= set(string.hexdigits)
+    lines = map(str.strip, read_lines(path))
+    return {line for line in lines if re.fullmatch("[0-9a-f]{64}", line)}

@@ -157,11 +157,8 @@ def templates_of(name: str, given=()) -> tuple[str, ...]:
     """
     given = (given,) if isinstance(given, str) else tuple(given)
     chosen = tuple(filter(None, given)) or TEMPLATES.get(known_name(name), DEFAULT)
-    if faults := [one for one in chosen if not isinstance(one, str) or "{}" not in one]:
-        raise UserError(
-            f"templates {faults} have no {{}} where the class name goes; write for "
-            "example 'a photo of a {}.'"
-        )
+    if not PROMPTS.holds(chosen):
+        raise UserError(f"templates={chosen} must be {PROMPTS.words}")
     return chosen
 
 

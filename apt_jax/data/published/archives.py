@@ -6,7 +6,6 @@ archive is unpacked under another name and renamed when whole, so a folder that 
 is complete.
 """
 
-import contextlib
 import gzip
 import lzma
 import os
@@ -20,11 +19,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from apt_jax.errors import UserError
 from apt_jax.files import sync_folder
 from apt_jax.names import printable
-from apt_jax.progress import progress
+from apt_jax.progress import MEGABYTE, progress_of_bytes
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 KINDS = (*TAR, ".zip", ".gz")
-MEGABYTE = 2**20
 BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
@@ -80,14 +78,15 @@ def unpack(archive: Path, folder: Path) -> Path:
 
 
 def _extract(archive, folder):
-    name = archive.name.lower()
-    with open(archive, "rb") as file, _progress(file, archive.name) as tell:
+    name, size = archive.name.lower(), archive.stat().st_size
+    shown = progress_of_bytes(size, f"unpacking {archive.name}")
+    with open(archive, "rb") as file, shown as reach:
         if name.endswith(TAR):
             with tarfile.open(fileobj=file) as tar:
                 for member in tar:
                     _require_inside(member.name)
                     tar.extract(member, folder, filter="data")
-                    tell()
+                    reach(file.tell())
                 _require_end(tar)
         elif name.endswith(".zip"):
             with zipfile.ZipFile(file) as whole:
@@ -96,12 +95,12 @@ def _extract(archive, folder):
                     if stat.S_ISLNK(member.external_attr >> 16):
                         raise zipfile.BadZipFile(f"{member.filename!r} is a link")
                     whole.extract(member, folder)
-                    tell()
+                    reach(file.tell())
         else:
             with gzip.open(file) as packed, open(folder / stem(archive), "wb") as plain:
                 while chunk := packed.read(16 * MEGABYTE):
                     plain.write(chunk)
-                    tell()
+                    reach(file.tell())
 
 
 def _require_end(tar):
@@ -115,19 +114,3 @@ def _require_inside(name):
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or PureWindowsPath(name).drive:
         raise tarfile.TarError(f"{name!r} would be written outside the folder")
-
-
-@contextlib.contextmanager
-def _progress(file, name):
-    """Yields a function to call now and then: it says how far `file` has been read."""
-    total, done = os.fstat(file.fileno()).st_size // MEGABYTE, 0
-    with progress(total, f"unpacking {name}", "MB") as advance:
-
-        def tell():
-            nonlocal done
-            now = file.tell() // MEGABYTE
-            if now > done:
-                advance(now - done)
-            done = now
-
-        yield tell

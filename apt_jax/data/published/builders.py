@@ -21,7 +21,7 @@ from apt_jax.errors import UserError
 FORM = birds.NABirds.archive.url
 
 
-class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+class Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """A builder that reads what a source of `data.SOURCES` reads."""
 
     VERSION = tfds.core.Version("1.0.0")
@@ -65,7 +65,7 @@ class _Original(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         return {"train": dataset.train, "validation": dataset.val, "test": dataset.test}
 
 
-class FgvcAircraft(_Original):
+class FgvcAircraft(Original):
     """10,000 photographs of aircraft (Maji et al. 2013, arXiv:1306.5151)."""
 
     HOMEPAGE = "https://www.robots.ox.ac.uk/~vgg/data/fgvc-aircraft"
@@ -83,7 +83,7 @@ class FgvcAircraft(_Original):
         return Aircraft(str(folder), labels=self.builder_config.name).load(0)
 
 
-class Nabirds(_Original):
+class Nabirds(Original):
     """48,562 photographs of North American birds (Van Horn et al. 2015)."""
 
     HOMEPAGE = FORM
@@ -103,6 +103,3 @@ class Nabirds(_Original):
 
     def _splits(self, dataset):
         return {"train": dataset.train + dataset.val, "test": dataset.test}
-
-
-OWN = {"fgvc_aircraft": FgvcAircraft, "nabirds": Nabirds}

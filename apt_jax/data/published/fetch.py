@@ -7,15 +7,13 @@ Range) and begins anew where it refuses. The file gets its name when its hash is
 import hashlib
 import http.client
 import os
-import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 from apt_jax.errors import UserError
-from apt_jax.progress import progress
+from apt_jax.progress import MEGABYTE, progress_of_bytes
 
-MEGABYTE = 2**20
 TIMEOUT = 60  # seconds without a byte
 
 
@@ -23,8 +21,8 @@ def fetch(url: str, file: Path, *, md5: str) -> Path:
     """`file`, downloaded from `url` unless it is there already.
 
     Raises:
-        UserError: if the server cannot be reached, the disk is too small, or the bytes
-            are not those with the hash `md5`.
+        UserError: if the server cannot be reached, the disk is full, or the bytes are
+            not those with the hash `md5`.
     """
     if not file.exists():
         part = file.with_name(f"{file.name}.part")
@@ -57,35 +55,16 @@ def _complete(url, part):
     with answer:
         if answer.status != 206:  # the server sends all of it
             done = 0
-        missing = int(answer.headers.get("Content-Length") or 0)
-        _require_room(part, missing)
-        with open(part, "ab" if done else "wb") as file:
-            received = _copy(answer, file, done, done + missing)
-    if received < missing:
-        raise ConnectionError(f"cut off after {done + received} bytes")
-
-
-def _copy(answer, file, done, total) -> int:
-    """Writes all that comes; returns how many bytes that was."""
-    received, told = 0, done // MEGABYTE
-    with progress(total // MEGABYTE, "downloading", "MB") as advance:
-        advance(told)
-        while chunk := answer.read(MEGABYTE):
-            file.write(chunk)
-            received += len(chunk)
-            if (now := (done + received) // MEGABYTE) > told:
-                advance(now - told)
-                told = now
-    return received
-
-
-def _require_room(part, missing):
-    free = shutil.disk_usage(part.parent).free
-    if missing > free:
-        raise OSError(
-            f"{missing / 1e9:.1f} GB are missing and {free / 1e9:.1f} GB are free in "
-            f"{part.parent}"
-        )
+        total = done + int(answer.headers.get("Content-Length") or 0)
+        shown = progress_of_bytes(total, "downloading")
+        with open(part, "ab" if done else "wb") as file, shown as reach:
+            reach(done)
+            while chunk := answer.read(MEGABYTE):
+                file.write(chunk)
+                done += len(chunk)
+                reach(done)
+    if done < total:
+        raise ConnectionError(f"cut off after {done} bytes")
 
 
 def _require_hash(part, md5, url):

@@ -10,6 +10,7 @@ ignored.
 
 import dataclasses
 import fnmatch
+import functools
 import os
 import re
 from pathlib import Path
@@ -48,13 +49,18 @@ class TFDS(Source):
         del seed  # the splits are given
         info, sources = _sources(prepared_folder(self.name, self.root))
         self._require_features(info.features)
-        labels = {}  # of each stored split, read once however it is sliced
-        splits = {}
-        for split, spec in self._specs(info.splits).items():
-            records = _records(spec, info.splits, self.name)
-            for stored in {stored for stored, _ in records} - labels.keys():
-                labels[stored] = _labels(sources[stored], self.label, stored)
-            splits[split] = tuple(Item(_path(*r), labels[r[0]][r[1]]) for r in records)
+
+        @functools.cache  # a stored split is read once, however it is sliced
+        def labels(stored):
+            return _labels(sources[stored], self.label, stored)
+
+        splits = {
+            split: tuple(
+                Item(f"{stored}/{place:07d}", labels(stored)[place])
+                for stored, place in _records(spec, info.splits, self.name)
+            )
+            for split, spec in self._specs(info.splits).items()
+        }
         return self.dataset(
             name=self.called or info.name,
             classes=tuple(info.features[self.label].names),
@@ -246,10 +252,6 @@ def _batches(source, split, doing):
                     "the file is damaged: prepare the data anew"
                 ) from None
             advance(len(places))
-
-
-def _path(split, place):
-    return f"{split}/{place:07d}"
 
 
 def _reader(sources, feature):

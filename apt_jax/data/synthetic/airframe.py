@@ -136,7 +136,7 @@ def engines(variant):
                 yield from nacelle(lead + 0.07, side * y, z - 0.04, 0.15, 0.034)
             else:
                 yield from nacelle(lead + 0.07, side * y, z, 0.15, 0.02)
-                yield propeller(lead + 0.08, side * y, z)
+                yield disc(lead + 0.08, side * y, z, 0.085, PROPELLER)
 
 
 def nacelle(x, y, z, length, radius):
@@ -145,29 +145,18 @@ def nacelle(x, y, z, length, radius):
     radii = radius * np.array([0.9, 1.0, 0.5])
     faces = tube(places, radii, np.full(3, y), np.full(3, z), sides=8, paint=ENGINE)
     yield faces
-    angles = np.linspace(0, 2 * np.pi, 9)
-    rim = np.stack(
-        [
-            np.full(9, x + 0.001),
-            y + 0.75 * radius * np.cos(angles),
-            z + 0.75 * radius * np.sin(angles),
-        ],
-        -1,
-    )
-    middle = np.broadcast_to([x + 0.001, y, z], (4, 3))
-    mouth = np.stack([middle, rim[0:8:2], rim[1:9:2], rim[2:10:2]], 1)
-    yield Faces(mouth, np.full(4, DARK), np.ones(4, bool))
+    yield disc(x + 0.001, y, z, 0.75 * radius, DARK)
 
 
-def propeller(x, y, z):
-    """A turning propeller: a pale disc."""
+def disc(x, y, z, radius, paint) -> Faces:
+    """An octagon that looks ahead."""
     angles = np.linspace(0, 2 * np.pi, 9)
     rim = np.stack(
-        [np.full(9, x), y + 0.085 * np.cos(angles), z + 0.085 * np.sin(angles)], -1
+        [np.full(9, x), y + radius * np.cos(angles), z + radius * np.sin(angles)], -1
     )
     middle = np.broadcast_to([x, y, z], (4, 3))
-    disc = np.stack([middle, rim[0:8:2], rim[1:9:2], rim[2:10:2]], 1)
-    return Faces(disc, np.full(4, PROPELLER), np.ones(4, bool))
+    corners = np.stack([middle, rim[0:8:2], rim[1:9:2], rim[2:10:2]], 1)
+    return Faces(corners, np.full(4, paint), np.ones(4, bool))
 
 
 def tube(x, radius, y, z, sides=SIDES, paint=BODY) -> Faces:

@@ -15,13 +15,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from apt_jax.data.dataset import Item
-from apt_jax.data.listing import listed
 from apt_jax.data.published import downloads
 from apt_jax.data.published.official import Official
 from apt_jax.data.published.vtab.tasks import TRAIN, VAL, task_of
-from apt_jax.errors import UserError
 from apt_jax.fields import field
-from apt_jax.words import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,30 +89,14 @@ def tfds_order(split: str, keys: Sequence[int | str | bytes]) -> list[int]:
 
 
 def _items(chosen, records, names) -> dict[tuple[str, int], Item]:
-    """The item of each record that is used.
-
-    Raises:
-        UserError: for labels that the task does not have, and for keys that come twice.
-    """
+    """The item of each record that is used; a name that is none of `names` is -1."""
     labels = {name: label for label, name in enumerate(names)}
-    items, odd = {}, []
+    items = {}
     for split, place in (record for part in chosen.values() for record in part):
-        path = f"{split}/{_text(records[split].keys[place])}"
         given = records[split].labels[place]
         label = labels.get(given, -1) if isinstance(given, str) else int(given)
-        if not 0 <= label < len(names):
-            odd.append(f"{path}: {given}")
-        items[split, place] = Item(path, label)
-    if odd:
-        raise UserError(
-            f"{counted(len(odd), 'record has a label', 'records have labels')} that are "
-            f"none of {len(names)} "
-            f"({listed(odd)}); download the archives again"
-        )
-    paths = [item.path for item in items.values()]
-    if len(set(paths)) < len(paths):
-        raise UserError(
-            "records have keys that come twice; download the archives again"
+        items[split, place] = Item(
+            f"{split}/{_text(records[split].keys[place])}", label
         )
     return items
 

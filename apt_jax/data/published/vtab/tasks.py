@@ -22,7 +22,7 @@ from apt_jax.data.published.vtab import (
     tfrecords,
 )
 from apt_jax.data.published.vtab.stored import Records
-from apt_jax.errors import UserError, did_you_mean
+from apt_jax.errors import require_known
 
 TRAIN, VAL = 800, 200  # images used
 
@@ -55,8 +55,7 @@ def task_of(name: str) -> Task:
     Raises:
         UserError: if there is none.
     """
-    if name not in TASKS:
-        raise UserError(f"no VTAB task {name!r} (`name`); {did_you_mean(name, TASKS)}")
+    require_known("VTAB task (`name`)", name, TASKS)
     return TASKS[name]
 
 

@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apt_jax.data.published.vtab.stored import Records, broken, one_by_one
-from apt_jax.progress import progress
+from apt_jax.progress import progress_of_bytes
 
 HEAD, TAIL = 12, 4  # bytes around the data
 DMLAB_SPLITS = ("train", "validation", "test")
-MEGABYTE = 2**20
 
 
 class Place(NamedTuple):
@@ -55,9 +54,8 @@ def _examples(folder, split):
     if not paths:
         raise broken(folder, f"no dmlab-{split}.tfrecord")
     keys, labels, found = [], [], []
-    total = sum(path.stat().st_size for path in paths)
-    with progress(total // MEGABYTE, f"reading labels of {split}", "MB") as advance:
-        done = 0
+    total, done = sum(path.stat().st_size for path in paths), 0
+    with progress_of_bytes(total, f"reading labels of {split}") as reach:
         for path in paths:
             for place in data_places(path):
                 features = _features(place)
@@ -65,9 +63,7 @@ def _examples(folder, split):
                 labels.append(features["label"].int64_list.value[0])
                 found.append(place)
                 done += place.length
-                if done >= MEGABYTE:
-                    advance(done // MEGABYTE)
-                    done %= MEGABYTE
+                reach(done)
 
     def read(place):
         return _features(found[place])["image"].bytes_list.value[0]
