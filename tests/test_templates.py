@@ -76,5 +76,7 @@ def test_templates_given_win_and_a_single_string_is_one_template():
 
 @pytest.mark.parametrize("given", [("a photo.",), ("{name}",), (3,), ("ok {}", "{ }")])
 def test_a_template_without_a_place_for_the_name_is_refused(given):
-    with pytest.raises(UserError, match=r"must be texts with \{\} where the class name"):
+    with pytest.raises(
+        UserError, match=r"must be texts with \{\} where the class name"
+    ):
         templates_of("dtd", given)

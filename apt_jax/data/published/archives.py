@@ -7,13 +7,11 @@ is complete.
 """
 
 import gzip
-import lzma
 import os
 import shutil
 import stat
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from apt_jax.errors import UserError
@@ -23,18 +21,6 @@ from apt_jax.progress import MEGABYTE, progress_of_bytes
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 KINDS = (*TAR, ".zip", ".gz")
-BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    gzip.BadGzipFile,
-    lzma.LZMAError,
-    zlib.error,
-    EOFError,
-    NotImplementedError,  # a compression that zipfile does not know
-    RuntimeError,  # an encrypted zip; links in a circle
-    KeyError,  # a link to a member that is not there
-    ValueError,  # a name or a number that cannot be one
-)
 
 
 def stem(archive) -> str:
@@ -60,17 +46,17 @@ def unpack(archive: Path, folder: Path) -> Path:
         _extract(archive, beside)
         os.rename(beside, folder)
         sync_folder(folder.parent)
-    except BROKEN as error:
+    except Exception as error:  # what a damaged archive raises varies
+        if folder.is_dir():
+            return folder  # another process was first
+        if getattr(error, "errno", None):  # of the disk
+            raise UserError(
+                f"cannot unpack {archive} into {folder.parent} ({error.strerror}); free "
+                "space or change permissions there"
+            ) from None
         reason = printable(str(error)) or "it ends too early"
         raise UserError(
             f"cannot unpack {archive}: {reason}; download it again"
-        ) from None
-    except OSError as error:
-        if folder.is_dir():
-            return folder  # another process was first
-        raise UserError(
-            f"cannot unpack {archive} into {folder.parent} ({error.strerror}); free "
-            "space or change permissions there"
         ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -67,11 +67,10 @@ def places(
 
 def _place(root, download, sizes) -> Path | None:
     """The folder with the download's marker, if the download is there in some form."""
-    for base in _bases(root, download):
-        if _holds(base, download.marker):
-            if download.is_plain:
-                _require_whole(base / download.file, sizes, is_plain=True)
-            return base
+    if base := _unpacked_already(root, download):
+        if download.is_plain:
+            _require_whole(base / download.file, sizes, is_plain=True)
+        return base
     if (root / download.file).is_file():
         return _unpacked(root / download.file, download, sizes)
     if download.inside and (outer := _place(root, download.inside, sizes)):
@@ -94,10 +93,13 @@ def _ends(path) -> Iterator[Path]:
     return (Path(*parts[start:]) for start in range(len(parts) + 1))
 
 
-def _holds(base, marker):
-    if marker.endswith("/"):
-        return (base / marker).is_dir()
-    return any(path.is_file() for path in base.glob(marker))
+def _unpacked_already(root, download) -> Path | None:
+    """The first folder with the download's marker."""
+    is_it = Path.is_dir if download.marker.endswith("/") else Path.is_file
+    for base in _bases(root, download):
+        if any(map(is_it, base.glob(download.marker))):
+            return base
+    return None
 
 
 def _unpacked(archive, download, sizes):
@@ -110,9 +112,8 @@ def _unpacked(archive, download, sizes):
     if not folder.is_dir():
         _require_whole(archive, sizes)
     unpack(archive, folder)
-    for base in _bases(archive.parent, download):
-        if _holds(base, download.marker):
-            return base
+    if base := _unpacked_already(archive.parent, download):
+        return base
     inner = Path(download.top, download.marker)
     raise UserError(
         f"{folder} has no {inner}; remove that folder, and download {download.file} "

@@ -141,10 +141,9 @@ def prepared_folder(name: str, root: str = "") -> Path:
 
 def _versions(folder) -> list[str]:
     """Names of the prepared versions in a folder, oldest first."""
-    if not folder.is_dir():
-        return []
-    names = [name for name in entries(folder) if (folder / name / INFO).is_file()]
-    return sorted(names, key=lambda name: [(len(n), n) for n in name.split(".")])
+    from tensorflow_datasets.core.utils.version import list_all_versions
+
+    return list(map(str, list_all_versions(folder)))
 
 
 def verify(folder: Path) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
-from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.lists import variables
 from apt_jax.data.published.official import Official
 from apt_jax.errors import UserError
 

@@ -16,8 +16,7 @@ import struct
 
 import numpy as np
 
-from apt_jax.data.published.lists import lines
-from apt_jax.data.published.matlab import variables
+from apt_jax.data.published.lists import lines, variables
 from apt_jax.data.published.vtab.pickles import load_pickle
 from apt_jax.data.published.vtab.stored import (
     Records,
