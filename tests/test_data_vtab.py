@@ -22,7 +22,7 @@ from prepared import prepare
 
 from apt_jax import data
 from apt_jax.data.published import downloads, vtab
-from apt_jax.data.published.package import known_sizes
+from apt_jax.data.published.downloads import known_sizes
 from apt_jax.data.published.vtab import (
     drives,
     folders,
@@ -478,8 +478,11 @@ class Evil:
         (pickle.dumps({b"data": Evil()}), r"calls builtins\.exec"),
         (pickle.dumps({b"data": Path("x")}), r"calls pathlib\.\w+"),
         (pickle.dumps(np.array([Evil()], object)), r"calls builtins\.exec"),
-        (pickle.dumps([1, 2]), "no fine_labels and data"),
-        (pickle.dumps({b"fine_labels": [1], b"data": np.zeros((2, 3072))}), "no fine_"),
+        (pickle.dumps([1, 2]), "list indices must be"),
+        (
+            pickle.dumps({b"fine_labels": [1], b"data": np.zeros((2, 3072))}),
+            r"float64 data \(2, 3072\) of 1 labels",
+        ),
         (b"\x80\x02}", "out of input"),
         (b"", "out of input"),
     ],
@@ -510,7 +513,9 @@ def test_files_of_caltech_that_are_no_images_take_part_in_the_draw(made, tmp_pat
     assert task(tmp_path, "caltech101").test == task(root, "caltech101").test
     there = tmp_path / "101_ObjectCategories/101_ObjectCategories/Faces"
     (there / "image_0001.jpg").unlink()
-    with pytest.raises(UserError, match=r"Faces has 29 files, and 30 are drawn"):
+    with pytest.raises(
+        UserError, match=r"Faces is damaged .*29 files, and 30 are drawn"
+    ):
         task(tmp_path, "caltech101")
 
 

@@ -75,7 +75,7 @@ def test_a_missing_list_is_named(archive):
 
 def test_variants_that_are_in_no_list_are_named(archive):
     write(archive / "data", {"images_variant_val.txt": b"0000004 Zeppelin\n"})
-    with pytest.raises(UserError, match=r"not in variants\.txt \('Zeppelin'\)"):
+    with pytest.raises(UserError, match=r"not in variants\.txt: 'Zeppelin'\)"):
         load("aircraft", archive)
 
 

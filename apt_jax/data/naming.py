@@ -72,15 +72,14 @@ def _entries(file) -> dict[str, tuple[str, tuple[str, ...]]]:
         raise UserError(
             f"{file} is no YAML ({error}); its layout is {LAYOUT}"
         ) from None
-    odd = []
     if isinstance(content, dict):
-        odd = [
-            f"{name}: {value!r}" for name, value in content.items() if not _fits(value)
-        ]
-    if odd or not isinstance(content, dict):
+        named = content.items()
+        odd = [f"{name}: {value!r}" for name, value in named if not _fits(value)]
+    else:
+        odd = [repr(content)]
+    if odd:
         raise UserError(
-            f"{file} has entries of another layout ({listed(odd or [repr(content)])}); "
-            f"write {LAYOUT}"
+            f"{file} has entries of another layout ({listed(odd)}); write {LAYOUT}"
         )
     return {
         name: (value, ())

@@ -80,7 +80,7 @@ def _picture(image):
         return _of_array(image)
     if hasattr(image, "read"):
         return decode(_stream(image))
-    what = "None" if image is None else f"{type(image).__name__}"
+    what = "None" if image is None else type(image).__name__
     raise ImageError(f"{what} is no image; {KINDS}")
 
 
@@ -139,12 +139,10 @@ def _converted(image):
 def _of_array(array):
     if array.dtype != np.uint8:
         raise ImageError(f"an array of {array.dtype}; give uint8, from 0 to 255")
-    shape, pixels = list(array.shape), array if array.ndim == 3 else array[..., None]
+    pixels = array if array.ndim == 3 else array[..., None]
     if pixels.ndim != 3 or pixels.shape[-1] not in CHANNELS:
         raise ImageError(
-            f"an array {shape}; give [H, W] or [H, W, C] with C from 1 to 4"
+            f"an array {list(array.shape)}; give [H, W] or [H, W, C] with C from 1 to 4"
         )
-    if 0 in shape:
-        raise ImageError("no pixels")
     grey = pixels.shape[-1] == 1
     return to_rgb(Image.fromarray(pixels[..., 0] if grey else pixels))

@@ -42,7 +42,8 @@ def scan(
     Raises:
         UserError: naming the first ten unreadable images and their number.
     """
-    known = _read_known(known_good_file)
+    lines = map(str.strip, read_lines(known_good_file))
+    known = {line for line in lines if re.fullmatch("[0-9a-f]{64}", line)}
     hashes, faults = {}, {}
 
     def examine(data):
@@ -118,8 +119,3 @@ def hashed(dataset, hashes: dict[str, str]):
         for split, items in dataset.splits.items()
     }
     return dataset.with_splits(known)
-
-
-def _read_known(path) -> set[str]:
-    lines = map(str.strip, read_lines(path))
-    return {line for line in lines if re.fullmatch("[0-9a-f]{64}", line)}

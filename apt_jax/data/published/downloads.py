@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from apt_jax.data.listing import listed
 from apt_jax.data.published.archives import stem, unpack
-from apt_jax.data.published.package import known_sizes
+from apt_jax.data.published.lists import lines, package_file
 from apt_jax.data.roots import require_folder
 from apt_jax.errors import UserError
 
@@ -63,6 +63,19 @@ def places(
             "with `root`"
         )
     return found
+
+
+def known_sizes(builder: str) -> dict[str, int]:
+    """Bytes of the downloads that TFDS knows for a builder, by file name.
+
+    Empty if there is no such builder. Its lists have a line a download: URL, size, hash,
+    file name.
+    """
+    for path in (f"datasets/{builder}/checksums.tsv", f"url_checksums/{builder}.txt"):
+        if (file := package_file(path)).is_file():
+            rows = [line.split("\t") for line in lines(file)]
+            return {name: int(size) for _, size, _, name in rows}
+    return {}
 
 
 def _place(root, download, sizes) -> Path | None:

@@ -1,8 +1,15 @@
-"""Lists as authors publish them: text, a line an entry, or MATLAB's files."""
+"""Lists as authors publish them: text, a line an entry, or MATLAB's files.
+
+And the error for what is not as it was published, of lists and of other files.
+"""
+
+import contextlib
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
-from apt_jax.errors import UserError, reason
+from apt_jax.errors import UserError, one_line
 from apt_jax.files import read_text
 
 
@@ -22,6 +29,12 @@ def table(path) -> dict[str, str]:
     return {key: value.strip() for key, _, value in rows}
 
 
+def package_file(path: str) -> Path:
+    """The place of a file of the installed tensorflow-datasets package, not imported."""
+    spec = find_spec("tensorflow_datasets")
+    return Path(spec.submodule_search_locations[0]) / path
+
+
 def variables(path, *names: str) -> tuple[np.ndarray, ...]:
     """The named variables of a .mat file, without axes of length 1 and single cells.
 
@@ -30,14 +43,29 @@ def variables(path, *names: str) -> tuple[np.ndarray, ...]:
     """
     from scipy import io
 
-    try:
+    with intact(path, Exception):  # scipy raises many kinds for a damaged file
         content = io.loadmat(
             str(path), variable_names=names, squeeze_me=True, chars_as_strings=True
         )
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        raise UserError(
-            f"cannot read {path} ({reason(error)}); download it again"
-        ) from None
     if missing := [name for name in names if name not in content]:
-        raise UserError(f"{path} has no {', '.join(missing)}; download it again")
+        raise broken(path, f"no {', '.join(missing)}")
     return tuple(np.atleast_1d(content[name]) for name in names)
+
+
+def broken(path: Path, reason) -> UserError:
+    """The error for a file whose content is not as published."""
+    return UserError(
+        f"{path} is damaged or not of this data set ({one_line(reason)}); download or "
+        "unpack it again"
+    )
+
+
+@contextlib.contextmanager
+def intact(path: Path, *errors: type[Exception]):
+    """Makes `errors`, which a damaged file raises, the error `broken` of `path`."""
+    try:
+        yield
+    except UserError:  # a ValueError too
+        raise
+    except errors as error:
+        raise broken(path, error) from None

@@ -52,7 +52,8 @@ class TFDS(Source):
 
         @functools.cache  # a stored split is read once, however it is sliced
         def labels(stored):
-            return _labels(sources[stored], self.label, stored)
+            batches = _batches(sources[stored], stored, "reading labels of")
+            return [int(record[self.label]) for batch in batches for record in batch]
 
         splits = {
             split: tuple(
@@ -230,12 +231,6 @@ def _records(spec, there, name) -> list[tuple[str, int]]:
             f"no slice {spec!r} ({error}); the splits of {name} are "
             f"{', '.join(f'{one} ({there[one].num_examples})' for one in there)}"
         ) from None
-
-
-def _labels(source, feature, split) -> list[int]:
-    """The label of each record of a split."""
-    batches = _batches(source, split, "reading labels of")
-    return [int(record[feature]) for batch in batches for record in batch]
 
 
 def _batches(source, split, doing):

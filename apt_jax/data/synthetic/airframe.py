@@ -49,7 +49,8 @@ def fuselage(variant) -> Faces:
     z = radius * rings[:, 2]
     faces = tube(x, radius * rings[:, 1], np.zeros_like(x), z)
     corners = faces.corners
-    height = (corners[..., 2].mean(1) - _ring_mean(z)) / radius
+    middle_z = np.repeat((z[:-1] + z[1:]) / 2, SIDES)
+    height = (corners[..., 2].mean(1) - middle_z) / radius
     along = 0.5 - corners[..., 0].mean(1) / variant.length
     paint = np.full(len(corners), BODY)
     paint[height < -0.45] = BELLY
@@ -182,7 +183,3 @@ def sheet(lead, back, y, z, paint) -> Faces:
     rear = np.stack([back, y, z], -1)
     corners = np.stack([front[:-1], front[1:], rear[1:], rear[:-1]], axis=1)
     return Faces(corners, np.full(len(corners), paint), np.ones(len(corners), bool))
-
-
-def _ring_mean(z):
-    return np.repeat((z[:-1] + z[1:]) / 2, SIDES)

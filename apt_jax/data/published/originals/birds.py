@@ -19,9 +19,8 @@ from typing import ClassVar
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
-from apt_jax.data.published.lists import table
+from apt_jax.data.published.lists import broken, table
 from apt_jax.data.published.official import Official
-from apt_jax.errors import UserError
 
 LISTS = (
     "classes.txt",
@@ -45,10 +44,7 @@ class _Birds(Official):
         _require_equal_ids(folder, images, classes, sides)
         used = sorted(set(classes.values()), key=lambda number: (len(number), number))
         if unnamed := [number for number in used if number not in names]:
-            raise UserError(
-                f"{folder / LISTS[0]} has no names of classes {listed(unnamed)}; unpack "
-                "the archive again"
-            )
+            raise broken(folder / LISTS[0], f"no names of classes {listed(unnamed)}")
         label_of = {number: label for label, number in enumerate(used)}
         items = {
             side: tuple(
@@ -96,12 +92,7 @@ class NABirds(_Birds):
 def _require_equal_ids(folder, images, classes, sides):
     for file, found in ((LISTS[2], classes), (LISTS[3], sides)):
         if odd := images.keys() ^ found.keys():
-            raise UserError(
-                f"{folder / file} and {LISTS[1]} list different images "
-                f"({listed(sorted(odd))}); unpack the archive again"
-            )
+            others = f"other images than in {LISTS[1]}: {listed(sorted(odd))}"
+            raise broken(folder / file, others)
     if odd := sorted({*sides.values()} - {"0", "1"}):
-        raise UserError(
-            f"{folder / LISTS[3]} has sides other than 0 and 1 ({listed(odd)}); unpack "
-            "the archive again"
-        )
+        raise broken(folder / LISTS[3], f"sides other than 0 and 1: {listed(odd)}")

@@ -14,9 +14,8 @@ from typing import ClassVar
 from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
-from apt_jax.data.published.lists import lines
+from apt_jax.data.published.lists import broken, lines
 from apt_jax.data.published.official import Official
-from apt_jax.errors import UserError
 from apt_jax.fields import field, one_of
 
 ARCHIVE = Download(
@@ -59,8 +58,5 @@ def _items(path, labels, file):
         for image, _, name in (line.partition(" ") for line in lines(path))
     ]
     if unknown := {name: None for _, name in rows if name not in labels}:
-        raise UserError(
-            f"{path.name} names classes that are not in {file} "
-            f"({listed(map(repr, unknown))}); unpack the archive again"
-        )
+        raise broken(path, f"classes not in {file}: {listed(map(repr, unknown))}")
     return tuple(Item(f"images/{image}.jpg", labels[name]) for image, name in rows)

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
-from apt_jax.data.published.lists import table
+from apt_jax.data.published.lists import broken, table
 from apt_jax.data.published.official import Official
 from apt_jax.data.roots import entries, reader, require_folder
 from apt_jax.errors import UserError
@@ -107,10 +107,7 @@ def _items(folder, root, label_of) -> tuple[Item, ...]:
     """The images of each class folder; paths start beside the root."""
     folders = _folders(folder)
     if unknown := [name for name in folders if name not in label_of]:
-        raise UserError(
-            f"{folder} has folders that are no class of the training images "
-            f"({listed(unknown)}); unpack it again"
-        )
+        raise broken(folder, f"no class of the training images: {listed(unknown)}")
     above = folder.relative_to(root.parent).as_posix()
     return tuple(
         Item(f"{above}/{name}/{file}", label_of[name])

@@ -13,9 +13,8 @@ from typing import ClassVar
 from apt_jax.data.dataset import Item
 from apt_jax.data.listing import listed
 from apt_jax.data.published.downloads import Download, places
-from apt_jax.data.published.lists import variables
+from apt_jax.data.published.lists import broken, variables
 from apt_jax.data.published.official import Official
-from apt_jax.errors import UserError
 
 SITE = "https://www.robots.ox.ac.uk/~vgg/data/flowers/102"
 DOWNLOADS = {
@@ -57,10 +56,7 @@ def official(found) -> dict[str, tuple[Item, ...]]:
 def _numbers(file, name, count):
     (found,) = variables(file, name)
     if odd := [number for number in found.tolist() if not 1 <= number <= count]:
-        raise UserError(
-            f"{file} lists images without a label ({listed(map(str, odd))}); download it "
-            "and imagelabels.mat again"
-        )
+        raise broken(file, f"images without a label: {listed(map(str, odd))}")
     return found.tolist()
 
 

@@ -11,22 +11,24 @@ one is used, "info" [N, 4] int32: instance, elevation 0..8, azimuth 0, 2, ..., 3
 SVHN: X is [32, 32, 3, N] uint8, y is [N, 1] from 1, where 10 is the digit 0.
 """
 
-import functools
+import pickle
 import struct
 
 import numpy as np
 
-from apt_jax.data.published.lists import lines, variables
-from apt_jax.data.published.vtab.pickles import load_pickle
-from apt_jax.data.published.vtab.stored import (
-    Records,
-    broken,
-    intact,
-    one_by_one,
-    portable,
-)
+from apt_jax.data.published.lists import broken, intact, lines, variables
+from apt_jax.data.published.vtab.stored import Records, one_by_one, portable
 
 SPLITS = ("train", "test")
+# What pickled arrays call. NumPy's own name for what makes an empty one, before version 2
+# and since.
+RECONSTRUCT = np.zeros(0).__reduce__()[0]
+ALLOWED = {
+    ("numpy.core.multiarray", "_reconstruct"): RECONSTRUCT,
+    ("numpy._core.multiarray", "_reconstruct"): RECONSTRUCT,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+}
 CIFAR_RECORD = 2 + 3 * 32 * 32  # bytes
 NORB_FILES = {
     "train": "smallnorb-5x46789x9x18x6x2x96x96-training-{}.mat",
@@ -48,10 +50,8 @@ def cifar100_names(places) -> tuple[str, ...]:
     if (folder / "train.bin").is_file():
         return tuple(lines(folder / "fine_label_names.txt"))
     meta = load_pickle(folder / "meta")
-    names = meta.get(b"fine_label_names") if isinstance(meta, dict) else None
-    if not isinstance(names, list):
-        raise broken(folder / "meta", "no fine_label_names")
-    return tuple(name.decode() for name in names)
+    with intact(folder / "meta", TypeError, KeyError, AttributeError):
+        return tuple(name.decode() for name in meta[b"fine_label_names"])
 
 
 def _binary(folder, split):
@@ -65,13 +65,12 @@ def _binary(folder, split):
 def _pickled(folder, split):
     path = folder / split
     content = load_pickle(path)
-    try:
+    with intact(path, TypeError, KeyError, AttributeError):
         labels, rows = content[b"fine_labels"], content[b"data"]
-        fits = rows.shape == (len(labels), CIFAR_RECORD - 2) and rows.dtype == "u1"
-    except (TypeError, KeyError, AttributeError):
-        fits = False
-    if not fits:
-        raise broken(path, "no fine_labels and data of one length")
+        if rows.shape != (len(labels), CIFAR_RECORD - 2) or rows.dtype != "u1":
+            raise broken(
+                path, f"{rows.dtype} data {rows.shape} of {len(labels)} labels"
+            )
 
     def open_rows(places, on_error):
         del on_error
@@ -79,6 +78,29 @@ def _pickled(folder, split):
         return lambda place: _planes(kept[place])
 
     return Records(range(len(rows)), labels, open_rows)
+
+
+def load_pickle(path):
+    """What was pickled in a file, text of Python 2 as bytes.
+
+    A pickle may call any function by its name. Only what arrays are made of is called.
+
+    Raises:
+        UserError: if it cannot be read, or is more than arrays, lists and text.
+    """
+    # What a damaged pickle raises varies.
+    with intact(path, Exception), open(path, "rb") as file:
+        return _Arrays(file, encoding="bytes").load()
+
+
+class _Arrays(pickle.Unpickler):
+    def find_class(self, module, name):
+        try:
+            return ALLOWED[module, name]
+        except KeyError:
+            raise pickle.UnpicklingError(
+                f"it calls {module}.{name}, which no array needs"
+            ) from None
 
 
 def _planes(row):
@@ -98,20 +120,19 @@ def smallnorb_elevation(places) -> dict[str, Records]:
 
 def _smallnorb(places, labels_of):
     """Both splits; a key is the image's number in its file."""
-    found = {}
-    for split, name in NORB_FILES.items():
-        files = {kind: places[f"{split} {kind}"] for kind in ("dat", "info")}
-        paths = {kind: base / name.format(kind) for kind, base in files.items()}
-        views, info = map(_matrix, paths.values())
-        if views.ndim != 4 or info.shape != (len(views), 4):
-            raise broken(paths["info"], f"{info.shape} beside images {views.shape}")
-        left = one_by_one(functools.partial(_left_view, views))
-        found[split] = Records(range(len(views)), labels_of(info).tolist(), left)
-    return found
+    return {split: _left_views(places, split, labels_of) for split in SPLITS}
 
 
-def _left_view(views, place):
-    return portable(views[place, 0])
+def _left_views(places, split, labels_of):
+    images, facts = (
+        places[f"{split} {kind}"] / NORB_FILES[split].format(kind)
+        for kind in ("dat", "info")
+    )
+    views, info = _matrix(images), _matrix(facts)
+    if views.ndim != 4 or info.shape != (len(views), 4):
+        raise broken(facts, f"{info.shape} beside images {views.shape}")
+    read = one_by_one(lambda place: portable(views[place, 0]))
+    return Records(range(len(views)), labels_of(info).tolist(), read)
 
 
 def _matrix(path):

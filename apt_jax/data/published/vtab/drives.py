@@ -10,8 +10,7 @@ import collections
 
 import numpy as np
 
-from apt_jax.data.published.lists import lines
-from apt_jax.data.published.vtab.stored import broken, intact
+from apt_jax.data.published.lists import broken, intact, lines
 
 SEED, PERCENT = 123, 10
 

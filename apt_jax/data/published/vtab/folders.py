@@ -17,12 +17,10 @@ import os
 
 import numpy as np
 
-from apt_jax.data.published.lists import lines
+from apt_jax.data.published.lists import broken, intact, lines, package_file
 from apt_jax.data.published.originals import oxford_flowers102
-from apt_jax.data.published.package import package_file
-from apt_jax.data.published.vtab.stored import Records, files, intact
+from apt_jax.data.published.vtab.stored import Records, files
 from apt_jax.data.roots import entries
-from apt_jax.errors import UserError
 from apt_jax.words import counted
 
 CALTECH_SEED, CALTECH_TRAIN = 1234, 30  # of the draw, and images of a class drawn
@@ -47,10 +45,8 @@ def caltech101(places) -> dict[str, Records]:
     for name in _folders(folder):
         there = entries(folder / name)
         if len(there) < CALTECH_TRAIN:
-            raise UserError(
-                f"{folder / name} has {counted(len(there), 'file')}, and {CALTECH_TRAIN} "
-                "are drawn of each class; unpack the archive again"
-            )
+            count = counted(len(there), "file")
+            raise broken(folder / name, f"{count}, and {CALTECH_TRAIN} are drawn")
         drawn = set(generator.choice(there, CALTECH_TRAIN, replace=False))
         for file in there:
             if file.endswith(".jpg"):

@@ -14,13 +14,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from apt_jax.data.published.vtab.stored import (
-    Records,
-    broken,
-    intact,
-    one_by_one,
-    portable,
-)
+from apt_jax.data.published.lists import broken, intact
+from apt_jax.data.published.vtab.stored import Records, one_by_one, portable
 from apt_jax.progress import progress
 
 CAMELYON_NAMES = {"train": "train", "validation": "valid", "test": "test"}

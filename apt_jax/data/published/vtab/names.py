@@ -8,8 +8,7 @@ that of LAION's CLIP_benchmark.
 
 from collections.abc import Callable
 
-from apt_jax.data.published.lists import lines
-from apt_jax.data.published.package import package_file
+from apt_jax.data.published.lists import lines, package_file
 
 
 def listed_in(path: str) -> Callable[[dict], tuple[str, ...]]:

@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 from apt_jax.data.images import ImageError, decode
-from apt_jax.data.published.lists import lines
-from apt_jax.data.published.vtab.stored import Records, files, intact
+from apt_jax.data.published.lists import intact, lines
+from apt_jax.data.published.vtab.stored import Records, files
 from apt_jax.files import write_bytes
 
 RADIUS = 300

@@ -19,9 +19,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from apt_jax.data.published.lists import lines
+from apt_jax.data.published.lists import broken, intact, lines
 from apt_jax.data.published.vtab.drives import split_by_drive
-from apt_jax.data.published.vtab.stored import Records, broken, files, intact
+from apt_jax.data.published.vtab.stored import Records, files
 from apt_jax.progress import progress
 
 CLEVR_NAMES = {"train": "train", "validation": "val"}

@@ -1,6 +1,5 @@
 """What a reader finds of a task: the records of each TFDS split, none read yet."""
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from apt_jax.data.roots import require_images
-from apt_jax.errors import UserError, one_line
 
 Read = Callable[[int], bytes]  # from a record's place to its image file's bytes
 
@@ -39,25 +37,6 @@ def files(
         return lambda place: read(folder / paths[place])
 
     return open_files
-
-
-def broken(path: Path, reason) -> UserError:
-    """The error for a file whose content is not as published."""
-    return UserError(
-        f"{path} is damaged or no file of this data set ({one_line(reason)}); download "
-        "or unpack it again"
-    )
-
-
-@contextlib.contextmanager
-def intact(path: Path, *errors: type[Exception]):
-    """Makes `errors`, which a damaged file raises, the error `broken` of `path`."""
-    try:
-        yield
-    except UserError:  # a ValueError too
-        raise
-    except errors as error:
-        raise broken(path, error) from None
 
 
 def portable(pixels: np.ndarray) -> bytes:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax.data.published.vtab.stored import Records, broken, one_by_one
+from apt_jax.data.published.lists import broken
+from apt_jax.data.published.vtab.stored import Records, one_by_one
 from apt_jax.progress import progress_of_bytes
 
 HEAD, TAIL = 12, 4  # bytes around the data
