@@ -7,9 +7,7 @@ the few-shot sampler depends on it. Classes are compared by name, since numbers 
 from pathlib import Path
 from typing import NamedTuple
 
-from apt_jax.data.dataset import Dataset, Item
-from apt_jax.data.published.coop import class_names, one_spelling, read_split
-from apt_jax.data.roots import reader, require_folder, require_images
+from apt_jax.data.published.coop import CoOp, class_names, one_spelling, read_split
 from apt_jax.data.scan import scan
 from apt_jax.files import read_json
 
@@ -29,15 +27,16 @@ def images_of(place: str, root: str | None = None) -> dict[str, list[Image]]:
     path = Path(place).expanduser()
     if path.is_dir():
         return _of_run(path)
+    if root is not None:
+        return _hashed(place, root)
     rows = read_split(place)
     names = class_names(rows)
-    splits = {
+    return {
         split: [
             Image(one_spelling(path), names[label], None) for path, label, _ in of_split
         ]
         for split, of_split in rows.items()
     }
-    return splits if root is None else _hashed(splits, root)
 
 
 def _of_run(folder):
@@ -55,18 +54,14 @@ def _of_run(folder):
     return lists | {name: images for name, images in drawn.items() if images}
 
 
-def _hashed(splits, root):
-    """The same images with the hash of their bytes, read below `root`."""
-    folder = require_folder(root, "the images that the split file lists")
-    require_images(folder, [i.path for of in splits.values() for i in of], "stop")
-    items = {
-        split: [Item(image.path, 0) for image in of] for split, of in splits.items()
-    }
-    named = Dataset("", (), *items.values(), templates=(), read=reader(folder))
-    hashes = {item.path: item.sha256 for item in scan(named).items}
+def _hashed(place, root):
+    """Those of a split file, read below `root`: with the hash of their bytes."""
+    dataset = scan(CoOp(root=root, split_file=place).load(0))
     return {
-        split: [image._replace(sha256=hashes[image.path]) for image in images]
-        for split, images in splits.items()
+        split: [
+            Image(item.path, dataset.classes[item.label], item.sha256) for item in items
+        ]
+        for split, items in dataset.splits.items()
     }
 
 

@@ -66,9 +66,7 @@ def described(builder, place) -> str:
 
 def require_room(builder, place):
     """Refuses a full disk: archive, images and records are three times the archive."""
-    there = place
-    while not there.exists():
-        there = there.parent
+    there = next(above for above in (place, *place.parents) if above.exists())
     free, needed = shutil.disk_usage(there).free, 3 * _size(builder)
     if needed > free:
         raise UserError(
