@@ -58,9 +58,7 @@ def make(source: str, **settings) -> Source:
     """The source `source`; raises `UserError` for unknown names, its fields' too."""
     require_known("data.source", source, SOURCES)
     for field in settings:
-        require_known(
-            f"field of data.source {source}", field, fields_of(SOURCES[source])
-        )
+        require_known(f"field of {source}", field, fields_of(SOURCES[source]))
     return SOURCES[source](**settings)
 
 

@@ -80,7 +80,7 @@ def known_sizes(builder: str) -> dict[str, int]:
 
 def _place(root, download, sizes) -> Path | None:
     """The folder with the download's marker, if the download is there in some form."""
-    if base := _unpacked_already(root, download):
+    if base := _marked(root, download):
         if download.is_plain:
             _require_whole(base / download.file, sizes, is_plain=True)
         return base
@@ -106,11 +106,11 @@ def _ends(path) -> Iterator[Path]:
     return (Path(*parts[start:]) for start in range(len(parts) + 1))
 
 
-def _unpacked_already(root, download) -> Path | None:
+def _marked(root, download) -> Path | None:
     """The first folder with the download's marker."""
-    is_it = Path.is_dir if download.marker.endswith("/") else Path.is_file
+    is_there = Path.is_dir if download.marker.endswith("/") else Path.is_file
     for base in _bases(root, download):
-        if any(map(is_it, base.glob(download.marker))):
+        if any(map(is_there, base.glob(download.marker))):
             return base
     return None
 
@@ -125,7 +125,7 @@ def _unpacked(archive, download, sizes):
     if not folder.is_dir():
         _require_whole(archive, sizes)
     unpack(archive, folder)
-    if base := _unpacked_already(archive.parent, download):
+    if base := _marked(archive.parent, download):
         return base
     inner = Path(download.top, download.marker)
     raise UserError(

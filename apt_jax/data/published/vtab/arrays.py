@@ -17,7 +17,7 @@ import struct
 import numpy as np
 
 from apt_jax.data.published.lists import broken, intact, lines, variables
-from apt_jax.data.published.vtab.stored import Records, one_by_one, portable
+from apt_jax.data.published.vtab.stored import Records, portable, ready
 
 SPLITS = ("train", "test")
 # What pickled arrays call. NumPy's own name for what makes an empty one, before version 2
@@ -58,7 +58,7 @@ def _binary(folder, split):
     path = folder / f"{split}.bin"
     with intact(path, OSError, ValueError):  # ValueError: empty, or no whole records
         rows = np.memmap(path, np.uint8, "r").reshape(-1, CIFAR_RECORD)
-    images = one_by_one(lambda place: _planes(rows[place, 2:]))
+    images = ready(lambda place: _planes(rows[place, 2:]))
     return Records(range(len(rows)), rows[:, 1].tolist(), images)
 
 
@@ -131,7 +131,7 @@ def _left_views(places, split, labels_of):
     views, info = _matrix(images), _matrix(facts)
     if views.ndim != 4 or info.shape != (len(views), 4):
         raise broken(facts, f"{info.shape} beside images {views.shape}")
-    read = one_by_one(lambda place: portable(views[place, 0]))
+    read = ready(lambda place: portable(views[place, 0]))
     return Records(range(len(views)), labels_of(info).tolist(), read)
 
 

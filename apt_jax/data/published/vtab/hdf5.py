@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from apt_jax.data.published.lists import broken, intact
-from apt_jax.data.published.vtab.stored import Records, one_by_one, portable
+from apt_jax.data.published.vtab.stored import Records, portable, ready
 from apt_jax.progress import progress
 
 CAMELYON_NAMES = {"train": "train", "validation": "valid", "test": "test"}
@@ -53,7 +53,7 @@ def _patches(x_path, y_path, prefix):
             return portable(file["x"][place])
 
     keys = [f"{prefix}_{number}" for number in range(len(labels))]
-    return Records(keys, labels, one_by_one(read))
+    return Records(keys, labels, ready(read))
 
 
 def dsprites_location(places) -> dict[str, Records]:

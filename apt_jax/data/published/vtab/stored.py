@@ -22,8 +22,8 @@ class Records:
     open: Callable[[Sequence[int], str], Read]
 
 
-def one_by_one(read: Read) -> Callable[[Sequence[int], str], Read]:
-    """`Records.open` of records that `read` finds whichever else are used."""
+def ready(read: Read) -> Callable[[Sequence[int], str], Read]:
+    """`Records.open` of records that need no opening: `read` gives any of them."""
     return lambda places, on_error: read
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from apt_jax.data.published.lists import broken
-from apt_jax.data.published.vtab.stored import Records, one_by_one
+from apt_jax.data.published.vtab.stored import Records, ready
 from apt_jax.progress import progress_of_bytes
 
 HEAD, TAIL = 12, 4  # bytes around the data
@@ -69,7 +69,7 @@ def _examples(folder, split):
     def read(place):
         return _features(found[place])["image"].bytes_list.value[0]
 
-    return Records(keys, labels, one_by_one(read))
+    return Records(keys, labels, ready(read))
 
 
 def _features(place):
