@@ -12,7 +12,6 @@ A folder is one of images, or of folders of them (its classes). For each:
 """
 
 import argparse
-import collections
 import io
 import time
 from pathlib import Path
@@ -21,13 +20,13 @@ import numpy as np
 from PIL import Image, ImageEnhance
 
 from apt_jax.data.images import decode
+from apt_jax.data.own.groups import linked
 from apt_jax.data.own.looks import look
 from apt_jax.data.own.near_copies import (
     BITS,
     MARGINS,
     MOST_BITS,
     MOST_LOWEST,
-    connected,
     hash_of,
     near_pairs,
 )
@@ -148,8 +147,7 @@ def alike(files, hashes, most) -> tuple[int, int]:
     within = [
         (i[same], j[same]) for i, j in pairs if (same := folders[i] == folders[j]).any()
     ]
-    labels = collections.Counter(connected(len(files), within).tolist())
-    return sum(len(i) for i, _ in pairs), max(labels.values())
+    return sum(len(i) for i, _ in pairs), max(map(len, linked(files, within)))
 
 
 def share_found(originals, edit, thresholds) -> list[float]:

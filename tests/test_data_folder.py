@@ -6,7 +6,6 @@ import pytest
 from photos import forbid, load, paths, png, write
 
 from apt_jax.data.check import check
-from apt_jax.data.own.groups import content_keys
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
@@ -334,10 +333,9 @@ def test_a_wrong_layout_says_which_is_right(tmp_path, files, message):
 def test_file_names_that_are_no_utf8_are_reported_and_can_be_dropped(tmp_path):
     write(tmp_path, given())
     (tmp_path / os.fsdecode(b"train/a/caf\xe9.png")).write_bytes(png(9))
-    dataset = folder(tmp_path)
     with pytest.raises(UserError, match=r"caf\\udce9\.png: file name is not UTF-8"):
-        scan(dataset)
-    kept = scan(dataset, on_error="skip")
+        folder(tmp_path)
+    kept = scan(folder(tmp_path, on_error="skip"))
     assert paths(kept.train) == ["train/a/1.png", "train/b/1.png"]
     assert len(kept.items) == 4
 
@@ -356,12 +354,3 @@ def test_a_folder_or_file_without_permission_is_an_error_that_names_it(tmp_path)
             folder(tmp_path)
     finally:
         forbidden.parent.chmod(0o700)
-
-
-def test_content_keys_are_equal_where_bytes_are_and_only_there(tmp_path):
-    files = {"a": b"one", "b": b"one", "c": b"two", "d": b"longer", "e": b"", "f": b""}
-    write(tmp_path, files)
-    keys = content_keys(tmp_path, [*files, "absent"])
-    assert keys.keys() == {*files, "absent"}
-    assert keys["a"] == keys["b"]
-    assert len(set(keys.values())) == 6

@@ -15,8 +15,9 @@ from apt_jax.data.own import looks as looks_module
 from apt_jax.data.own import near_copies as near_copies_module
 from apt_jax.data.own.bursts import Shot, burst_pairs
 from apt_jax.data.own.division import divide
+from apt_jax.data.own.groups import linked
 from apt_jax.data.own.looks import FILE, look, look_at
-from apt_jax.data.own.near_copies import MARGINS, connected, hash_of, near_pairs
+from apt_jax.data.own.near_copies import MARGINS, hash_of, near_pairs
 from apt_jax.data.scan import scan
 from apt_jax.errors import UserError
 
@@ -136,12 +137,10 @@ def test_pairs_reach_over_tiles_and_past_pictures_without_a_hash(monkeypatch):
     assert [len(i) for i, _ in near_pairs([None, None])] == []
 
 
-def test_what_is_linked_over_others_is_connected():
+def test_what_is_linked_over_others_is_one_group():
     pairs = [(np.array([0, 3]), np.array([1, 4])), (np.array([1]), np.array([2]))]
-    labels = connected(6, pairs)
-    assert labels[0] == labels[1] == labels[2]
-    assert labels[3] == labels[4]
-    assert len({labels[0], labels[3], labels[5]}) == 3
+    assert linked("abcdef", pairs) == [["a", "b", "c"], ["d", "e"], ["f"]]
+    assert linked([], [(np.zeros(0, int), np.zeros(0, int))]) == []
 
 
 def test_a_large_jpeg_and_its_small_copy_are_near_though_decoded_at_a_fraction():
@@ -177,8 +176,10 @@ def test_a_camera_that_knows_no_time_takes_no_bursts(time):
 def test_a_burst_goes_on_while_pauses_are_short_and_the_camera_is_the_same():
     moments = {"a": (0, 1.5, 3.4, 5.5), "b": (1.0, 9.0)}
     shots = [Shot(camera, s) for camera, times in moments.items() for s in times]
-    i, j = burst_pairs([None, *shots])
+    i, j = burst_pairs([None, *shots], [0] * 7)
     assert sorted(zip(i.tolist(), j.tolist())) == [(1, 2), (2, 3)]
+    i, j = burst_pairs([None, *shots], [0, 0, 0, 1, 1, 0, 0])
+    assert list(zip(i.tolist(), j.tolist())) == [(1, 2)]
 
 
 def test_a_look_tells_what_a_file_is():
@@ -378,8 +379,8 @@ def test_wider_groups_change_nothing_in_chance():
     found = {"a": [f"a{n}" for n in range(20)], "b": [f"b{n}" for n in range(20)]}
     keys = {path: path for paths in found.values() for path in paths}
     for seed in range(20):
-        plain = divide(found, ("a", "b"), keys, seed)
-        grouped = divide(found, ("a", "b"), keys, seed, keys | {"a3": "a7"})
+        plain = divide(found, keys, keys, seed)
+        grouped = divide(found, keys, keys | {"a3": "a7"}, seed)
         side = {item.path: split for split, items in grouped.items() for item in items}
         assert side["a3"] == side["a7"]
         of_b = [

@@ -55,7 +55,7 @@ def sheet_rows(rows, found, unreadable, marked) -> Iterator[Row]:
         progress(len(rows), "drawing", "classes") as advance,
     ):
         for row in rows:
-            tiles = list(pool.map(tile, spread(found.of_class(row["folder"]), COLUMNS)))
+            tiles = list(pool.map(tile, spread(found.by_class[row["folder"]], COLUMNS)))
             yield Row(printable(row["name"]), caption(row), tiles)
             advance()
 

@@ -21,7 +21,8 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         command: that of the run to come.
         memory: where looks are remembered, if anywhere.
     """
-    found = config.source_of(settings, on_error="skip").find()
+    source = config.source_of(settings, on_error="skip")
+    found = source.find()
     looks, faults = look_at(found.read, found.items, memory)
     copies = survey.copies(found, looks)
     if not found.is_drawn and settings.data.group == "auto":
@@ -32,7 +33,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
     rows = survey.classes(found, looks, judged.dataset)
     report = {
         "root": settings.data.root,
-        "name": settings.data.name or found.name,
+        "name": source.called,
         "source": found.layout,
         "layout": "drawn" if found.is_drawn else "given",
         "classes": rows,

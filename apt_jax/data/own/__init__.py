@@ -1,11 +1,8 @@
 """Anybody's own photographs: a folder, a table, or a set in the hub's format.
 
 Each kind is a file with a source that finds them (`folder`, `table`, `hub`). Then one way
-for all (`photographs`): what belongs together (`groups`), and the three splits (`split`).
-
-Files that are no images and images without a label are found first, so that they change no
-split. Without given splits the seed divides (`division`); what belongs together stays on
-one side, so that no copy of a training image is a test image.
+for all (`photographs`): a look at each, what belongs together (`groups`), and the three
+splits, which are given or drawn (`division`).
 """
 
 from apt_jax.data.own import folder, hub, table

@@ -37,13 +37,19 @@ def shot_of(exif: Image.Exif) -> Shot | None:
     return Shot(camera, moment) if camera and moment is not None else None
 
 
-def burst_pairs(shots: Sequence[Shot | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Arrays i, j of shots that follow one another in a burst."""
-    taken = sorted((shot, place) for place, shot in enumerate(shots) if shot)
+def burst_pairs(
+    shots: Sequence[Shot | None], classes: Sequence
+) -> tuple[np.ndarray, np.ndarray]:
+    """Arrays i, j of shots of one class that follow one another in a burst."""
+    taken = sorted(
+        (name, *shot, place)
+        for place, (name, shot) in enumerate(zip(classes, shots, strict=True))
+        if shot
+    )
     pairs = [
-        (i, j)
-        for (one, i), (other, j) in itertools.pairwise(taken)
-        if one.camera == other.camera and other.moment - one.moment <= SECONDS
+        (one[-1], other[-1])
+        for one, other in itertools.pairwise(taken)
+        if one[:2] == other[:2] and other[2] - one[2] <= SECONDS
     ]
     i, j = np.array(pairs, int).reshape(-1, 2).T
     return i, j

@@ -15,40 +15,45 @@ SHARE_OF_VAL, SHARE_OF_TEST = 0.2, 0.3  # of a class; the rest is train
 
 
 def divide(
-    found, classes, groups, seed: int, wider=None, *, validation: bool = True
+    found: dict[str, list[str]],
+    narrow: dict[str, str],
+    wide: dict[str, str],
+    seed: int,
+    *,
+    validation: bool = True,
 ) -> dict[str, tuple[Item, ...]]:
-    """The three splits, items by class and path, each with its (wider) group.
+    """The three splits, items by class and path, each with its wide group.
 
     Args:
-        found: paths by class name.
-        classes: class names in label order.
-        groups: a key for each path; paths with equal keys stay together. A group of
-            several classes goes where the first of them puts it.
-        wider: a second key for each path, of groups that hold whole groups of the first
-            kind and stay together too. Chance knows nothing of it: a class without a
-            wider group is divided as if there were none.
+        found: paths by class, classes in label order.
+        narrow: a key for each path, of the groups that chance deals. A group of several
+            classes goes where the first of them puts it.
+        wide: a key for each path, of the groups that stay together: whole narrow ones.
+            Chance knows nothing of it: a class without wider groups is divided as if
+            there were none.
         validation: whether a share is cut off for validation.
     """
-    wider = groups if wider is None else wider
     generator = random.Random(seed)
-    sizes = {}  # by class, the images of each wider group, in the order of chance
-    for name in classes:
-        dealt = list(dict.fromkeys(groups[path] for path in sorted(found[name])))
+    sizes = {}  # by class, the images of each wide group, in the order of chance
+    for name, paths in found.items():
+        dealt = list(dict.fromkeys(narrow[path] for path in sorted(paths)))
         generator.shuffle(dealt)
-        sizes[name] = _sizes(found[name], groups, wider, dealt)
-    counts = {name: len(found[name]) for name in classes}
-    test = cut(sizes, {n: max(1, round(counts[n] * SHARE_OF_TEST)) for n in classes})
+        images = collections.Counter(wide[path] for path in paths)
+        wide_of = {narrow[path]: wide[path] for path in paths}
+        sizes[name] = {wide_of[key]: images[wide_of[key]] for key in dealt}
+    counts = {name: len(paths) for name, paths in found.items()}
+    test = cut(sizes, {n: max(1, round(counts[n] * SHARE_OF_TEST)) for n in counts})
     val = set()
     if validation:
         rest = {
             name: {key: size for key, size in of_class.items() if key not in test}
             for name, of_class in sizes.items()
         }
-        val = cut(rest, {n: round(counts[n] * SHARE_OF_VAL) for n in classes})
+        val = cut(rest, {n: round(counts[n] * SHARE_OF_VAL) for n in counts})
     splits = {"train": [], "val": [], "test": []}
-    for label, name in enumerate(classes):
-        for path in sorted(found[name]):
-            key = wider[path]
+    for label, paths in enumerate(found.values()):
+        for path in sorted(paths):
+            key = wide[path]
             split = "test" if key in test else "val" if key in val else "train"
             splits[split].append(Item(path, label, group=key))
     return {split: tuple(items) for split, items in splits.items()}
@@ -76,10 +81,3 @@ def cut(sizes: dict[str, dict], wanted: dict[str, int]) -> set:
                 kept.add(key)
         kept.update(last)
     return off
-
-
-def _sizes(paths, groups, wider, order) -> dict:
-    """Images of each wider group, ordered as the first of its groups is in `order`."""
-    counts = collections.Counter(wider[path] for path in paths)
-    wider_of = {groups[path]: wider[path] for path in paths}
-    return {wider_of[group]: counts[wider_of[group]] for group in order}

@@ -22,7 +22,7 @@ from apt_jax.data.given_splits import doubled, spelled, usual
 from apt_jax.data.listing import listed
 from apt_jax.data.naming import FILE as NAMES
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS, content_keys
+from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.hub import Hub, is_hub
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.data.own.table import Table, is_table
@@ -62,7 +62,6 @@ class Folder(Photographs):
         classes = tuple(sorted(set(class_of.values())))
         whole = _merged(root, places, walks)
         return Found(
-            name=self.called,
             layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
             classes=classes,
             splits={
@@ -76,7 +75,6 @@ class Folder(Photographs):
                 for split, of_split in walks.items()
             },
             read=reader(root),
-            keys=lambda paths: content_keys(root, paths),
             unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
             faults=whole.faults,
         )

@@ -1,103 +1,45 @@
 """Photographs that belong together: the same bytes, near copies, one burst.
 
 A picture that was trained on tells nothing when a near copy of it is tested, so a split
-keeps them on one side. Near copies are `near_copies`, bursts are `bursts`; both link, so
-that a group may be a chain. Byte-identical files are one thing here, whatever they show.
+keeps them on one side. Near copies are `near_copies`, bursts are `bursts`; all link, so
+that a group may be a chain.
 """
 
 import collections
-import hashlib
-import itertools
-import os
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from apt_jax.data.dataset import Item
 from apt_jax.data.own.bursts import burst_pairs
 from apt_jax.data.own.looks import Look
-from apt_jax.data.own.near_copies import connected, near_pairs
-from apt_jax.files import sha256_of_file
+from apt_jax.data.own.near_copies import near_pairs
 
 GROUPS = ("auto", "none")  # values of data.group that name no column
 
-
-def content_keys(root: Path, paths) -> dict[str, str]:
-    """A key for each path; two are equal if and only if the files' bytes are.
-
-    What cannot be a copy, because no other file has its size, is not read.
-    Empty files and those that cannot be read are like no other: `scan` reports them.
-    """
-    keys = {path: f"path {path}" for path in paths}
-    by_size = collections.defaultdict(list)
-    for path in paths:
-        if os.path.isfile(root / path):
-            by_size[os.path.getsize(root / path)].append(path)
-    by_size.pop(0, None)
-    for alike in by_size.values():
-        if len(alike) > 1:
-            keys |= {path: _key(path, sha256_of_file, root / path) for path in alike}
-    return keys
+Pairs = tuple[np.ndarray, np.ndarray]  # arrays i, j of places
 
 
-def keys_of_content(read, paths) -> dict[str, str]:
-    """A key for each path, equal where the bytes are: all are read, by `Found.read`."""
-
-    def sha256(path):
-        return hashlib.sha256(read(Item(path, 0))).hexdigest()
-
-    return {path: _key(path, sha256, path) for path in paths}
-
-
-def _key(path, sha256, place) -> str:
-    try:
-        return sha256(place)
-    except OSError:
-        return f"path {path}"
-
-
-def groups_of(
-    found: dict[str, list[str]], keys: dict[str, str], looks: dict[str, Look]
-) -> dict[str, str]:
+def groups_of(found: dict[str, list[str]], looks: dict[str, Look]) -> dict[str, str]:
     """A key for each path; equal for those of a class that belong together.
 
     Args:
         found: paths by class.
-        keys: equal where the bytes are (`content_keys`).
-        looks: what is known of the images; paths without a look are like no other.
+        looks: what is known of the images.
     """
     groups = {}
-    for paths in found.values():
-        firsts = {}  # one path for all files of the same bytes
-        for path in paths:
-            firsts.setdefault(keys[path], path)
-        labels = linked([looks.get(path) for path in firsts.values()])
-        names = list(firsts)
-        named = {key: names[label] for key, label in zip(firsts, _first(labels))}
-        groups |= {path: named[keys[path]] for path in paths}
+    for name, paths in found.items():
+        seen = [looks[path] for path in paths]
+        same = same_pairs(look.sha256 for look in seen)
+        pairs = [same, *alike_pairs(seen, [name] * len(seen))]
+        groups |= _keys(linked(paths, pairs))
     return groups
 
 
 def joined(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
     """A key for each path of `other`; equal for paths that either joins, or a chain."""
     paths = list(other)
-    pairs = []
-    for groups in (one, other):
-        firsts = {}
-        for place, path in enumerate(paths):
-            pairs.append((firsts.setdefault(groups[path], place), place))
-    labels = connected(len(paths), [tuple(np.array(pairs, int).reshape(-1, 2).T)])
-    first = _first(labels)
-    return {path: paths[first[place]] for place, path in enumerate(paths)}
-
-
-def linked(looks: Iterable[Look | None]) -> np.ndarray:
-    """[n] labels, equal for photographs that are near copies or of one burst."""
-    looks = list(looks)
-    near = near_pairs([one and one.hash for one in looks])
-    bursts = burst_pairs([one and one.shot for one in looks])
-    return connected(len(looks), itertools.chain(near, [bursts]))
+    pairs = [same_pairs(keys[path] for path in paths) for keys in (one, other)]
+    return _keys(linked(paths, pairs))
 
 
 def partners(
@@ -107,10 +49,11 @@ def partners(
 
     Near copies count whatever their classes (`labels`), bursts within a class.
     """
-    paths = [path for path in sides if path in looks]
+    paths = list(sides)
     side = np.array([sides[path] for path in paths], int)
+    seen = [looks[path] for path in paths]
     found = {}
-    for i, j in _pairs(paths, labels, looks):
+    for i, j in alike_pairs(seen, [labels[path] for path in paths]):
         i, j = np.where(side[i] > side[j], (i, j), (j, i))
         apart = side[i] > side[j]
         _, firsts = np.unique(i[apart], return_index=True)
@@ -119,17 +62,35 @@ def partners(
     return found
 
 
-def _pairs(paths, labels, looks):
-    yield from near_pairs([looks[path].hash for path in paths])
-    by_label = collections.defaultdict(list)
-    for place, path in enumerate(paths):
-        by_label[labels[path]].append(place)
-    for places in by_label.values():
-        i, j = burst_pairs([looks[paths[place]].shot for place in places])
-        yield np.array(places)[i], np.array(places)[j]
+def alike_pairs(looks: Sequence[Look], classes: Sequence) -> Iterator[Pairs]:
+    """Yields pairs of near copies whatever their classes, and of bursts within a class."""
+    yield from near_pairs(look.hash for look in looks)
+    yield burst_pairs([look.shot for look in looks], classes)
 
 
-def _first(labels):
-    """For each label the place where it is first seen."""
-    _, firsts, of = np.unique(labels, return_index=True, return_inverse=True)
-    return firsts[of]
+def same_pairs(values: Iterable) -> Pairs:
+    """Each place with the first that has the same value."""
+    first = {}
+    firsts = [first.setdefault(value, place) for place, value in enumerate(values)]
+    return np.array(firsts, int), np.arange(len(firsts))
+
+
+def linked(paths: Sequence[str], pairs: Iterable[Pairs]) -> list[list[str]]:
+    """The paths in groups, as pairs link them, over others too."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    labels, shape = np.arange(len(paths)), (len(paths), len(paths))
+    for i, j in pairs:
+        if len(i):
+            links = (np.ones(len(i), bool), (labels[i], labels[j]))
+            graph = coo_array(links, shape=shape)
+            labels = connected_components(graph, directed=False)[1][labels]
+    groups = collections.defaultdict(list)
+    for path, label in zip(paths, labels.tolist(), strict=True):
+        groups[label].append(path)
+    return list(groups.values())
+
+
+def _keys(groups: list[list[str]]) -> dict[str, str]:
+    return {path: group[0] for group in groups for path in group}

@@ -16,7 +16,7 @@ from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS, keys_of_content
+from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import NO_LABEL, class_names, spelled, with_labelled_test
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.errors import UserError, with_type
@@ -73,12 +73,10 @@ class Hub(Photographs):
 
         classes, labels = _labels(sets, label)
         return Found(
-            name=self.called,
             layout="a set of the hub",
             classes=classes,
             splits=_splits(labels),
             read=read,
-            keys=lambda paths: keys_of_content(read, paths),
             groups=None if self.group in GROUPS else _groups(sets, self.group),
             published=True,
         )

@@ -140,24 +140,3 @@ def _shown(count):
     if count < MANY:
         return contextlib.nullcontext(lambda n: None)
     return progress(count, "comparing images")
-
-
-def connected(count: int, pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """[count] labels: things that pairs link, over others too, have the same."""
-    labels = np.arange(count)
-    for i, j in pairs:
-        labels = _joined(labels, i, j)
-    return labels
-
-
-def _joined(labels, i, j):
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    i, j = labels[i], labels[j]
-    i, j = i[i != j], j[i != j]
-    if not len(i):
-        return labels
-    links = (np.ones(len(i), bool), (i, j))
-    graph = coo_array(links, shape=(len(labels), len(labels)))
-    return connected_components(graph, directed=False)[1][labels]

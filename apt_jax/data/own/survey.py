@@ -4,18 +4,17 @@ All of it is JSON: numbers, texts, paths as the source names them.
 """
 
 import collections
-import itertools
 import statistics
 
 from apt_jax.data.dataset import SPLITS
 from apt_jax.data.own.bursts import burst_pairs
 from apt_jax.data.own.found import Found
+from apt_jax.data.own.groups import linked, same_pairs
 from apt_jax.data.own.looks import Look
-from apt_jax.data.own.near_copies import connected, near_pairs
+from apt_jax.data.own.near_copies import near_pairs
 from apt_jax.words import counted
 
 UNEQUAL = 10  # times as many images as a class of the fewest: worth a word
-KINDS = ("same bytes", "near copies", "burst")
 NO_CLASS = "(no class)"
 APART = {  # what it means that copies lie in several of these
     "splits": "who trains on one tests what was seen; keep one of each, or move them "
@@ -35,7 +34,7 @@ def classes(found: Found, looks: dict[str, Look], dataset=None) -> list[dict]:
             places.update((split, item.label) for item in items)
     rows = []
     for label, name in enumerate(found.classes):
-        paths = found.of_class(name)
+        paths = found.by_class[name]
         read = [looks[path] for path in paths if path in looks]
         rows.append(
             {
@@ -81,28 +80,20 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
     Near copies are told among files of different bytes, whatever their classes; bursts
     within a class.
     """
-    of_bytes = collections.defaultdict(list)
-    for path, look in looks.items():
-        of_bytes[look.sha256].append(path)
-    firsts = [paths[0] for paths in of_bytes.values()]
-    different = set(firsts)
-    near = connected(len(firsts), near_pairs(looks[path].hash for path in firsts))
-    groups = {
-        "same bytes": list(of_bytes.values()),
-        "near copies": _by_label(firsts, near),
-        "burst": list(
-            itertools.chain.from_iterable(
-                _bursts(
-                    [path for path in dict.fromkeys(paths) if path in different], looks
-                )
-                for paths in map(found.of_class, found.classes)
-            )
-        ),
-    }
+    same = same_pairs(look.sha256 for look in looks.values())
+    of_bytes = linked(list(looks), [same])
+    firsts = [paths[0] for paths in of_bytes]
     place = {
         item.path: (split, found.class_of(item) or NO_CLASS)
         for split, items in found.splits.items()
         for item in items
+    }
+    shots = [looks[path].shot for path in firsts]
+    bursts = burst_pairs(shots, [place[path][1] for path in firsts])
+    groups = {
+        "same bytes": of_bytes,
+        "near copies": linked(firsts, near_pairs(looks[path].hash for path in firsts)),
+        "burst": linked(firsts, [bursts]),
     }
     return {
         kind: [
@@ -111,10 +102,10 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
                 "splits": _different(place[path][0] for path in paths),
                 "classes": _different(place[path][1] for path in paths),
             }
-            for paths in groups[kind]
+            for paths in of_kind
             if len(paths) > 1
         ]
-        for kind in KINDS
+        for kind, of_kind in groups.items()
     }
 
 
@@ -144,18 +135,6 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
             "of the large classes"
         )
     return found
-
-
-def _bursts(paths, looks):
-    pairs = burst_pairs([looks[path].shot for path in paths])
-    return _by_label(paths, connected(len(paths), [pairs]))
-
-
-def _by_label(paths, labels):
-    groups = collections.defaultdict(list)
-    for path, label in zip(paths, labels, strict=True):
-        groups[int(label)].append(path)
-    return list(groups.values())
 
 
 def _different(values):

@@ -18,7 +18,7 @@ from apt_jax.data.dataset import SPLITS, Item
 from apt_jax.data.given_splits import split_of
 from apt_jax.data.listing import listed
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.groups import GROUPS, content_keys
+from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import (
     NO_LABEL,
     class_names,
@@ -64,12 +64,10 @@ class Table(Photographs):
         if self.group not in GROUPS:
             groups = dict(zip(paths, columns["group"], strict=True))
         return Found(
-            name=self.called,
             layout="a table",
             classes=classes,
             splits=splits,
             read=reader(root),
-            keys=lambda paths: content_keys(root, paths),
             groups=groups,
         )
 
