@@ -170,7 +170,7 @@ def _class_of(walks) -> dict[str, str]:
 def _merged(root, places, walks) -> Walk:
     """What was left out and what may not be read, relative to the root."""
     merged = Walk([], {}, {})
-    for place in {"", *places.values()}:
+    for place in dict.fromkeys(("", *places.values())):
         _, left_out = walking.entries(root / place)
         merged.left_out.update(
             (_join(place, name), why) for name, why in left_out.items()

@@ -8,7 +8,6 @@ seed divides it; `data.group` may name a column. Needs requirements-hub.txt.
 """
 
 import dataclasses
-import itertools
 import os
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from apt_jax.data.given_splits import usual
 from apt_jax.data.listing import listed
 from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
-from apt_jax.data.own.labels import NO_LABEL, class_names, spelled, with_labelled_test
+from apt_jax.data.own.labels import NO_LABEL, as_text, class_names, with_labelled_test
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.errors import UserError, with_type
 from apt_jax.fields import field
@@ -54,24 +53,27 @@ class Hub(Photographs):
             UserError: if they cannot be had; for columns and splits that are not clear.
         """
         sets = _opened(self.root)
-        features = dict(
-            itertools.chain.from_iterable(one.features.items() for one in sets.values())
-        )
+        import datasets  # `_opened` tells who has none
+
+        features = {}
+        for one in sets.values():
+            features |= one.features
         image = _column(features, "Image", self.image, "image")
         label = _label_column(features, self.label)
         _require_column(features.keys() - {image}, self.group)
-        raw = {split: _undecoded(one, image) for split, one in sets.items()}
+        stored = datasets.Image(decode=False)
+        raw = {split: one.cast_column(image, stored) for split, one in sets.items()}
 
         def read(item) -> bytes:
             split, _, place = item.path.partition("/")
-            stored = raw[split][int(place)][image] or {"bytes": None, "path": None}
-            if stored["bytes"] is not None:
-                return stored["bytes"]
-            if stored["path"] is None:
+            found = raw[split][int(place)][image] or {"bytes": None, "path": None}
+            if found["bytes"] is not None:
+                return found["bytes"]
+            if found["path"] is None:
                 raise OSError("no picture is stored")
-            return Path(stored["path"]).read_bytes()
+            return Path(found["path"]).read_bytes()
 
-        classes, labels = _labels(sets, label)
+        classes, labels = _labels(sets, label, features[label])
         return Found(
             layout="a set of the hub",
             classes=classes,
@@ -112,12 +114,6 @@ def _opened(root) -> dict:
     if isinstance(opened, datasets.DatasetDict):
         return dict(opened)
     return {str(opened.split or "train"): opened}
-
-
-def _undecoded(one, image):
-    from datasets import Image
-
-    return one.cast_column(image, Image(decode=False))
 
 
 def _column(features, kind, given, field):
@@ -161,11 +157,8 @@ def _is_plain(feature) -> bool:
     return type(feature).__name__ == "Value" and dtype.startswith(PLAIN)
 
 
-def _labels(sets, label) -> tuple[tuple[str, ...], dict[str, list[int]]]:
+def _labels(sets, label, feature) -> tuple[tuple[str, ...], dict[str, list[int]]]:
     """Class names, and by split the label of each image."""
-    feature = next(
-        one.features[label] for one in sets.values() if label in one.features
-    )
     cells = {
         split: one[label] if label in one.features else [None] * len(one)
         for split, one in sets.items()
@@ -188,7 +181,7 @@ def _texts(cells) -> list[str]:
     """Labels as text; of a split that says -1 throughout, which hides them, nothing."""
     if all(value in (None, NO_LABEL) for value in cells):
         return [""] * len(cells)
-    return list(map(spelled, cells))
+    return list(map(as_text, cells))
 
 
 def _require_column(columns, group):

@@ -66,7 +66,7 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(same[number][0] for number in sorted(same))
 
 
-def spelled(value) -> str:
+def as_text(value) -> str:
     """A cell as text; whole numbers without decimals: missing ones made them floats.
 
     Raises:

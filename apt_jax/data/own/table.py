@@ -21,9 +21,9 @@ from apt_jax.data.own.found import Found
 from apt_jax.data.own.groups import GROUPS
 from apt_jax.data.own.labels import (
     NO_LABEL,
+    as_text,
     class_names,
     is_missing,
-    spelled,
     with_labelled_test,
 )
 from apt_jax.data.own.photographs import Photographs
@@ -52,7 +52,7 @@ class Table(Photographs):
         columns = _columns(file, self.group)
         paths = [relative(root, path) for path in columns["path"]]
         require_images(root, paths, self.on_error)
-        classes = _class_names(file, columns["label"])
+        classes = class_names(columns["label"])
         items = [
             Item(path, NO_LABEL if is_missing(name) else classes.index(name))
             for path, name in zip(paths, columns["label"], strict=True)
@@ -78,17 +78,13 @@ def is_table(root: str) -> bool:
 
 
 def _file(root) -> Path:
-    if not root:
+    if not is_table(root):
         raise UserError(
-            f"data.root is empty; name a table ({', '.join(KINDS)}): {LAYOUT}"
+            f"data.root={root} is no table; name a file that ends in {', '.join(KINDS)}"
         )
     file = Path(root).expanduser()
-    if is_table(file.name) and not file.is_file():
+    if not file.is_file():
         raise UserError(f"there is no table {root}; name it with `root`")
-    if not is_table(file.name):
-        raise UserError(
-            f"{root} is no table; name a file that ends in {', '.join(KINDS)}"
-        )
     return file
 
 
@@ -105,7 +101,8 @@ def _columns(file, group) -> dict[str, list[str]]:
         raise UserError(
             f"cannot read {file} ({error.strerror or error}); check the file"
         ) from None
-    wanted = {"path": _path_of(names), "label": "label"}
+    path = next((name for name in PATH if name in names), PATH[0])
+    wanted = {"path": path, "label": "label"}
     if "split" in names:
         wanted["split"] = "split"
     if group not in GROUPS:
@@ -123,10 +120,6 @@ def _columns(file, group) -> dict[str, list[str]]:
     columns = {use: columns_of(names.index(name)) for use, name in wanted.items()}
     _require_cells(columns, file)
     return columns
-
-
-def _path_of(names) -> str:
-    return next((name for name in PATH if name in names), PATH[0])
 
 
 def _parquet(file):
@@ -153,7 +146,7 @@ def _parquet(file):
         if pyarrow.types.is_float32(column.type):  # 0.1 and not 0.10000000149011612
             column = column.cast("string")
         try:
-            return list(map(spelled, column.to_pylist()))
+            return list(map(as_text, column.to_pylist()))
         except UnicodeDecodeError:
             raise UserError(
                 f"column {name} of {file} holds bytes that are no UTF-8; write text"
@@ -212,13 +205,6 @@ def _require_cells(columns, file):
         raise UserError(
             f"{file} has empty cells: {listed(empty) or 'all'}; fill them in"
         )
-
-
-def _class_names(file, labels) -> tuple[str, ...]:
-    try:
-        return class_names(labels)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from None
 
 
 def _given(items, named, file) -> dict[str, list[Item]]:
