@@ -17,7 +17,7 @@ from apt_jax.commands import inspect
 from apt_jax.data.own.legibility import oddities, readable
 from apt_jax.errors import UserError
 from apt_jax.features.cache import known_good_file
-from apt_jax.report import contact_sheet, survey_sheet
+from apt_jax.report import contact_sheet
 
 CHECKOUT = Path(__file__).parents[1]
 ABSENT = "--config.clip.checkpoint=absent"  # no folder, and no network is asked
@@ -333,7 +333,7 @@ def test_many_classes_are_pages_and_what_is_not_drawn_is_said(
     tmp_path, look, monkeypatch
 ):
     monkeypatch.setattr(contact_sheet, "ROWS", 3)
-    monkeypatch.setattr(survey_sheet, "MOST_PAGES", 2)
+    monkeypatch.setattr(contact_sheet, "MOST_PAGES", 2)
     names = [chr(ord("a") + n) * 4 for n in range(8)]
     write(
         tmp_path / "owls",
@@ -377,8 +377,8 @@ def test_copies_have_a_frame_on_the_sheet_and_files_that_are_none_a_grey_tile():
 
 
 def test_tiles_are_spread_from_first_to_last():
-    assert survey_sheet.spread(list("abc"), 8) == ["a", "b", "c"]
-    spread = survey_sheet.spread([f"{n:02d}" for n in range(50)], 8)
+    assert contact_sheet.spread(list("abc"), 8) == ["a", "b", "c"]
+    spread = contact_sheet.spread([f"{n:02d}" for n in range(50)], 8)
     assert (spread[0], spread[-1], len(set(spread))) == ("00", "49", 8)
 
 

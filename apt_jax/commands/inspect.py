@@ -145,10 +145,10 @@ def next_command(asked) -> str:
 
 def draw(out: Path, report, found) -> dict:
     """Writes the contact sheet, page by page; the entries of the report that tell of it."""
-    from apt_jax.report import survey_sheet
+    from apt_jax.report import contact_sheet
 
     paths, pictures = [], pictures_of(report["root"], found)
-    for number, page in enumerate(survey_sheet.pages(report, found), 1):
+    for number, page in enumerate(contact_sheet.pages(report, found), 1):
         name = out.name if number == 1 else f"{out.stem}-{number}{out.suffix}"
         path = out.with_name(name)
         if os.path.realpath(path) in pictures:
@@ -157,7 +157,7 @@ def draw(out: Path, report, found) -> dict:
             )
         write_bytes(path, page)
         paths.append(str(path))
-    left_out = len(report["classes"]) - len(survey_sheet.drawn_classes(report))
+    left_out = len(report["classes"]) - len(contact_sheet.drawn_classes(report))
     return {"sheets": paths, "classes_not_drawn": left_out}
 
 

@@ -1,23 +1,31 @@
-"""A contact sheet: a row a class with a few of its photographs, name and counts.
+"""The contact sheet of a survey: a row a class with a few of its photographs and counts.
 
 Tiles are the centre squares that CLIP reads. A page has at most `ROWS` classes, so that a
 picture is never larger than a screen is wide and three are high; more classes are more
 pages.
 """
 
-import dataclasses
 import functools
 import io
 import itertools
 import math
+import os
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
+from apt_jax.data.dataset import SPLITS, Item
+from apt_jax.data.own.found import Found
+from apt_jax.data.own.looks import small
 from apt_jax.names import printable, short
+from apt_jax.progress import progress
+from apt_jax.words import counted
 
+MOST_PAGES = 10
 ROWS, COLUMNS = 20, 8  # of a page
 TILE, GAP, ROUND = 104, 8, 8  # pixels
 MARGIN, NAMES = 28, 236  # around all; the width of the column of names
@@ -30,16 +38,14 @@ LEGEND = "Tiles are the centre squares that CLIP reads."
 OF_MARKS = " Orange: there is a copy, or a near copy, of this picture."
 
 
-@dataclasses.dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """One photograph."""
 
     face: Image.Image | None  # made by `face`; None for a file that is no picture
     marked: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One class."""
 
     name: str
@@ -47,19 +53,67 @@ class Row:
     tiles: list[Tile]
 
 
-def pages(
-    title: str, subtitle: str, legend: str, rows: Iterable[Row], count: int
-) -> Iterator[bytes]:
-    """Yields the pages of `count` rows as PNG; holds the pictures of one at a time."""
-    rows, last = iter(rows), math.ceil(count / ROWS)
+def drawn_classes(report: dict) -> list[dict]:
+    """The classes that there is room for on `MOST_PAGES`."""
+    return report["classes"][: MOST_PAGES * ROWS]
+
+
+def pages(report: dict, found: Found) -> Iterator[bytes]:
+    """Yields the pages as PNG; holds the pictures of one at a time.
+
+    `report` is `runs.survey`'s of what was found.
+    """
+    classes, drawn = report["classes"], drawn_classes(report)
+    images = sum(row["images"] for row in classes)
+    copies = [*report["copies"]["same bytes"], *report["copies"]["near copies"]]
+    marked = {path for group in copies for path in group["paths"]}
+    subtitle = (
+        f"{counted(images, 'image')} of {counted(len(classes), 'class', 'classes')}"
+    )
+    legend = LEGEND + OF_MARKS * bool(marked)
+    rows = _rows(drawn, found, report["files"]["unreadable"], marked)
+    last = math.ceil(len(drawn) / ROWS)
     for number in range(1, last + 1):
         paged = f", page {number} of {last}" if last > 1 else ""
-        drawn = page(
-            title, subtitle + paged, legend, list(itertools.islice(rows, ROWS))
-        )
-        data = io.BytesIO()
-        drawn.save(data, "png", optimize=True)
+        of_page, data = list(itertools.islice(rows, ROWS)), io.BytesIO()
+        sheet = page(report["name"], subtitle + paged, legend, of_page)
+        sheet.save(data, "png", optimize=True)
         yield data.getvalue()
+
+
+def _rows(classes, found, unreadable, marked) -> Iterator[Row]:
+    """Yields a row for each class, a few images each."""
+
+    def tile(path):
+        if path in unreadable:
+            return Tile(None)
+        return Tile(face(small(found.read(Item(path, 0)))), path in marked)
+
+    with (
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        progress(len(classes), "drawing", "classes") as advance,
+    ):
+        for row in classes:
+            paths = spread(found.by_class[row["folder"]], COLUMNS)
+            yield Row(row["name"], _caption(row), list(pool.map(tile, paths)))
+            advance()
+
+
+def spread(paths: list[str], count: int) -> list[str]:
+    """At most `count` of the paths, evenly from first to last."""
+    if len(paths) <= count:
+        return paths
+    return [paths[place * (len(paths) - 1) // (count - 1)] for place in range(count)]
+
+
+def _caption(row) -> str:
+    """What stands below a class name."""
+    lines = [counted(row["images"], "image")]
+    if broken := row["files"] - row["images"]:
+        lines[0] += f", {broken:,} unreadable"
+    if any(row[split] for split in SPLITS):
+        lines.append(" · ".join(f"{split} {row[split]:,}" for split in SPLITS))
+    return "\n".join(lines)
 
 
 def face(picture: Image.Image) -> Image.Image:
@@ -96,10 +150,9 @@ def page(title, subtitle, legend, rows) -> Image.Image:
 
 def _write_name(draw, row, top):
     """Name and caption, together in the middle of the row's height."""
-    lines = textwrap.wrap(printable(row.name), NAME_LETTERS) or [""]
-    if len(lines) > NAME_LINES:
-        lines[NAME_LINES - 1] = lines[NAME_LINES - 1][: NAME_LETTERS - 1] + "…"
-    lines = [(line, INK, _font(14, bold=True), 20) for line in lines[:NAME_LINES]]
+    few = {"max_lines": NAME_LINES, "placeholder": "…"}
+    words = textwrap.wrap(printable(row.name), NAME_LETTERS, **few) or [""]
+    lines = [(line, INK, _font(14, bold=True), 20) for line in words]
     lines += [(line, PALE, _font(12), 17) for line in row.caption.split("\n")]
     y = top + (TILE - sum(high for *_, high in lines)) // 2
     for text, colour, font, high in lines:

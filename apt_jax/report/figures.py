@@ -28,10 +28,10 @@ def write_figures(folder, evaluations, metrics, of_new=()):
     And `reliability_new.png`, where there are evaluations of new classes.
     """
     if metrics:
-        write_bytes(folder / "training.png", png_of(training_curve(metrics)))
-    write_bytes(folder / "reliability.png", png_of(reliability_diagram(evaluations)))
+        write_figure(folder / "training.png", training_curve(metrics))
+    write_figure(folder / "reliability.png", reliability_diagram(evaluations))
     if of_new:
-        write_bytes(folder / "reliability_new.png", png_of(reliability_diagram(of_new)))
+        write_figure(folder / "reliability_new.png", reliability_diagram(of_new))
 
 
 def training_curve(metrics: list[dict]):
@@ -178,9 +178,7 @@ def new_figure(rows, columns, size, **options):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, dpi=150, layout="constrained")
-    height_ratios = options.pop("height_ratios", None)
-    grid = {"height_ratios": height_ratios} if height_ratios else None
-    axes = figure.subplots(rows, columns, gridspec_kw=grid, squeeze=True, **options)
+    axes = figure.subplots(rows, columns, **options)
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.tick_params(labelsize=8)

@@ -1,10 +1,12 @@
 """What methods gain beside the variance of the data sets, as tables."""
 
+import json
+
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.rank import LEAST
 from apt_jax.report.variance import number
 from apt_jax.tables import Table
-from apt_jax.words import counted
+from apt_jax.words import counted, shots_in_words
 
 NONE = "–"
 
@@ -25,7 +27,8 @@ def follow_markdown(found: dict) -> str:
     )
     parts = [heading]
     for shots, ranks in found["ranks"].items():
-        parts += [f"**{named(shots)}**", table(found, shots, ranks).markdown()]
+        title = shots_in_words(json.loads(shots))  # a number; JSON's keys are texts
+        parts += [f"**{title}**", table(found, shots, ranks).markdown()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -71,11 +74,3 @@ def correlation(of_method) -> str:
     told = (of_method[name] for name in shown_in(COMPARED))
     figures = " / ".join(NONE if one is None else f"{one:+.2f}" for one in told)
     return f"{figures} ({counted(of_method['sets'], 'set')})"
-
-
-def named(shots: str) -> str:
-    return "all images" if shots == "0" else counted_shots(float(shots))
-
-
-def counted_shots(shots: float) -> str:
-    return f"{shots:.0%} of the images" if shots < 1 else counted(int(shots), "shot")

@@ -37,33 +37,28 @@ def analysis_markdown(found: dict) -> str:
         ("Fisher ratio", number(found["fisher"])),
         ("F of dispersion", number(found["dispersion_f"], "–")),
     ]
-    quantiles = found["f_quantiles"].items()
-    rows.append(
-        (
-            f"F by dimension ({found['dimensions']}), quantiles",
-            ", ".join(f"{float(q):.0%}: {number(f)}" for q, f in quantiles),
-        )
-    )
-    rows.append(("closest classes (own spread / distance)", ", ".join(hardest(found))))
+    quantiles = [
+        f"{float(q):.0%}: {number(f)}" for q, f in found["f_quantiles"].items()
+    ]
+    title = f"F by dimension ({found['dimensions']}), quantiles"
+    rows.append((title, ", ".join(quantiles)))
+    names, share = found["classes"], shares(found)
+    closest = ", ".join(f"{names[row]} {number(share[row])}" for row in hardest(found))
+    rows.append(("closest classes (own spread / distance)", closest))
     title = f"{found['data']}, {found['split']} split, {found['backbone']}"
     return Table((title, ""), rows).markdown()
 
 
-def hardest(found) -> list[str]:
-    """The classes whose spread is largest against the distance to the nearest other."""
-    share = [
-        (intra / nearest if nearest else float("inf"), name)
-        for intra, nearest, name in zip(
-            found["intra_by_group"],
-            found["nearest_by_group"],
-            found["classes"],
-            strict=True,
-        )
-    ]
-    return [
-        f"{name} {number(of_class)}"
-        for of_class, name in sorted(share, reverse=True)[:HARDEST]
-    ]
+def shares(found) -> list[float]:
+    """The spread of each class as a share of the distance to the nearest other."""
+    both = zip(found["intra_by_group"], found["nearest_by_group"], strict=True)
+    return [intra / nearest if nearest else float("inf") for intra, nearest in both]
+
+
+def hardest(found) -> list[int]:
+    """The rows of the classes with the largest shares, the largest first."""
+    share = shares(found)
+    return sorted(range(len(share)), key=share.__getitem__, reverse=True)[:HARDEST]
 
 
 def classes_figure(found: dict):
@@ -73,15 +68,8 @@ def classes_figure(found: dict):
     left.set_xlim(left=0)
     if found["pseudo_f"] is not None:
         left.axvline(found["pseudo_f"], color=ORANGE)
-        left.text(
-            found["pseudo_f"],
-            0.97,
-            " pseudo-F",
-            transform=left.get_xaxis_transform(),
-            color=ORANGE,
-            size=8,
-            va="top",
-        )
+        beside = {"transform": left.get_xaxis_transform(), "va": "top"}
+        left.text(found["pseudo_f"], 0.97, " pseudo-F", color=ORANGE, size=8, **beside)
     left.set_xlabel("F of a dimension")
     left.set_ylabel("dimensions")
     images = counted(found["examples"], "image")
@@ -93,8 +81,7 @@ def classes_figure(found: dict):
     most = 1.1 * max(intra)
     right.plot([0, most], [0, most], color=GREY, linewidth=1, zorder=0)
     right.plot(nearest, intra, "o", color=BLUE, markersize=4, alpha=0.7)
-    share = [a / b if b else float("inf") for a, b in zip(intra, nearest, strict=True)]
-    for row in sorted(range(len(share)), key=share.__getitem__)[-HARDEST:]:
+    for row in hardest(found):
         right.annotate(
             short(found["classes"][row], NAME),
             (nearest[row], intra[row]),
@@ -197,11 +184,8 @@ def controlled_figure(summary: dict):
         axis.set_ylabel(f"{one.title} gained ({one.unit.apart})")
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
-    axes[0].set_title(
-        f"{summary['method']}, {drawn_of(summary)}",
-        color=INK,
-        size=9.5,
-    )
+    title = f"{summary['method']}, {drawn_of(summary)}"
+    axes[0].set_title(title, color=INK, size=9.5)
     for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
         values = [level["variance"][name]["mean"] for level in levels]
         last.plot(
