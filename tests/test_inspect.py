@@ -402,12 +402,13 @@ def test_tiles_are_spread_from_first_to_last():
     ],
 )
 def test_names_that_are_no_words_are_told_with_the_words_they_hold(name, odd, better):
-    assert oddities(name) == odd
+    assert oddities(name, str.split) == odd
     assert readable(name) == better
 
 
 def test_a_word_in_many_pieces_is_named_with_their_number():
-    assert oddities("brown affenpinscher", {"brown": 1, "affenpinscher": 4}.get) == [
+    pieces = {"brown": ["brown"], "affenpinscher": ["aff", "en", "pin", "scher"]}
+    assert oddities("brown affenpinscher", pieces.get) == [
         "'affenpinscher' falls into 4 pieces"
     ]
 

@@ -11,7 +11,7 @@ from apt_jax.clip.tokens import Tokenizer
 from apt_jax.commands import inspect
 from apt_jax.data import SOURCES, Item, own
 from apt_jax.data.own import survey
-from apt_jax.data.own.legibility import better
+from apt_jax.data.own.legibility import better, odd_names
 from apt_jax.data.scan import refuse_or_note
 from apt_jax.data.templates import clean_name
 from apt_jax.errors import UserError
@@ -20,7 +20,7 @@ from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
 from apt_jax.runs import story
 from apt_jax.runs.record import selected_by
-from apt_jax.runs.survey import odd_names
+from apt_jax.runs.survey import reader
 from apt_jax.words import counted, form, series
 
 
@@ -144,10 +144,9 @@ def test_a_better_name_is_one_that_clip_reads_otherwise(name, words, with_tokeni
         assert tokens(words) != tokens(clean_name(name))
 
 
-def test_inspect_proposes_no_name_that_is_read_alike(tmp_path):
+def test_inspect_proposes_no_name_that_is_read_alike():
     clip = SimpleNamespace(tokenizer=Tokenizer(TINY, 77))
-    rows = [{"name": name} for name in ("Naïve_Wren", "barnOwl")]
-    found = odd_names(rows, clip)
+    found = odd_names(("Naïve_Wren", "barnOwl"), reader(clip))
     assert [row["better"] for row in found] == ["", "barn owl"]
 
 

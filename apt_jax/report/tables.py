@@ -3,6 +3,7 @@
 from apt_jax.metrics.figures import FRACTION, OF_AN_IMAGE, RUN, cell, shown_in
 from apt_jax.metrics.interval import TOO_WIDE, images_for
 from apt_jax.tables import Table
+from apt_jax.words import counted, form
 
 LABELS = {
     "zero_shot": "zero-shot CLIP",
@@ -101,6 +102,5 @@ def _label(row):
 
 
 def _images(split, classes, count):
-    image = f"{count:,} {split} image" + "s" * (count != 1)
     of = "" if classes == "all" else f" of {classes} classes"
-    return f"{image}{of} {'is' if count == 1 else 'are'}"
+    return f"{counted(count, f'{split} image')}{of} {form(count, 'is', 'are')}"

@@ -5,7 +5,7 @@ from pathlib import Path
 from apt_jax import config
 from apt_jax.data.own import survey
 from apt_jax.data.own.found import Found
-from apt_jax.data.own.legibility import better, oddities
+from apt_jax.data.own.legibility import odd_names
 from apt_jax.data.own.looks import look_at
 from apt_jax.errors import UserError
 from apt_jax.options import as_options
@@ -40,7 +40,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         "imbalance": survey.imbalance(rows),
         "files": survey.files(looks, faults),
         "copies": copies,
-        "names": odd_names(rows, clip),
+        "names": odd_names((row["name"] for row in rows), reader(clip)),
         "no_backbone": no_clip,
         "notes": [*judged.notes, *survey.advice(rows, copies)],
         "refused": judged.refused,
@@ -67,20 +67,14 @@ def backbone(settings):
         return None, as_options(str(error))
 
 
-def odd_names(rows, clip) -> list[dict]:
-    """Class names that CLIP reads badly, why, and a better one where one shows."""
-    pieces, read = None, lambda text: text.casefold().split()
-    if clip is not None and clip.tokenizer is not None:
+def reader(clip):
+    """What gives the tokens that a CLIP reads of a text; without a tokenizer its words."""
 
-        def read(text):
-            ids, end = clip.tokenizer.encode([text])
-            return ids[0, 1 : end[0]].tolist()  # without the start token
+    def tokens(text):
+        ids, end = clip.tokenizer.encode([text])
+        return ids[0, 1 : end[0]].tolist()  # without the start token
 
-        def pieces(word):
-            return len(read(word))
+    def words(text):
+        return text.casefold().split()
 
-    return [
-        {"name": row["name"], "odd": odd, "better": better(row["name"], read)}
-        for row in rows
-        if (odd := oddities(row["name"], pieces))
-    ]
+    return words if clip is None or clip.tokenizer is None else tokens

@@ -6,7 +6,7 @@ into pieces that mean other things.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from apt_jax.data.templates import clean_name
 
@@ -16,12 +16,20 @@ ABBREVIATION = re.compile(r"\b[A-Z]{2,6}\b")
 MARKS = re.compile(r"[^\w\s'’()/&,-]")  # what is no letter, digit or usual punctuation
 
 
-def oddities(name: str, pieces: Callable[[str], int] | None = None) -> list[str]:
-    """What is odd about a class name; nothing for plain words.
+def odd_names(names: Iterable[str], read: Callable[[str], list]) -> list[dict]:
+    """The odd ones of class names, why, and a better one where one shows.
 
-    Args:
-        pieces: into how many tokens a word falls, if a tokenizer is at hand.
+    `read` gives the tokens of a text; of who has no tokenizer, its words.
     """
+    return [
+        {"name": name, "odd": odd, "better": better(name, read)}
+        for name in names
+        if (odd := oddities(name, read))
+    ]
+
+
+def oddities(name: str, read: Callable[[str], list]) -> list[str]:
+    """What is odd about a class name; nothing for plain words."""
     text = clean_name(name)
     found = []
     if any(map(str.isdigit, text)):
@@ -34,17 +42,13 @@ def oddities(name: str, pieces: Callable[[str], int] | None = None) -> list[str]
         found.append(f"marks: {' '.join(marks)}")
     if not text.isascii():
         found.append("letters that English does not have")
-    if pieces is not None:
-        counts = {word: pieces(word) for word in text.split()}
-        found += [
-            f"{word!r} falls into {count} pieces"
-            for word, count in counts.items()
-            if count >= MANY_PIECES
-        ]
+    for word in dict.fromkeys(text.split()):
+        if (count := len(read(word))) >= MANY_PIECES:
+            found.append(f"{word!r} falls into {count} pieces")
     return found
 
 
-def better(name: str, read: Callable[[str], object]) -> str:
+def better(name: str, read: Callable[[str], list]) -> str:
     """The name as words; empty if `read`, as CLIP reads, does not tell it from this."""
     words = readable(name)
     return words if read(words) != read(clean_name(name)) else ""

@@ -21,6 +21,7 @@ from apt_jax.data.own.near_copies import ENOUGH, hash_of
 from apt_jax.data.remembered import add_lines, read_lines
 from apt_jax.data.roots import note
 from apt_jax.data.scan import examined
+from apt_jax.words import counted
 
 FILE = "looks-2.jsonl"  # another number for other facts
 # EXIF's orientations.
@@ -79,7 +80,7 @@ def tell_of_unused_bits(looks: dict[str, Look]):
     if dark:
         named = listed(f"{path}: {bits}" for path, bits in dark.items())
         note(
-            f"few of 16 bits are used in {len(dark)} picture{'s' * (len(dark) != 1)} "
+            f"few of 16 bits are used in {counted(len(dark), 'picture')} "
             f"({named}), read as dark as that is: if a camera of 10, 12 or 14 bits made "
             "them, scale their values to 16 bits"
         )

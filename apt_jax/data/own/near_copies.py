@@ -19,7 +19,6 @@ satellite tiles. The signs may differ in a bit or two between versions of Pillow
 """
 
 import concurrent.futures
-import contextlib
 import os
 from collections.abc import Iterable, Iterator
 
@@ -41,11 +40,13 @@ ALIGNMENTS = ((0, 0), (0, 1), (0, 2), (1, 0), (2, 0))  # of the margins of two p
 
 def hash_of(picture: Image.Image) -> bytes | None:
     """The three 256-bit hashes of an RGB picture; None for one that says too little."""
+    from scipy import fft
+
     if min(picture.size) < TOO_SMALL:
         return None
     grey = _grey(picture)
     inside = np.stack([_without(margin, grey) for margin in MARGINS])
-    found = (_DCT @ inside @ _DCT.T)[:, *_LOWEST]  # [margin, 256]
+    found = fft.dctn(inside, axes=(1, 2), norm="ortho")[:, *_LOWEST]  # [margin, 256]
     if np.count_nonzero(np.abs(found[0]) < FLAT) > BITS / 2:
         return None
     return np.packbits(found > 1e-6).tobytes()  # rounding must choose no sign
@@ -68,13 +69,6 @@ def _without(margin, grey):
     )
 
 
-def _dct(count, size):
-    """The first `count` rows of the orthonormal DCT-II of `size` values."""
-    u, x = np.arange(count)[:, None], np.arange(size)[None]
-    scale = np.where(u == 0, np.sqrt(1 / size), np.sqrt(2 / size))
-    return scale * np.cos(np.pi * (x + 0.5) * u / size)
-
-
 def _lowest(count):
     """Indices (u, v) of the lowest frequencies but (0, 0); of equal ones lower u first."""
     u, v = np.mgrid[:count, :count]
@@ -83,7 +77,6 @@ def _lowest(count):
 
 
 _LOWEST = _lowest(24)
-_DCT = _dct(_LOWEST[0].max() + 1, SIDE)
 
 
 def near_pairs(
@@ -105,7 +98,8 @@ def near_pairs(
     starts = range(0, len(places), ROWS)
     pool = concurrent.futures.ThreadPoolExecutor(min(os.cpu_count() or 1, 8))
     try:
-        with _shown(len(places)) as advance:
+        many = len(places) >= MANY
+        with progress(len(places), "comparing images", shown=many) as advance:
             for start, (i, j) in zip(starts, pool.map(of_rows, starts), strict=True):
                 if len(i):
                     yield places[i], places[j]
@@ -134,9 +128,3 @@ def _near(words, of_lowest, start, most, lowest):
         i, j = np.divmod(np.flatnonzero(near), columns)
         found.append(np.stack([i + start, j + left])[:, i + start < j + left])
     return np.concatenate(found, axis=1)
-
-
-def _shown(count):
-    if count < MANY:
-        return contextlib.nullcontext(lambda n: None)
-    return progress(count, "comparing images")
