@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from apt_jax import command, config
 from apt_jax.data import own
-from apt_jax.errors import UserError, did_you_mean, one_line
+from apt_jax.errors import UserError, one_line, require_known
 from apt_jax.files import json_text, write_bytes
 from apt_jax.options import as_options
 from apt_jax.report.survey import text
@@ -90,8 +90,7 @@ def read(arguments) -> Asked:
         )
     root, out = roots[0], given.named.get("out")
     form = given.named.get("format", FORMATS[0])
-    if form not in FORMATS:
-        raise UserError(f"unknown --format={form}; {did_you_mean(form, FORMATS)}")
+    require_known("--format", form, FORMATS)
     if out is not None:
         require_outside(root, out)
     path = given.named.get("config", STANDARD)

@@ -56,10 +56,8 @@ def reliability_diagram(evaluations):
     claims more than it keeps. Empty bins are not drawn.
     """
     size = (3.1 * len(evaluations) + 0.6, 4.2)
-    figure, axes = new_figure(
-        2, len(evaluations), size, sharex=True, sharey="row", height_ratios=(3, 1)
-    )
-    axes = axes.reshape(2, len(evaluations))
+    shared = {"sharex": True, "sharey": "row", "height_ratios": (3, 1)}
+    figure, axes = new_figure(2, len(evaluations), size, squeeze=False, **shared)
     for column, evaluation in enumerate(evaluations):
         bins, (above, below) = evaluation.scores.bins, axes[:, column]
         seen = bins.count > 0

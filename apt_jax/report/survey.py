@@ -1,6 +1,8 @@
 """What `python -m apt_jax inspect` found, on the terminal."""
 
-from apt_jax.data.listing import SHOWN, listed
+from rich.filesize import decimal
+
+from apt_jax.data.listing import listed
 from apt_jax.names import printable
 from apt_jax.tables import Table
 from apt_jax.words import counted
@@ -12,6 +14,7 @@ INDENT = "  "
 
 def text(report: dict) -> str:
     """The whole report."""
+    mended = ", once what is refused below is mended" if report["refused"] else ""
     sections = [
         _heading(report),
         _classes(report["classes"]),
@@ -19,7 +22,9 @@ def text(report: dict) -> str:
         _section("copies", _copies(report)),
         _section("class names", _names(report)),
         _section("worth knowing", report["notes"]),
-        _section(_next_title(report), _next(report["next"], report["no_backbone"])),
+        _section(
+            f"the next command{mended}", _next(report["next"], report["no_backbone"])
+        ),
         _verdict(report),
     ]
     return "\n\n".join(filter(None, sections))
@@ -35,21 +40,19 @@ def _heading(report):
 
 
 def _section(title, lines):
-    if not lines:
-        return ""
-    return "\n".join([title, *(INDENT + printable(line) for line in lines)])
+    lines = [INDENT + printable(line) for line in lines]
+    return "\n".join([title, *lines]) if lines else ""
 
 
 def _classes(rows):
     columns = ("class", "images", "train", "val", "test", "usual size")
     ordered = sorted(rows, key=lambda row: -row["images"])
     left_out = len(rows) - MOST_ROWS
+    shown = list(map(_row, rows))
     if left_out > 0:
         half = MOST_ROWS // 2
-        shown = [*map(_row, ordered[:half]), *map(_row, ordered[-half:])]
-        shown.insert(half, (f"... {left_out:,} more ...", *[""] * 5))
-    else:
-        shown = list(map(_row, rows))
+        more = (f"... {left_out:,} more ...", *[""] * 5)
+        shown = [*map(_row, ordered[:half]), more, *map(_row, ordered[-half:])]
     return Table(columns, shown).terminal()
 
 
@@ -69,7 +72,8 @@ def _row(row):
 def _files(report):
     files, small = report["files"], report.get("small")
     sides = files["shorter_side"]
-    yield f"formats       {listed(_spelled(files['formats'])) or 'none'}"
+    formats = [f"{count:,} {kind}" for kind, count in files["formats"].items()]
+    yield f"formats       {listed(formats) or 'none'}"
     if sides["median"]:
         yield (
             f"shorter side  {sides['median']} px, from {sides['least']} to {sides['most']}"
@@ -84,10 +88,6 @@ def _files(report):
     yield from _listed("unreadable    ", broken)
     yield from _listed("turned        ", files["turned"], "EXIF says how; read upright")
     yield from _listed("flat or tiny  ", files["flat"], "never called near copies")
-
-
-def _spelled(formats):
-    return (f"{count:,} {kind}" for kind, count in formats.items())
 
 
 def _listed(title, texts, what=""):
@@ -136,10 +136,8 @@ def _pair(group):
 
 
 def _few(texts):
-    """A line each for the first of them, and one that counts the others."""
-    texts = list(map(printable, texts))
-    more = len(texts) - SHOWN
-    return texts[:SHOWN] + ([f"and {more:,} more"] if more > 0 else [])
+    """A line each for the first of them, the last with the number of others."""
+    return listed(texts, separator="\n").splitlines()
 
 
 def _names(report):
@@ -155,11 +153,6 @@ def _names(report):
         yield "words that CLIP reads"
     if report["no_backbone"]:
         yield "how many pieces a word falls into, only the backbone's tokenizer could tell"
-
-
-def _next_title(report):
-    mended = ", once what is refused below is mended" if report["refused"] else ""
-    return f"the next command{mended}"
 
 
 def _next(plan, no_backbone):
@@ -184,8 +177,8 @@ def _next(plan, no_backbone):
                 f"training      about {_duration(plan['train_seconds'])} here: "
                 f"{counted(plan['epochs'], 'epoch')} of {plan['epoch_seconds']:.2g} s"
             )
-        yield f"keeps         {_size(plan['bytes'])} of frozen outputs"
-        yield f"memory        {_size(plan['peak_bytes'])} at the peak, backbone included"
+        yield f"keeps         {decimal(plan['bytes'])} of frozen outputs"
+        yield f"memory        {decimal(plan['peak_bytes'])} at the peak, backbone included"
         yield f"not counted   {plan['not_counted']}"
     else:
         why = no_backbone or "there is nothing to encode"
@@ -193,19 +186,15 @@ def _next(plan, no_backbone):
 
 
 def _verdict(report):
-    sheets = [f"contact sheet: {printable(path)}" for path in report["sheets"]]
+    lines = [f"contact sheet: {printable(path)}" for path in report["sheets"]]
     if left := report["classes_not_drawn"]:
         more = counted(left, "more class is", "more classes are")
-        sheets.append(f"{more} not drawn")
-    return "\n".join([*sheets, _conclusion(report)])
-
-
-def _conclusion(report):
+        lines.append(f"{more} not drawn")
     if report["refused"]:
-        return _section("train.py would refuse these photographs", report["refused"])
-    if report["no_backbone"]:
-        return "one can train on these photographs, once the backbone is there"
-    return "one can train on these photographs"
+        title = "train.py would refuse these photographs"
+        return "\n".join([*lines, _section(title, report["refused"])])
+    once = ", once the backbone is there" if report["no_backbone"] else ""
+    return "\n".join([*lines, f"one can train on these photographs{once}"])
 
 
 def _duration(seconds):
@@ -214,8 +203,3 @@ def _duration(seconds):
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-def _size(count):
-    unit, name = (2**30, "GB") if count >= 2**30 else (2**20, "MB")
-    return f"{count / unit:.3g} {name}"

@@ -60,7 +60,7 @@ class Folder(Photographs):
         walks = {split: _walks(root, place) for split, place in places.items()}
         class_of = _class_of(walks)
         classes = tuple(sorted(set(class_of.values())))
-        whole = _merged(root, places, walks)
+        left_out, faults = _reasons(root, places, walks)
         return Found(
             layout="ROOT/CLASS/*" if "" in places else "ROOT/train/CLASS/* and so on",
             classes=classes,
@@ -75,8 +75,8 @@ class Folder(Photographs):
                 for split, of_split in walks.items()
             },
             read=reader(root),
-            unread=(*_unread(root, places), *told(whole.left_out), *_deep(walks)),
-            faults=whole.faults,
+            unread=(*_unread(root, places), *told(left_out), *_deep(walks)),
+            faults=faults,
         )
 
     def _kind(self) -> Photographs | None:
@@ -167,25 +167,21 @@ def _class_of(walks) -> dict[str, str]:
     return {name: name if of in clashing else of for name, of in composed.items()}
 
 
-def _merged(root, places, walks) -> Walk:
-    """What was left out and what may not be read, relative to the root."""
-    merged = Walk([], {}, {})
+def _reasons(root, places, walks) -> tuple[dict[str, str], dict[str, str]]:
+    """Why entries were left out, and why folders may not be read, by path in the root."""
+    left_out, faults = {}, {}
     for place in dict.fromkeys(("", *places.values())):
-        _, left_out = walking.entries(root / place)
-        merged.left_out.update(
-            (_join(place, name), why) for name, why in left_out.items()
-        )
+        left_out |= _below(place, walking.entries(root / place)[1])
     for split, of_split in walks.items():
         for name, found in of_split.items():
-            for ours, theirs in (
-                (merged.left_out, found.left_out),
-                (merged.faults, found.faults),
-            ):
-                ours.update(
-                    (_join(places[split], name, path), why)
-                    for path, why in theirs.items()
-                )
-    return merged
+            folder = _join(places[split], name)
+            left_out |= _below(folder, found.left_out)
+            faults |= _below(folder, found.faults)
+    return left_out, faults
+
+
+def _below(folder, reasons):
+    return {_join(folder, path): why for path, why in reasons.items()}
 
 
 def _unread(root, places):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from apt_jax.data.dataset import Item
 from apt_jax.data.own.bursts import burst_pairs
 from apt_jax.data.own.looks import Look
 from apt_jax.data.own.near_copies import near_pairs
@@ -43,17 +44,21 @@ def joined(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
 
 
 def partners(
-    sides: dict[str, int], labels: dict[str, int], looks: dict[str, Look]
+    splits: Iterable[Sequence[Item]], looks: dict[str, Look]
 ) -> dict[str, str]:
-    """For each path that has one, a path it belongs with on a side of a lower number.
+    """For each path that has one, a path it belongs with in an earlier one of the splits.
 
-    Near copies count whatever their classes (`labels`), bursts within a class.
+    Near copies count whatever their classes, bursts within a class.
     """
-    paths = list(sides)
-    side = np.array([sides[path] for path in paths], int)
-    seen = [looks[path] for path in paths]
+    placed = {
+        item.path: (side, item.label)
+        for side, items in enumerate(splits)
+        for item in items
+    }
+    paths, seen = list(placed), [looks[path] for path in placed]
+    side = np.array([side for side, _ in placed.values()], int)
     found = {}
-    for i, j in alike_pairs(seen, [labels[path] for path in paths]):
+    for i, j in alike_pairs(seen, [label for _, label in placed.values()]):
         i, j = np.where(side[i] > side[j], (i, j), (j, i))
         apart = side[i] > side[j]
         _, firsts = np.unique(i[apart], return_index=True)

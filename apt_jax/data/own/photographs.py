@@ -80,9 +80,8 @@ class Photographs(Source):
         found = found.those(lambda item: item.path in looks)
         keys = {path: look.sha256 for path, look in looks.items()}
         found = self._without_contradictions(found, keys)
-        groups, column = keys, found.groups
-        if self.group != "none":
-            groups = groups_of(found.by_class, looks)
+        near, column = self.group != "none", found.groups
+        groups = groups_of(found.by_class, looks) if near else keys
         wide = joined(column, groups) if column else groups
         if found.is_drawn:
             _tell_of_groups(found.by_class, keys, groups)
@@ -91,7 +90,7 @@ class Photographs(Source):
             narrow = column or keys
             return divide(found.by_class, narrow, wide, seed, validation=validation)
         kept = self._apart(found.splits, keys)
-        if self.group != "none":
+        if near:
             _tell_of_near_copies(kept, looks)
         _tell_of_columns(kept, column or {})
         return _grouped(kept, wide)
@@ -205,13 +204,7 @@ def _tell_of_columns(splits, groups: dict[str, str]):
 
 def _tell_of_near_copies(splits, looks):
     """Notes images that look like one in a split nearer to the test."""
-    labels = {item.path: item.label for items in splits.values() for item in items}
-    sides = {
-        item.path: rank
-        for rank, name in enumerate(NEAREST_FIRST)
-        for item in splits[name]
-    }
-    if alike := partners(sides, labels, looks):
+    if alike := partners([splits[name] for name in NEAREST_FIRST], looks):
         pairs = listed(f"{path} ~ {other}" for path, other in alike.items())
         note(
             f"{counted(len(alike), 'image')} of train or val "

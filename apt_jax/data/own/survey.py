@@ -99,8 +99,8 @@ def copies(found: Found, looks: dict[str, Look]) -> dict:
         kind: [
             {
                 "paths": paths,
-                "splits": _different(place[path][0] for path in paths),
-                "classes": _different(place[path][1] for path in paths),
+                "splits": sorted({place[path][0] for path in paths}),
+                "classes": sorted({place[path][1] for path in paths}),
             }
             for paths in of_kind
             if len(paths) > 1
@@ -135,10 +135,6 @@ def advice(rows: list[dict], copies: dict) -> list[str]:
             "of the large classes"
         )
     return found
-
-
-def _different(values):
-    return sorted(set(values))
 
 
 def _median(values):
