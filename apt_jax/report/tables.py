@@ -45,21 +45,15 @@ def too_few(evaluations: list[dict]) -> list[str]:
 
 def base_to_new_text(rows: dict[str, dict]) -> str:
     """The entry `base_to_new` of results.json for the terminal."""
-    text = base_to_new_table(rows).terminal()
+    columns = ("accuracy", "base", "new", "harmonic mean")
+    cells = [
+        (LABELS.get(name, name), *map(FRACTION.text, figures.values()))
+        for name, figures in rows.items()
+    ]
+    text = Table(columns, cells).terminal()
     if any(figures["new"] is None for figures in rows.values()):
         text += "\nnew classes: none, this method's parameters belong to classes"
     return text
-
-
-def base_to_new_table(rows: dict[str, dict]) -> Table:
-    """The entry `base_to_new` of results.json as a table."""
-    return Table(
-        ("accuracy", "base", "new", "harmonic mean"),
-        [
-            (LABELS.get(name, name), *map(FRACTION.text, figures.values()))
-            for name, figures in rows.items()
-        ],
-    )
 
 
 def protocol_line(card: dict) -> str:

@@ -29,6 +29,7 @@ from apt_jax.data.own.labels import (
 from apt_jax.data.own.photographs import Photographs
 from apt_jax.data.roots import reader, relative, require_images
 from apt_jax.errors import UserError, one_line
+from apt_jax.files import telling
 
 TEXT, PARQUET = (".csv", ".tsv"), (".parquet", ".pq")
 KINDS = (*TEXT, *PARQUET)
@@ -94,13 +95,9 @@ def _columns(file, group) -> dict[str, list[str]]:
     Raises:
         UserError: for columns that are missing, doubled or no text, and for empty cells.
     """
-    try:
-        read = _parquet if file.suffix.lower() in PARQUET else _text
+    read = _parquet if file.suffix.lower() in PARQUET else _text
+    with telling("read", file, "check the file"):
         names, columns_of = read(file)
-    except OSError as error:
-        raise UserError(
-            f"cannot read {file} ({error.strerror or error}); check the file"
-        ) from None
     path = next((name for name in PATH if name in names), PATH[0])
     wanted = {"path": path, "label": "label"}
     if "split" in names:
