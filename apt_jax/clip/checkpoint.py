@@ -89,9 +89,8 @@ def load(name_or_folder: str, *, revision=None, dtype="float32") -> Clip:
     """
     place, commit = find(name_or_folder, revision)
     config, read_weights = read(place)
-    folder = place.parent if place.is_file() else place
     # The small files first: what is wrong with them is told before all is read.
-    tokenizer = tokenizer_of(folder, config) if config.text else None
+    tokenizer = tokenizer_of(place, config) if config.text else None
     prepared = read_pixels(place, config)
     tensors, sha256 = read_weights()
     dtype = fastest_dtype() if dtype == "auto" else dtype

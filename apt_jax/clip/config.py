@@ -88,9 +88,8 @@ class ClipConfig:
         """The architecture that a `config.json` describes.
 
         Raises:
-            UserError: if it is another model than a ViT-CLIP, naming what it is.
+            UserError: for what no ViT-CLIP has, all of it.
         """
-        _require_type(fields, ("clip",))
         # Older files carry `*_config_dict`, whose keys win over those of `*_config`.
         parts = {
             part: _part(fields, f"{part}_config") | _part(fields, f"{part}_config_dict")
@@ -104,10 +103,7 @@ class ClipConfig:
         faults = [*faults_of("vision", config.vision), *faults_of("text", config.text)]
         if not is_whole(config.projection_dim, MOST):
             faults.append(_no_size("projection_dim", config.projection_dim))
-        if faults:
-            raise UserError(
-                f"config.json is no ViT-CLIP's: {', '.join(faults)}; {REMEDY}"
-            )
+        _require_none(faults, "ViT-CLIP")
         return config
 
     def to_json(self) -> dict:
@@ -149,17 +145,13 @@ class ViTConfig:
         """The architecture that a `config.json` describes.
 
         Raises:
-            UserError: if it is another model than a plain ViT, naming what it is.
+            UserError: for what no plain ViT has, all of it.
         """
-        _require_type(fields, ("vit", "vit_mae"))
         vision = _tower(PlainVisionConfig, fields)
         faults = list(faults_of("vision", vision))
         if fields.get("qkv_bias", True) is not True:
             faults.append("qkv_bias off: queries, keys and values need their biases")
-        if faults:
-            raise UserError(
-                f"config.json is no plain ViT's: {', '.join(faults)}; {REMEDY}"
-            )
+        _require_none(faults, "plain ViT")
         return cls(vision, fields["model_type"])
 
     def to_json(self) -> dict:
@@ -181,29 +173,27 @@ def from_json(fields: dict) -> ClipConfig | ViTConfig:
     Raises:
         UserError: for models that are neither a ViT-CLIP nor a plain ViT.
     """
-    _require_type(fields, tuple(KINDS))
-    return KINDS[fields["model_type"]].from_json(fields)
-
-
-def _require_type(fields, types):
     kind = fields.get("model_type")
-    if kind not in types:
+    if kind not in tuple(KINDS):
         raise UserError(
             f"config.json describes a model of type {shown(kind)}, and what is read is "
-            f"one of {types}; use a ViT-CLIP ('clip', such as "
+            f"one of {tuple(KINDS)}; use a ViT-CLIP ('clip', such as "
             "openai/clip-vit-base-patch16) or a plain ViT ('vit' or 'vit_mae', such as "
             "google/vit-base-patch16-224-in21k)"
         )
+    return KINDS[kind].from_json(fields)
+
+
+def _require_none(faults: list[str], kind: str):
+    if faults:
+        raise UserError(f"config.json is no {kind}'s: {', '.join(faults)}; {REMEDY}")
 
 
 def _part(fields, name) -> dict:
     """The fields of a tower, which may be absent or null."""
     part = fields.get(name)
     if not isinstance(part, dict | None):
-        raise UserError(
-            f"config.json is no ViT-CLIP's: {name} {shown(part)} holds no named values; "
-            f"{REMEDY}"
-        )
+        _require_none([f"{name} {shown(part)} holds no named values"], "ViT-CLIP")
     return part or {}
 
 

@@ -22,6 +22,4 @@ def are_numbers(values, count: int, least: float, most: float) -> bool:
     )
 
 
-def shown(value) -> str:
-    """A value as an error shows it, on a line and never long."""
-    return reprlib.repr(value)
+shown = reprlib.repr  # a value as an error shows it, on a line and never long

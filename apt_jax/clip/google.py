@@ -49,9 +49,7 @@ def read(file: Path) -> tuple[ViTConfig, dict[str, np.ndarray]]:
     try:
         with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
-    except (
-        Exception
-    ) as error:  # zip, zlib and NumPy raise what their parsers stumble on
+    except Exception as error:  # what parsers of zip, zlib and NumPy stumble on
         raise UserError(
             f"{file} is no whole .npz of plain arrays ({one_line(error)}); download it "
             "again"

@@ -10,34 +10,33 @@ import os
 from pathlib import Path
 
 from apt_jax.errors import UserError
+from apt_jax.files import telling
 
+REMEDY = "change its permissions, or download it again"
 LFS_POINTER = b"version https://git-lfs"  # how the stand-in for a large file begins
 
 
 def names_in(folder: Path) -> set[str]:
     """Names of all that is in a folder."""
-    try:
+    with telling("read", folder, REMEDY):
         return set(os.listdir(folder))
-    except OSError as error:
-        raise _unreadable(folder, error) from None
 
 
 def require_file(path: Path):
     """Refuses what is no file with a content of its own."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(len(LFS_POINTER))
-    except FileNotFoundError:
-        raise UserError(
-            f"{path.parent} has no {path.name}; it is no checkpoint in the Hugging Face "
-            "layout, or not all of one: download it again"
-        ) from None
-    except IsADirectoryError:
-        raise UserError(
-            f"{path} is a folder where a file belongs; download it again"
-        ) from None
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    with telling("read", path, REMEDY):
+        try:
+            with open(path, "rb") as file:
+                start = file.read(len(LFS_POINTER))
+        except FileNotFoundError:
+            raise UserError(
+                f"{path.parent} has no {path.name}; it is no checkpoint in the Hugging "
+                "Face layout, or not all of one: download it again"
+            ) from None
+        except IsADirectoryError:
+            raise UserError(
+                f"{path} is a folder where a file belongs; download it again"
+            ) from None
     if not start:
         raise UserError(f"{path} is empty; download it again")
     if start == LFS_POINTER:
@@ -51,9 +50,8 @@ def read_text(path: Path) -> str:
     """The text of a file in UTF-8."""
     require_file(path)
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise _unreadable(path, error) from None
+        with telling("read", path, REMEDY):
+            return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path} is no UTF-8 text; download it again") from None
 
@@ -78,10 +76,3 @@ def _finite(spelled: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{spelled} is no finite number")
     return number
-
-
-def _unreadable(path, error) -> UserError:
-    return UserError(
-        f"cannot read {path} ({error.strerror or error}); change its permissions, or "
-        "download it again"
-    )

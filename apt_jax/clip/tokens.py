@@ -18,6 +18,7 @@ from apt_jax.clip.fields import shown
 from apt_jax.clip.side_files import names_in, read_mapping, read_text
 from apt_jax.errors import UserError
 from apt_jax.files import digest
+from apt_jax.names import storable
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 END_OF_WORD = "</w>"
@@ -37,7 +38,11 @@ class Tokenizer:
         self.context_length = context_length
         vocabulary, merges = read_bpe(Path(folder))
         self._identity = (context_length, digest([vocabulary, merges]))
-        self._bpe = _clip_tokenizer(vocabulary, merges)
+        # Said at import and for long texts: that there is no torch, and what is_cut tells.
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        from transformers import CLIPTokenizer
+
+        self._bpe = CLIPTokenizer(vocab=vocabulary, merges=merges)
         self.start, self.end = vocabulary[START], vocabulary[END]
         self.size = 1 + max(vocabulary.values())  # rows that an embedding table needs
 
@@ -135,7 +140,7 @@ def _fault(vocabulary, merges) -> str:
     for token, number in vocabulary.items():
         if type(number) is not int or not 0 <= number < MOST_TOKENS:
             return f"token {shown(token)} has the id {shown(number)}"
-        if not token.isascii() and not _is_text(token):
+        if storable(token) != token:  # JSON can spell half of a character
             return f"token {shown(token)} is no text"
     if len(set(vocabulary.values())) < len(vocabulary):
         return "two tokens have one id"
@@ -147,20 +152,3 @@ def _fault(vocabulary, merges) -> str:
             if token not in vocabulary:
                 return f"no token {shown(token)}, which the merges need"
     return ""
-
-
-def _is_text(token) -> bool:
-    """Whether it can be written in UTF-8: JSON can spell half of a character."""
-    try:
-        token.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _clip_tokenizer(vocabulary, merges):
-    # Said at import and for long texts: that there is no torch, and what is_cut tells.
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from transformers import CLIPTokenizer
-
-    return CLIPTokenizer(vocab=vocabulary, merges=merges)
