@@ -185,6 +185,13 @@ def test_what_is_not_finite_is_no_checkpoint(copy, monkeypatch):
         restored(copy)
 
 
+@pytest.mark.parametrize("name", ["birds[1]", "caf\udce9"])
+def test_a_folder_that_orbax_cannot_keep_is_refused_untouched(tmp_path, name):
+    with pytest.raises(UserError, match=r"brackets.*; choose another `checkpoints`"):
+        Checkpoints(tmp_path / name / "checkpoints", OWNER)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_digest_sees_names_shapes_dtypes_and_values():
     state = loop.State({"a": jnp.zeros(4)}, (), jnp.int32(0))
     others = (

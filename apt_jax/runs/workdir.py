@@ -7,7 +7,6 @@ What a run is made of is known by content: `protocol.json` and `split.json` have
 hashes. Where it lies is a hint: `config.json` has the places as they were, whole.
 """
 
-import fnmatch
 import json
 from pathlib import Path
 
@@ -16,8 +15,8 @@ from apt_jax import lock
 from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
 from apt_jax.files import parse_json, read_text, write_json
-from apt_jax.names import storable
 from apt_jax.places import first_there
+from apt_jax.training.checkpoints import require_name
 from apt_jax.training.log import Log
 
 IGNORED = ("features.cache_dir",)  # may differ between two starts of one run
@@ -76,8 +75,8 @@ class Workdir:
 
     def __init__(self, folder):
         self.folder = Path(folder)
-        require_name(self.folder)
         self.checkpoints = self.folder / "checkpoints"
+        require_name(self.checkpoints)
         self.log = Log(self.folder / "metrics.jsonl")
         self.figures = self.folder / "figures"
         self.classifier = self.folder / "classifier"
@@ -231,14 +230,3 @@ class Workdir:
         above = self.folder.absolute().parents
         beside = [str(folder / asked) for folder in above]
         return first_there([begun, asked, *beside])
-
-
-def require_name(folder: Path):
-    """Refuses names that Orbax cannot write to, or reads as a pattern for other names."""
-    path = folder.absolute()
-    is_pattern = any(not fnmatch.fnmatchcase(part, part) for part in path.parts)
-    if is_pattern or storable(str(path)) != str(path):
-        raise UserError(
-            f"no checkpoint can be kept in {path}: its name has [brackets] or is not "
-            "UTF-8; choose another --workdir"
-        )

@@ -12,6 +12,7 @@ hashes of the files too, so that Orbax, which tells of damage at length, does no
 """
 
 import contextlib
+import fnmatch
 import hashlib
 import logging
 import os
@@ -25,6 +26,7 @@ import numpy as np
 from apt_jax.errors import UserError, with_type
 from apt_jax.files import read_json, sha256_of_file, telling, write_json
 from apt_jax.finite import name_of, require_finite
+from apt_jax.names import storable
 from apt_jax.training.loop import State
 
 ENTRY = [{"epoch": int, "sha256": str, "files?": dict}]  # none or one
@@ -41,6 +43,7 @@ class Checkpoints:
 
         self._belongs_to = belongs_to
         self._folder = Path(folder).absolute()
+        require_name(self._folder)
         self._record = self._folder.with_name(f"{self._folder.name}.json")
         self._remedy = (
             f"restore {self._folder} and {self._record.name} from a copy, or train anew "
@@ -212,6 +215,17 @@ class Checkpoints:
                 yield
         except Exception as error:
             raise self._damaged(with_type(error)) from None
+
+
+def require_name(folder: Path):
+    """Refuses names that Orbax cannot write to, or reads as a pattern for other names."""
+    path = folder.absolute()
+    is_pattern = any(not fnmatch.fnmatchcase(part, part) for part in path.parts)
+    if is_pattern or storable(str(path)) != str(path):
+        raise UserError(
+            f"no checkpoint can be kept in {path}: its name has [brackets] or is not "
+            "UTF-8; choose another `checkpoints`"
+        )
 
 
 def files_of(folder) -> dict[str, str]:
