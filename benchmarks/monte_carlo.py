@@ -118,13 +118,15 @@ def made_up_head(classes, generator):
 
 @functools.partial(jax.jit, static_argnames="method")
 def _deterministic(method, params, task, tokens):
-    return deterministic(method, params, task, tokens)
+    return deterministic(method, params, task, tokens, method.classes(params, task))
 
 
 @functools.partial(jax.jit, static_argnames=("method", "samples"))
 def _sampled(method, params, task, tokens, contents, samples):
     key = jax.random.key(1)
-    return monte_carlo(method, params, task, tokens, contents, key=key, samples=samples)
+    classes = method.classes(params, task)  # of its default, without chance
+    batch, chance = (tokens, contents, classes), {"key": key, "samples": samples}
+    return monte_carlo(method, params, task, *batch, **chance)
 
 
 if __name__ == "__main__":

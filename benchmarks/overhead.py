@@ -164,8 +164,8 @@ def probabilities(method, params, task, crops, contents, classes, key, samples):
     images = read(method, task, method.preprocessing(task.backbone).normalise(crops))
     if key is None:
         return deterministic(method, params, task, images, classes).log_probs
-    chance = {"key": key, "samples": samples, "classes": classes}
-    return monte_carlo(method, params, task, images, contents, **chance).log_probs
+    batch, chance = (images, contents, classes), {"key": key, "samples": samples}
+    return monte_carlo(method, params, task, *batch, **chance).log_probs
 
 
 def read(method, task, images):

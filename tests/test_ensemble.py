@@ -48,7 +48,10 @@ def test_an_ensemble_is_the_mean_of_its_members_trained_alone():
     classes = class_sides(method, params, task, None, None, MEMBERS)
     batch = (stored, contents, classes)
     found = predict_batch(method, params, task, *batch, None, None, MEMBERS)
-    alone = [deterministic(method, of_one, task, images) for of_one in singles]
+    alone = [
+        deterministic(method, of_one, task, images, method.classes(of_one, task))
+        for of_one in singles
+    ]
     probs = np.exp([one.log_probs for one in alone])
     np.testing.assert_allclose(np.exp(found.log_probs), probs.mean(0), rtol=1e-5)
     expected = np.mean([one.expected_entropy for one in alone], axis=0)
@@ -69,7 +72,9 @@ def test_samples_of_an_ensemble_are_those_of_every_member():
     found = predict_batch(method, params, task, *batch, key, 4, MEMBERS)
     of_member = keys.of_members(jax.random.clone(key), MEMBERS)
     alone = [
-        monte_carlo(method, params, task, images, contents, key=key, samples=4)
+        monte_carlo(
+            method, params, task, images, contents, task.text, key=key, samples=4
+        )
         for params, key in zip(singles, of_member, strict=True)
     ]
     mean = np.exp([one.log_probs for one in alone]).mean(0)

@@ -15,7 +15,12 @@ from apt_jax.methods.base import Recipe, batch_logits
 from apt_jax.methods.task import Shots, make_task
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.monte_carlo import (
+    class_side,
+    deterministic,
+    entropy,
+    monte_carlo,
+)
 
 TEMPLATES = ("a photo of a {}.",)
 NUM_SHOTS, VIEWS, TOKENS = 6, 2, 5
@@ -242,8 +247,10 @@ def test_an_image_gets_the_same_numbers_alone_and_in_a_batch(name):
     method, (_, params) = method_of(name), trained(name)
     images, _ = images_for(method)
     say = jax.jit(deterministic, static_argnums=0)
-    together = say(method, params, the_task(), images).log_probs
-    alone = say(method, params, the_task(), images[1:2]).log_probs
+    task = the_task()
+    classes = method.classes(params, task)
+    together = say(method, params, task, images, classes).log_probs
+    alone = say(method, params, task, images[1:2], classes).log_probs
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-5, atol=1e-5)
 
 
@@ -258,13 +265,16 @@ def test_each_key_draws_masks_of_its_own_and_batches_do_not_matter(name):
         for seed in (1, 2)
     )
     assert (one != other).any()
-    draw = functools.partial(
-        monte_carlo, method, params, task, samples=3, keep=True, chunk=3
+    classes = class_side(method, params, task, key=jax.random.clone(key), samples=3)
+    draw = functools.partial(monte_carlo, method, params, task, samples=3, chunk=3)
+    together = draw(images, contents, classes, key=key)
+    assert (together.expected_entropy < entropy(together.log_probs)).any()
+    alone = draw(images[1:2], contents[1:2], classes, key=jax.random.clone(key))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b[1], rtol=1e-5, atol=1e-5),
+        alone,
+        together,
     )
-    together = draw(images, contents, key=key).samples
-    assert (together[0] != together[1]).any()
-    alone = draw(images[1:2], contents[1:2], key=jax.random.clone(key)).samples
-    np.testing.assert_allclose(alone[:, 0], together[:, 1], rtol=1e-5, atol=1e-5)
 
 
 @every_method

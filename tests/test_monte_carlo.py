@@ -17,8 +17,10 @@ from apt_jax.features.encoder import Features
 from apt_jax.methods import APT, METHODS, CoOp, ZeroShot, make
 from apt_jax.methods.base import Method
 from apt_jax.methods.task import make_task
+from apt_jax.metrics import entropy as entropies
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.monte_carlo import (
+    class_side,
     default_chunk,
     entropy,
     monte_carlo,
@@ -37,21 +39,19 @@ def base_key(seed=7):
     return jax.random.key(seed)
 
 
-@functools.partial(jax.jit, static_argnames=("method", "samples", "chunk", "keep"))
-def _sampled(images, contents, key, *, method, samples, chunk, keep):
+@functools.partial(jax.jit, static_argnames=("method", "samples", "chunk"))
+def _sampled(images, contents, key, *, method, samples, chunk):
+    once = jax.random.clone(key)
+    classes = class_side(method, PARAMS, TASK, key=once, samples=samples)
     return monte_carlo(
-        method, PARAMS, TASK, images, contents,
-        key=key, samples=samples, chunk=chunk, keep=keep,
+        method, PARAMS, TASK, images, contents, classes,
+        key=key, samples=samples, chunk=chunk,
     )  # fmt: skip
 
 
-def sampled(
-    images, contents, key=None, *, method=METHOD, samples=9, chunk=None, keep=False
-):
+def sampled(images, contents, key=None, *, method=METHOD, samples=9, chunk=None):
     key = base_key() if key is None else key
-    return _sampled(
-        images, contents, key, method=method, samples=samples, chunk=chunk, keep=keep
-    )
+    return _sampled(images, contents, key, method=method, samples=samples, chunk=chunk)
 
 
 def keys_of(image, sample):
@@ -60,16 +60,21 @@ def keys_of(image, sample):
     return of_sample(class_base, sample), of_sample(image_bases[image], sample)
 
 
-def test_vmap_over_keys_equals_a_python_loop():
-    kept = sampled(IMAGES, CONTENTS, keep=True).samples
-    for t in range(9):
-        for b in (0, 5):
+def test_it_is_the_mean_of_the_probabilities_that_a_python_loop_gives():
+    found = sampled(IMAGES, CONTENTS)
+    for b in (0, 5):
+        probs, logits = [], []
+        for t in range(9):
             class_key, image_key = keys_of(b, t)
             classes = METHOD.classes(PARAMS, TASK, key=class_key)
-            logits = METHOD.logits(PARAMS, TASK, classes, IMAGES[b], key=image_key)
-            np.testing.assert_allclose(
-                kept[t, b], jax.nn.log_softmax(logits), rtol=1e-4, atol=1e-5
-            )
+            one = METHOD.logits(PARAMS, TASK, classes, IMAGES[b], key=image_key)
+            logits.append(np.asarray(one, np.float64))
+            probs.append(np.exp(logits[-1]) / np.exp(logits[-1]).sum())
+        assert len(np.unique(np.array(probs)[:, 0])) == 9
+        mean, expected = np.mean(probs, axis=0), np.mean(entropies(probs))
+        np.testing.assert_allclose(np.exp(found.log_probs[b]), mean, rtol=1e-4)
+        np.testing.assert_allclose(found.logits[b], np.mean(logits, 0), rtol=1e-4)
+        np.testing.assert_allclose(found.expected_entropy[b], expected, rtol=1e-4)
 
 
 def test_the_text_tower_runs_once_for_all_batches(monkeypatch):
@@ -115,19 +120,18 @@ def test_one_sample_equals_one_pass_with_that_key():
     np.testing.assert_allclose(one.expected_entropy, entropy(one.log_probs), rtol=1e-4)
 
 
-def test_samples_differ_from_each_other_and_between_images():
+def test_masks_differ_between_images():
     images = jnp.stack([IMAGES[0], IMAGES[0]])
-    kept = sampled(images, CONTENTS[:2], keep=True).samples
-    assert len(np.unique(np.asarray(kept[:, 0, 0]))) == 9
-    assert (kept[:, 0] != kept[:, 1]).any()
+    found = sampled(images, CONTENTS[:2]).log_probs
+    assert (found[0] != found[1]).any()
 
 
 def test_class_side_masks_are_the_same_for_all_images():
     method = APT(heads=4, zero_init_out=False, drop_attn=0.0, drop_query=0.5)
     images = jnp.stack([IMAGES[0], IMAGES[0]])
-    kept = sampled(images, CONTENTS[:2], method=method, keep=True).samples
-    np.testing.assert_allclose(kept[:, 0], kept[:, 1], rtol=1e-5)
-    assert (kept[0] != kept[1]).any()
+    found = sampled(images, CONTENTS[:2], method=method)
+    jax.tree.map(lambda x: np.testing.assert_allclose(x[0], x[1], rtol=1e-5), found)
+    assert (found.expected_entropy < entropy(found.log_probs)).all()
 
 
 def test_numbers_do_not_depend_on_the_batch_or_the_order():
@@ -144,9 +148,8 @@ def test_numbers_do_not_depend_on_the_batch_or_the_order():
 
 @pytest.mark.parametrize("chunk", [1, 2, 4, 9, 50])
 def test_numbers_do_not_depend_on_the_chunk(chunk):
-    whole = sampled(IMAGES, CONTENTS, chunk=9, keep=True)
-    other = sampled(IMAGES, CONTENTS, chunk=chunk, keep=True)
-    assert other.samples.shape == (9, 6, K)
+    whole = sampled(IMAGES, CONTENTS, chunk=9)
+    other = sampled(IMAGES, CONTENTS, chunk=chunk)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), whole, other)
 
 
@@ -160,12 +163,6 @@ def test_expected_entropy_is_at_most_the_predictive_entropy():
     total = entropy(predicted.log_probs)
     assert (predicted.expected_entropy < total).all()
     np.testing.assert_allclose(jnp.exp(predicted.log_probs).sum(-1), 1, rtol=1e-5)
-
-
-def test_the_mean_is_of_probabilities():
-    predicted = sampled(IMAGES, CONTENTS, keep=True)
-    mean = np.exp(np.asarray(predicted.samples, np.float64)).mean(0)
-    np.testing.assert_allclose(np.exp(predicted.log_probs), mean, rtol=1e-5)
 
 
 def test_a_method_without_active_dropout_is_refused():
@@ -209,7 +206,7 @@ def accumulated(logits):
             raising=False,
         )
         return monte_carlo(
-            fixed, None, task, jnp.zeros((1, 1)), jnp.zeros((1, 2), jnp.uint32),
+            fixed, None, task, jnp.zeros((1, 1)), jnp.zeros((1, 2), jnp.uint32), None,
             key=base_key(), samples=len(fixed.table), chunk=2,
         )  # fmt: skip
 
@@ -254,8 +251,9 @@ def flops(method, samples):
     params = method.init(jax.random.key(0), TASK_128, {})
 
     def program(images, contents):
+        classes = method.classes(params, TASK_128)
         return monte_carlo(
-            method, params, TASK_128, images, contents,
+            method, params, TASK_128, images, contents, classes,
             key=base_key(), samples=samples, chunk=samples,
         )  # fmt: skip
 

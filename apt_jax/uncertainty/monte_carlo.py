@@ -35,7 +35,6 @@ class Prediction(NamedTuple):
     log_probs: Array  # [B, K] log of the mean probability
     logits: Array  # [B, K] as the method gives them; of samples their mean
     expected_entropy: Array  # [B] nats; for one deterministic pass, its entropy
-    samples: Array | None = None  # [T, B, K] log-probabilities, only when asked for
 
 
 def class_side(method, params, task, *, key=None, samples=None):
@@ -53,13 +52,8 @@ def class_side(method, params, task, *, key=None, samples=None):
     return jax.lax.map(of_sample, jnp.arange(samples))
 
 
-def deterministic(method, params, task, images, classes=None) -> Prediction:
-    """One pass without chance over a batch of images.
-
-    `classes` is from `class_side`, if it is known already.
-    """
-    if classes is None:
-        classes = class_side(method, params, task)
+def deterministic(method, params, task, images, classes) -> Prediction:
+    """One pass without chance over a batch of images; `classes` is from `class_side`."""
 
     def one_image(image):
         logits = method.logits(params, task, classes, image)
@@ -75,23 +69,21 @@ def monte_carlo(
     task,
     images,
     contents,
+    classes,
     *,
     key,
     samples,
     chunk=None,
-    keep=False,
-    classes=None,
 ) -> Prediction:
     """The mean of `samples` passes, each with dropout masks of its own.
 
     Args:
         images: batch of what the method reads, a pytree with leading axis B.
         contents: [B, 2] uint32, a hash of each image's content.
+        classes: from `class_side`, of the same key and samples.
         key: the base key; typed and threefry (`rbg` keys repeat under `vmap`).
         samples: T.
         chunk: samples held at a time; by default as many as memory or caches like.
-        keep: also return the samples.
-        classes: from `class_side`, if it is known already.
 
     Raises:
         UserError: if the method has no active dropout, or the key is not threefry.
@@ -99,9 +91,6 @@ def monte_carlo(
     require_dropout(method)
     require_threefry(key)
     chunk = min(chunk or default_chunk(method, task, contents), samples)
-    if classes is None:
-        once = jax.random.clone(key)
-        classes = class_side(method, params, task, key=once, samples=samples)
     _, image_bases = keys.of_images(key, contents)
 
     def one_sample(image, image_base, index):
@@ -126,7 +115,7 @@ def monte_carlo(
         masked = jnp.where(real[..., None], log_probs, -jnp.inf)
         log_sum = jnp.logaddexp(sums[0], jax.nn.logsumexp(masked, axis=0))
         logits = sums[1] + jnp.where(real[..., None], logits, 0).sum(0)
-        return (log_sum, logits, sums[2] + entropies), log_probs if keep else None
+        return (log_sum, logits, sums[2] + entropies), None
 
     like, _ = jax.eval_shape(of_batch, images, image_bases, jnp.arange(chunk))
     of_classes = like.shape[1:]  # [B, K]
@@ -136,12 +125,9 @@ def monte_carlo(
         jnp.zeros(of_classes[0]),
     )
     starts = jnp.arange(0, samples, chunk)
-    sums, kept = jax.lax.scan(one_chunk, empty, starts)
-    log_sum, logits, entropies = sums
-    if keep:
-        kept = kept.reshape(-1, *kept.shape[2:])[:samples]
+    (log_sum, logits, entropies), _ = jax.lax.scan(one_chunk, empty, starts)
     log_probs = log_sum - jnp.log(samples)
-    return Prediction(log_probs, logits / samples, entropies / samples, kept)
+    return Prediction(log_probs, logits / samples, entropies / samples)
 
 
 def entropy(log_probs) -> Array:

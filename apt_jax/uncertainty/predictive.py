@@ -92,8 +92,8 @@ def predict_batch(
         params, classes = member
         if key is None:
             return deterministic(method, params, task, images, classes)
-        chance = {"key": key, "samples": samples, "classes": classes}
-        return monte_carlo(method, params, task, images, contents, **chance)
+        of_batch = (images, contents, classes)
+        return monte_carlo(method, params, task, *of_batch, key=key, samples=samples)
 
     if members == 1:
         return predict((params, classes), key)
