@@ -14,6 +14,7 @@ from apt_jax.methods.published import EVERY
 from apt_jax.methods.selection import CHOSEN
 from apt_jax.methods.task import Shots, Task
 from apt_jax.tables import Marked, Table, code
+from apt_jax.training.fit import recipe_of
 
 # Methods that are two: the fields that make the second.
 FORMS = {"tip_adapter": {"trained": True}, "vpt": {"form": "original"}}
@@ -118,7 +119,7 @@ def recipe_rows(method) -> list[list]:
 
 def recipe_row(method, protocol) -> list[str]:
     """What stands in a row behind the protocol."""
-    recipes = [method.recipe_there(task_of(shots, protocol), {}) for shots in SHOTS]
+    recipes = [recipe_of(method, task_of(shots, protocol)) for shots in SHOTS]
     return [*views_of(method), *trained_by(recipes), selection(method, protocol)]
 
 

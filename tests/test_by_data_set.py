@@ -115,9 +115,9 @@ def test_vpt_reads_one_template_only_where_it_reads_texts_as_its_baseline_did():
 )
 def test_tip_adapter_trains_for_a_hundred_steps_inside_the_shots(images, epochs):
     task = labelled(small_shots(count=12), np.zeros(images))
-    assert make("tip_adapter", trained=True).recipe_there(task, {}).epochs == epochs
+    assert recipe_of(make("tip_adapter", trained=True), task).epochs == epochs
     as_published = task.replace(dataset="dtd")
-    assert make("tip_adapter", trained=True).recipe_there(as_published, {}).epochs == 20
+    assert recipe_of(make("tip_adapter", trained=True), as_published).epochs == 20
 
 
 @pytest.mark.parametrize("name", ["coop", "clip_adapter"])
@@ -126,7 +126,7 @@ def test_a_thousand_classes_are_fifty_epochs_of_coop(name):
         task = small_shots(count=1, classes=classes)
         labels = jnp.repeat(jnp.arange(classes), shots)
         task = labelled(task, labels).replace(dataset=data_set)
-        return make(name).recipe_there(task, {}).epochs
+        return recipe_of(make(name), task).epochs
 
     assert [epochs(999, shots) for shots in (1, 4, 16)] == [50, 100, 200]
     assert [epochs(1000, shots) for shots in (1, 4, 16)] == [50, 50, 50]

@@ -16,8 +16,9 @@ from apt_jax import config, data
 from apt_jax.errors import UserError
 from apt_jax.grid import study, work
 from apt_jax.methods import make
-from apt_jax.methods.restricted import restricted
+from apt_jax.methods.restricted import Restricted
 from apt_jax.runs import story
+from apt_jax.training.fitted import Fitted
 
 pytestmark = pytest.mark.usefixtures("small_sets")
 
@@ -79,7 +80,7 @@ def test_restricted_means_a_softmax_among_some_classes(name):
     if method.inputs == "tokens":
         patches = task.shots.stored["patches"][0, 0].astype(np.float32)
         image = np.concatenate([image[None], patches])
-    less = restricted(method, among)
+    less = Restricted(method, among)
     classes = less.classes(params, task)
     whole = method.logits(params, task, classes, image)
     assert whole.shape == (K,)
@@ -87,7 +88,9 @@ def test_restricted_means_a_softmax_among_some_classes(name):
         less.logits(params, task, classes, image), whole[np.array(among)]
     )
     assert (less.inputs, less.stochastic) == (method.inputs, method.stochastic)
-    assert restricted(method, None) is method
+    whole = Fitted(method, {}, params)
+    assert whole.among(None) is whole
+    assert whole.among(among).method == less
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def test_descent_is_heavy_ball_with_alphas_gradients_summed():
         w, b = w - step * velocity_w, b - step * velocity_b
         if epoch == 9:
             a = a - alpha_step * summed
-    found = descend(params, task, 12)
+    found, _ = descend(params, task, task, 12)
     np.testing.assert_allclose(found["weights"], w, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found["bias"], b, rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(found["text_weights"], a, rtol=1e-3)

@@ -12,6 +12,7 @@ from apt_jax.methods.base import Recipe, batch_logits
 from apt_jax.methods.published import EVERY
 from apt_jax.methods.tip_adapter import PAIRS, START, _judge, keys_of
 from apt_jax.training import loop
+from apt_jax.training.fit import recipe_of
 
 KEY = jax.random.key(0)
 IMAGES = small_images(4)[0][:, 0]
@@ -81,7 +82,7 @@ def test_training_does_not_make_the_keys_unit_again():
 
 def test_the_trained_forms_recipe_is_the_published_one():
     task = small_shots().replace(dataset=EVERY)
-    recipe = TipAdapter(trained=True).recipe_there(task, {})
+    recipe = recipe_of(TipAdapter(trained=True), task)
     assert (recipe.optimizer, recipe.learning_rate) == ("adamw", 1e-3)
     assert (recipe.epsilon, recipe.weight_decay) == (1e-4, 0.01)
     assert (recipe.epochs, recipe.batch_size, recipe.drop_last) == (20, 256, False)

@@ -153,7 +153,8 @@ class APT(Method):
     def _head(self, params, task, key, method, *inputs):
         weights = {"params": {k: v for k, v in params.items() if k != "logit_scale"}}
         head = Head(self, task.text.shape[-1])
-        return head.apply(weights, task.text, *inputs, rngs=_rngs(key), method=method)
+        rngs = {} if key is None else {"dropout": key}
+        return head.apply(weights, task.text, *inputs, rngs=rngs, method=method)
 
     def _scale(self, params, task):
         if self.temperature == "frozen":
@@ -267,7 +268,3 @@ class CrossAttention(nn.Module):
         return nn.Dense(
             features or self.dim, use_bias=self.options.biases, kernel_init=kernel_init
         )
-
-
-def _rngs(key):
-    return {} if key is None else {"dropout": key}

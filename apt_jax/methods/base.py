@@ -101,7 +101,7 @@ def coop_recipe(task: Task) -> Recipe:
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """The base of all methods; a method overrides what its paper says."""
+    """Zero-shot CLIP, the base of all methods: each overrides what its paper says."""
 
     inputs: ClassVar[str]  # "embedding" [D] | "tokens" [N, D], CLS first | "pixels"
     token_source: ClassVar[str] = "last"  # which tokens; see clip.model
@@ -134,8 +134,9 @@ class Method:
 
     @property
     def stochastic(self) -> bool:
-        """Whether a key changes the logits: some dropout is active."""
-        return False
+        """Whether a key changes the logits: some rate of dropout, `drop_...`, is not 0."""
+        rates = (x for name, x in vars(self).items() if name.startswith("drop_"))
+        return any(rates)
 
     @property
     def stochastic_classes(self) -> bool:
@@ -151,7 +152,6 @@ class Method:
 
         Not those that are chosen (`choose`).
         """
-        del clip
         fields = {**self.usual, **self.published(data_set).method}
         left_open = {k: v for k, v in fields.items() if getattr(self, k) is None}
         return dataclasses.replace(self, **left_open)
@@ -170,7 +170,6 @@ class Method:
 
     def choose(self, key: Array, task: Task) -> Chosen:
         """What is selected inside the shots, or on `task.val`; nothing for most."""
-        del key, task
         return {}
 
     def init(self, key: Array, task: Task, chosen: Chosen) -> Params:
@@ -182,30 +181,28 @@ class Method:
         raise NotImplementedError
 
     def classes(self, params: Params, task: Task, *, key: Array | None = None):
-        """What depends on no image; a key (of the sample) turns dropout on."""
-        raise NotImplementedError
+        """What depends on no image; a key (of the sample) turns dropout on.
+
+        By default [K, D] unit text features.
+        """
+        return task.text
 
     def logits(self, params, task, classes, image, *, key=None) -> Array:
-        """[K] logits of ONE image; a key (of sample and image) turns dropout on."""
-        raise NotImplementedError
+        """[K] logits of ONE image; a key (of sample and image) turns dropout on.
+
+        By default s cos(c, f) of the class features c and the embedding f.
+        """
+        return task.logit_scale * classes @ unit(image)
 
     def recipe(self, task: Task, chosen: Chosen) -> Recipe | None:
         """The recipe, whatever the data set; None for methods that `fit` at once."""
         return None
-
-    def recipe_there(self, task: Task, chosen: Chosen) -> Recipe | None:
-        """The recipe with what the paper sets on the task's data set."""
-        recipe = self.recipe(task, chosen)
-        if recipe is None:
-            return None
-        return dataclasses.replace(recipe, **self.published(task.dataset).train)
 
     def after_epoch(self, params: Params, task: Task, epoch, recipe) -> Params:
         """The parameters to go on with: for methods that look back over their epochs.
 
         `epoch` counts from 0, and is traced. What they remember is `state`.
         """
-        del task, epoch, recipe
         return params
 
     def parts(self, params: Params) -> tuple[Params, Params]:

@@ -48,15 +48,11 @@ class CLAP(Method):
     state: ClassVar[tuple[str, ...]] = ("multipliers",)
 
     def init(self, key, task, chosen):
-        del key  # nothing random
         return {"weights": task.texts.raw, "multipliers": self.multipliers(task)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class weights."""
         return unit(params["weights"])
-
-    def logits(self, params, task, classes, image, *, key=None):
-        return task.logit_scale * classes @ unit(image)
 
     def loss(self, params, task, images, labels, *, key):
         loss, logits = super().loss(params, task, images, labels, key=key)

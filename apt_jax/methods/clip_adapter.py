@@ -46,10 +46,6 @@ class CLIPAdapter(Method):
         "the paper's adapter of the text is not here",
     )
 
-    @property
-    def stochastic(self):
-        return self.drop_hidden > 0
-
     def init(self, key, task, chosen):
         dim = task.text.shape[-1]
         down, up = jax.random.split(key)
@@ -58,10 +54,6 @@ class CLIPAdapter(Method):
             "down": torch_linear(down, (dim, hidden)),
             "up": torch_linear(up, (hidden, dim)),
         }
-
-    def classes(self, params, task, *, key=None):
-        """[K, D] unit text features."""
-        return task.text
 
     def logits(self, params, task, classes, image, *, key=None):
         hidden = jax.nn.relu(image.astype(jnp.float32) @ params["down"])

@@ -31,6 +31,7 @@ from apt_jax.methods.base import (
     Method,
     Recipe,
     steps_of,
+    torch_linear,
     unit,
 )
 from apt_jax.methods.dropout import dropout
@@ -71,10 +72,6 @@ class CLIPLoRA(Method):
     )
 
     @property
-    def stochastic(self):
-        return self.drop_branch > 0
-
-    @property
     def stochastic_classes(self):
         return self.drop_branch > 0
 
@@ -83,18 +80,11 @@ class CLIPLoRA(Method):
         return self.alpha / math.sqrt(self.rank)
 
     def init(self, key, task, chosen):
-        kernels = {
-            name: kernel
-            for name, kernel in flat(task.backbone.params).items()
-            if self._is_changed(name)
-        }
-        params = {}
-        for index, (name, kernel) in enumerate(sorted(kernels.items())):
-            d, out = kernel.shape
-            shape, bound = (d, self.rank), d**-0.5
-            of_kernel = jax.random.fold_in(key, index)
+        kernels, params = flat(task.backbone.params), {}
+        for index, name in enumerate(sorted(filter(self._is_changed, kernels))):
+            d, out = kernels[name].shape
             params[name] = {
-                "a": jax.random.uniform(of_kernel, shape, minval=-bound, maxval=bound),
+                "a": torch_linear(jax.random.fold_in(key, index), (d, self.rank)),
                 "b": jnp.zeros((self.rank, out)),
             }
         return params

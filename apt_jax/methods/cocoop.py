@@ -48,21 +48,13 @@ class CoCoOp(Method):
         "10 epochs at every number of shots; the paper has 16 shots alone",
     )
 
-    @property
-    def stochastic(self):
-        return self.drop_hidden > 0
-
     def check(self, task):
-        require_room(task, len(self._start(jax.random.key(0), task)))
-
-    def _start(self, key, task):
-        """[M, W] context before training."""
-        return first_context(task, key, self.context_length, self.init_words)
+        require_room(task, self.context_length, self.init_words)
 
     def init(self, key, task, chosen):
         keys, dim = jax.random.split(key, 5), task.text.shape[-1]
         hidden = max(dim // self.reduction, 1)
-        context = self._start(keys[0], task)
+        context = first_context(task, keys[0], self.context_length, self.init_words)
         width = context.shape[-1]
         return {
             "context": context,
@@ -71,10 +63,6 @@ class CoCoOp(Method):
             "W2": torch_linear(keys[3], (hidden, width)),
             "b2": torch_linear(keys[4], (hidden, width))[0],
         }
-
-    def classes(self, params, task, *, key=None):
-        """None: all hangs on the image."""
-        return None
 
     def logits(self, params, task, classes, image, *, key=None):
         f = unit(image)

@@ -65,15 +65,11 @@ class CoOp(Method):
         return not self.class_specific
 
     @property
-    def stochastic(self):
-        return self.drop_context > 0
-
-    @property
     def stochastic_classes(self):
         return self.drop_context > 0
 
     def check(self, task):
-        require_room(task, len(self._start(jax.random.key(0), task)))
+        require_room(task, self.context_length, self.init_words)
 
     def _start(self, key, task):
         """[M, W] context before training."""
@@ -93,9 +89,6 @@ class CoOp(Method):
         )
         prompts = insert_context(task, context, self.position)
         return unit(text_features(task, *prompts))
-
-    def logits(self, params, task, classes, image, *, key=None):
-        return task.logit_scale * classes @ unit(image)
 
     def recipe(self, task, chosen):
         return coop_recipe(task)

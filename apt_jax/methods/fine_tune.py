@@ -16,12 +16,12 @@ import jax
 import jax.numpy as jnp
 
 from apt_jax.features.views import Views
-from apt_jax.methods.base import Recipe
 from apt_jax.methods.selection import Selection
 from apt_jax.methods.visual_prompts import (
     FROM_OTHERS,
     VPT_CROPS,
     VPT_DIFFERS,
+    VPT_RECIPE,
     WithHead,
     embedding,
     head_logits,
@@ -54,14 +54,11 @@ class FineTune(WithHead):
         return head_logits(params, task, features)
 
     def recipe(self, task, chosen):
-        return Recipe(
+        return dataclasses.replace(
+            VPT_RECIPE,
             learning_rate=1.25e-4,  # 5e-4 for batches of 256
-            epochs=100,
-            batch_size=64,
-            drop_last=False,
             optimizer="adamw",
             epsilon=1e-6,
             weight_decay=0.01,
-            schedule="warm_cosine",
             not_decayed=("bias",),
         )

@@ -64,14 +64,9 @@ class GDA(Method):
         return {"alpha": best_of(task, ALPHAS, _judge, DEFAULT_ALPHA)}
 
     def fit(self, key, task, chosen):
-        del key  # nothing random
         weights, bias = gaussian(task)
         alpha = jnp.float32(chosen.get("alpha", self.alpha))
         return {"weights": weights, "bias": bias, "alpha": alpha}
-
-    def classes(self, params, task, *, key=None):
-        """Nothing: all is in the parameters."""
-        return ()
 
     def logits(self, params, task, classes, image, *, key=None):
         f = unit(image)

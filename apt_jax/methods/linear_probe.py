@@ -66,12 +66,7 @@ class LinearProbe(Method):
         return {} if self.strength is not None else {"strength": best_strength(task)}
 
     def fit(self, key, task, chosen):
-        del key  # nothing random
         return regression(task, jnp.float32(chosen.get("strength", self.strength)))
-
-    def classes(self, params, task, *, key=None):
-        """Nothing: all is in the parameters."""
-        return ()
 
     def logits(self, params, task, classes, image, *, key=None):
         return params["weights"] @ unit(image) + params["bias"]
@@ -152,9 +147,8 @@ def minimise(objective, start):
         params = optax.apply_updates(params, updates)
         return params, state, optax.tree.norm(optax.tree.get(state, "grad"))
 
-    return jax.lax.while_loop(unfinished, step, (start, optimizer.init(start), first))[
-        0
-    ]
+    carry = (start, optimizer.init(start), first)
+    return jax.lax.while_loop(unfinished, step, carry)[0]
 
 
 @jax.jit

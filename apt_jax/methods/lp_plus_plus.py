@@ -64,7 +64,7 @@ class LPPlusPlus(Method):
 
     def fit(self, key, task, chosen):
         epochs = chosen.get("epochs", self.epochs)
-        return descend(start(key, task), task, epochs)
+        return descend(start(key, task), task, task, jnp.int32(epochs))[0]
 
     def classes(self, params, task, *, key=None):
         """[K, D] class weights with the weighted text features added."""
@@ -80,7 +80,7 @@ def best_epochs(key, task) -> int:
         judge = functools.partial(_judge, key)
         return cross_validated(task, range(1, EPOCHS + 1), judge, EPOCHS)
     params = start(jax.random.clone(key), task)
-    errors = _descend(params, task, task.validation(), jnp.int32(EPOCHS))[1][:, 0]
+    errors = descend(params, task, task.validation(), jnp.int32(EPOCHS))[1][:, 0]
     return EPOCHS - int(jnp.argmin(errors[::-1]))
 
 
@@ -105,19 +105,14 @@ def step_sizes(task):
     return 4 * len(f) / largest, len(f) / (4 * of_text)
 
 
-def descend(params, task, epochs):
-    """The parameters after `epochs` epochs."""
-    return _descend(params, task, task, jnp.int32(epochs))[0]
-
-
 def _judge(key, train, held_out):
     """Errors and NLL after each number of epochs."""
     params = start(jax.random.clone(key), train)
-    return _descend(params, train, held_out, jnp.int32(EPOCHS))[1]
+    return descend(params, train, held_out, jnp.int32(EPOCHS))[1]
 
 
 @jax.jit
-def _descend(params, task, watched, epochs):
+def descend(params, task, watched, epochs):
     """Parameters after `epochs`; errors and NLL on `watched` after each epoch."""
     f, is_label = _shots(task)
     of_watched = unit(watched.shots.crops["embedding"])

@@ -27,9 +27,8 @@ from apt_jax.methods.prompted_text import (
     SPREAD,
     WORDS,
     first_context,
-    insert_context,
+    prompted_features,
     require_room,
-    text_features,
 )
 from apt_jax.methods.visual_prompts import embedding
 
@@ -51,7 +50,7 @@ class MaPLe(Method):
     )
 
     def check(self, task):
-        require_room(task, len(first_context(task, None, 0, WORDS)))
+        require_room(task, 0, WORDS)
 
     def init(self, key, task, chosen):
         keys, vision = jax.random.split(key, 5), task.backbone.config.vision
@@ -76,12 +75,8 @@ class MaPLe(Method):
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features, and [J, n, W] prompts of the image tower."""
-        words = first_context(task, None, 0, WORDS)
-        context = jnp.concatenate([params["P_0"], words[self.prompts :]])
-        embeddings, eos = insert_context(task, context, "end")
-        by_block = [None, *params.get("P", ())]
-        text = text_features(task, embeddings, eos, prompts=by_block)
-        return unit(text), self.coupled(params)
+        text = prompted_features(task, params["P_0"], params.get("P", ()))
+        return text, self.coupled(params)
 
     def coupled(self, params):
         """[J, n, W] prompts P~ of the image tower."""

@@ -31,7 +31,7 @@ from apt_jax.methods.prompted_text import (
     SPREAD,
     WORDS,
     first_context,
-    insert_context,
+    prompted_features,
     require_room,
     text_features,
     word_embeddings,
@@ -77,7 +77,7 @@ class PromptSRC(Method):
     state: ClassVar[tuple[str, ...]] = ("teacher", "average")
 
     def check(self, task):
-        require_room(task, len(first_context(task, None, 0, WORDS)))
+        require_room(task, 0, WORDS)
         cut = [text for text in _ensemble(task) if task.backbone.tokenizer.is_cut(text)]
         if cut and self.teacher == "ensemble":
             raise UserError(
@@ -99,20 +99,12 @@ class PromptSRC(Method):
         }
         if texts:
             params["text"] = SPREAD * jax.random.normal(of_text, (texts, *first.shape))
-        average = jax.tree.map(jnp.zeros_like, self.trained(params))
-        return params | {"average": average}
-
-    def trained(self, params):
-        """The prompts alone."""
-        return {name: params[name] for name in params.keys() - set(self.state)}
+        prompts, _ = self.parts(params)
+        return params | {"average": jax.tree.map(jnp.zeros_like, prompts)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit text features with prompts."""
-        words = first_context(task, None, 0, WORDS)
-        context = jnp.concatenate([params["first"], words[self.prompts :]])
-        by_block = [None, *params.get("text", ())]
-        embeddings, eos = insert_context(task, context, "end")
-        return unit(text_features(task, embeddings, eos, prompts=by_block))
+        return prompted_features(task, params["first"], params.get("text", ()))
 
     def logits(self, params, task, classes, image, *, key=None):
         return task.logit_scale * classes @ self._feature(params, task, image)
@@ -137,14 +129,13 @@ class PromptSRC(Method):
 
     def after_epoch(self, params, task, epoch, recipe):
         weight = jnp.asarray(self.epoch_weights(recipe))[epoch]
+        prompts, _ = self.parts(params)
         average = jax.tree.map(
-            lambda a, theta: a + weight * theta,
-            params["average"],
-            self.trained(params),
+            lambda a, theta: a + weight * theta, params["average"], prompts
         )
         last = epoch + 1 == recipe.epochs
         kept = jax.tree.map(
-            lambda a, theta: jnp.where(last, a, theta), average, self.trained(params)
+            lambda a, theta: jnp.where(last, a, theta), average, prompts
         )
         return {**params, **kept, "average": average}
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from apt_jax.errors import UserError
 from apt_jax.fields import Rule, between
+from apt_jax.methods.base import unit
 
 # Context vectors before the name, of M, by the position of the name.
 BEFORE = {"end": lambda m: m, "middle": lambda m: m // 2, "front": lambda m: 0}
@@ -62,9 +63,10 @@ def insert_context(task, context, position):
     return jax.vmap(of_class)(words, context, ends), ends + count
 
 
-def require_room(task, words: int):
-    """Refuses class names that `words` vectors leave no room for."""
-    longest = int(np.max(task.texts.name_eos)) + words
+def require_room(task, length: int, words: str = ""):
+    """Refuses class names that the vectors of `first_context` leave no room for."""
+    count = len(first_context(task, None, 0, words)) if words else length
+    longest = int(np.max(task.texts.name_eos)) + count
     room = task.backbone.params["text"]["position_embedding"].shape[0]
     if longest >= room:
         raise UserError(
@@ -87,6 +89,18 @@ def text_features(task, embeddings, eos, *, prompts=None):
         return task.backbone.apply(tower, *prompt, prompts=prompts)[0]
 
     return over_classes(one, (embeddings, eos))
+
+
+def prompted_features(task, first, later):
+    """[K, D] unit text features of "a photo of a NAME." with prompts in the tower.
+
+    `first` [n, W] are in the place of its first n words, `later` are those of the blocks
+    behind the first.
+    """
+    words = first_context(task, None, 0, WORDS)
+    context = jnp.concatenate([first, words[len(first) :]])
+    prompts = insert_context(task, context, "end")
+    return unit(text_features(task, *prompts, prompts=[None, *later]))
 
 
 def over_classes(one, inputs):

@@ -35,10 +35,3 @@ class Restricted(Method):
     def logits(self, params, task, classes, image, *, key=None):
         logits = self.method.logits(params, task, classes, image, key=key)
         return logits[jnp.array(self.labels)]
-
-
-def restricted(method: Method, labels: tuple[int, ...] | None) -> Method:
-    """`method` among `labels`; as it is for None."""
-    if labels is None:
-        return method
-    return Restricted(method, labels)

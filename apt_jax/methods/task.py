@@ -50,20 +50,20 @@ class Shots:
     centre: Any  # each [N, 1, ...]
     all_labels: Array  # [N] int32
     rows: Array | None = None  # [n] int32 places of those that count; None = all
-    contents: Array | None = (
-        None  # [N, 2] uint32 hash of the pixels of the centre crops
-    )
+    contents: Array | None = None  # [N, 2] uint32 hash of the centre crops' pixels
     groups: Array | None = None  # [N] int32, equal for images that belong together
 
     @classmethod
     def of(cls, views: Features, centre: Features, labels, groups=None) -> "Shots":
         """Labelled images of which this is known; on the device."""
         stored = _on_device(views.stored)
-        same = centre is views
-        crops = {name: x[:, :1] for name, x in stored.items()} if same else None
+        if centre is views:
+            crops = {name: array[:, :1] for name, array in stored.items()}
+        else:
+            crops = _on_device(centre.stored)
         return cls(
             stored,
-            _on_device(centre.stored) if crops is None else crops,
+            crops,
             jnp.asarray(labels),
             contents=jnp.asarray(np.asarray(centre.contents[:, 0])),
             groups=None if groups is None else jnp.asarray(groups),

@@ -35,15 +35,11 @@ class TaskRes(Method):
     }
 
     def init(self, key, task, chosen):
-        del key  # nothing random
         return {"residual": jnp.zeros_like(task.texts.raw)}
 
     def classes(self, params, task, *, key=None):
         """[K, D] unit class features."""
         return unit(task.texts.raw + self.value("alpha") * params["residual"])
-
-    def logits(self, params, task, classes, image, *, key=None):
-        return task.logit_scale * classes @ unit(image)
 
     def recipe(self, task, chosen):
         return Recipe(

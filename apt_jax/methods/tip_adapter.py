@@ -125,7 +125,6 @@ class TipAdapter(Method):
         return {name: found[name] for name in found if getattr(self, name) is None}
 
     def init(self, key, task, chosen):
-        del key  # nothing random
         params = _cache(task) | {
             name: jnp.float32(chosen.get(name, getattr(self, name)))
             for name in ("alpha", "beta")
@@ -149,10 +148,6 @@ class TipAdapter(Method):
 
         last = epoch + 1 == recipe.epochs
         return jax.lax.cond(last, searched, lambda params: params, params)
-
-    def classes(self, params, task, *, key=None):
-        """[K, D] unit text features."""
-        return task.text
 
     def logits(self, params, task, classes, image, *, key=None):
         f = unit(image)

@@ -27,7 +27,7 @@ import jax.numpy as jnp
 from apt_jax.errors import UserError
 from apt_jax.features.views import Views
 from apt_jax.fields import RATE, at_least, field
-from apt_jax.methods.base import Recipe, torch_linear
+from apt_jax.methods.base import torch_linear
 from apt_jax.methods.dropout import dropout
 from apt_jax.methods.selection import Selection
 from apt_jax.methods.visual_prompts import (
@@ -35,6 +35,7 @@ from apt_jax.methods.visual_prompts import (
     NOT_SEARCHED,
     VPT_CROPS,
     VPT_DIFFERS,
+    VPT_RECIPE,
     WithHead,
     embedding,
     head_logits,
@@ -61,10 +62,6 @@ class VAPT(WithHead):
         "prompts follow the authors' code; the paper's formula has no G + and no norm",
     )
     selection: ClassVar[Selection] = FROM_OTHERS
-
-    @property
-    def stochastic(self):
-        return max(self.drop_prompt, self.drop_channel, self.drop_hidden) > 0
 
     def check(self, task):
         grid = _grid(task.backbone.config.vision)
@@ -134,15 +131,8 @@ class VAPT(WithHead):
         return G + dropout(hidden, self.drop_hidden, of_hidden) @ params["W2"]
 
     def recipe(self, task, chosen):
-        return Recipe(
-            learning_rate=1.25,  # 5.0 for batches of 256
-            epochs=100,
-            batch_size=64,
-            drop_last=False,
-            weight_decay=1e-3,
-            schedule="warm_cosine",
-            not_decayed=("head/bias",),
-        )
+        rate = 1.25  # 5.0 for batches of 256
+        return dataclasses.replace(VPT_RECIPE, learning_rate=rate)
 
 
 def _grid(vision):

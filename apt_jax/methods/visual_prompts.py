@@ -17,11 +17,9 @@ import jax.numpy as jnp
 from apt_jax.clip.pixels import IMAGENET_MEAN, IMAGENET_STD
 from apt_jax.features.views import Views
 from apt_jax.fields import field, one_of
-from apt_jax.methods.base import Method, unit
+from apt_jax.methods.base import Method, Recipe, unit
 from apt_jax.methods.selection import Selection
 
-HEADS = ("auto", "text", "linear")  # auto: the text where there is one
-NORMALISE = ("auto", "imagenet", "checkpoint")  # auto: as VPT on a plain ViT
 FIRST_BIAS = -math.log(99)
 # VPT's on its fine-grained sets: 224 of 256 pixels of the shorter side, flipped or not.
 VPT_CROPS = Views(10, 0.77)
@@ -37,6 +35,15 @@ NOT_SEARCHED = (
     "learning rate and weight decay are the same on every data set; the authors search "
     "both (configs/studies/visual_prompts.py)"
 )
+VPT_RECIPE = Recipe(
+    learning_rate=0.25,  # 1.0 for batches of 256
+    epochs=100,
+    batch_size=64,
+    drop_last=False,
+    weight_decay=1e-3,
+    schedule="warm_cosine",
+    not_decayed=("head/bias",),
+)
 # Of recipes whose learning rate the papers search.
 FROM_GRID = Selection("published recipe; learning rate: one of its grid")
 FROM_OTHERS = Selection(
@@ -51,14 +58,13 @@ class WithHead(Method):
     head: str = field(
         "auto",
         "what tells classes apart; auto = text where there is one",
-        one_of(*HEADS),
+        one_of("auto", "text", "linear"),
     )
-
     normalise: str = field(
         "auto",
         "mean and deviation of pixels; auto = ImageNet's on a plain ViT, as VPT's authors, "
         "and the checkpoint's on a CLIP",
-        one_of(*NORMALISE),
+        one_of("auto", "imagenet", "checkpoint"),
         before="checkpoint",
     )
 
@@ -88,10 +94,6 @@ class WithHead(Method):
     def names_new_classes(self):
         return self.head != "linear"
 
-    def classes(self, params, task, *, key=None):
-        """None: the head reads the task's class texts, or its own weights."""
-        return None
-
 
 def embedding(task, pixels, prompts, placement):
     """[D] embedding of ONE image, with prompts for the first blocks (clip.model).
@@ -108,13 +110,9 @@ def xavier(key, shape, vision):
     return jax.random.uniform(key, shape, jnp.float32, -bound, bound)
 
 
-def has_linear_head(task, head) -> bool:
-    return head == "linear" or (head == "auto" and task.texts is None)
-
-
 def init_head(key, task, head) -> dict:
     """The parameters of the head, {} for class texts."""
-    if not has_linear_head(task, head):
+    if head == "text" or (head == "auto" and task.texts is not None):
         return {}
     shape = (task.embedding_dim, task.num_classes)
     spread = (2 / task.num_classes) ** 0.5

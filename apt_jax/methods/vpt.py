@@ -31,6 +31,7 @@ from apt_jax.methods.visual_prompts import (
     NOT_SEARCHED,
     VPT_CROPS,
     VPT_DIFFERS,
+    VPT_RECIPE,
     WithHead,
     embedding,
     head_logits,
@@ -42,15 +43,7 @@ SPREAD = 0.02  # standard deviation of the clip form's start
 PLACEMENT = {"clip": "end", "original": "after_cls"}
 RECIPES = {
     "clip": Recipe(learning_rate=2.5e-3, epochs=5, batch_size=4),
-    "original": Recipe(
-        learning_rate=0.25,  # 1.0 for batches of 256
-        epochs=100,
-        batch_size=64,
-        drop_last=False,
-        weight_decay=1e-3,
-        schedule="warm_cosine",
-        not_decayed=("head/bias",),
-    ),
+    "original": VPT_RECIPE,
 }
 
 
@@ -89,10 +82,6 @@ class VPT(WithHead):
     @property
     def selection(self):
         return FROM_GRID if self.form == "original" else super().selection
-
-    @property
-    def stochastic(self):
-        return self.drop_prompt > 0
 
     def init(self, key, task, chosen):
         vision = task.backbone.config.vision

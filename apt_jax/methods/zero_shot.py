@@ -13,7 +13,7 @@ import dataclasses
 from typing import ClassVar
 
 from apt_jax.features.views import Views
-from apt_jax.methods.base import Method, unit
+from apt_jax.methods.base import Method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,4 @@ class ZeroShot(Method):
     differs: ClassVar = ("templates are CoOp's; the paper averages up to 80",)
 
     def fit(self, key, task, chosen):
-        del key, task  # nothing is trained
         return {}
-
-    def classes(self, params, task, *, key=None):
-        """[K, D] unit text features."""
-        return task.text
-
-    def logits(self, params, task, classes, image, *, key=None):
-        return task.logit_scale * classes @ unit(image)

@@ -62,13 +62,17 @@ def usual_every(epochs: int) -> int:
 def recipe_of(
     method: Method, task: Task, chosen: Chosen = NOTHING, train: Mapping = NOTHING
 ) -> Recipe | None:
-    """The method's recipe, with what `train` sets in its place; None sets nothing."""
-    published = method.recipe_there(task, chosen)
-    if published is None:
+    """The method's recipe, as its paper has it on the task's data set, and as `train` sets.
+
+    None in `train` sets nothing.
+    """
+    recipe = method.recipe(task, chosen)
+    if recipe is None:
         return None
+    there = method.published(task.dataset).train
     names = [field.name for field in dataclasses.fields(Recipe)]
     given = {name: train[name] for name in names if train.get(name) is not None}
-    return dataclasses.replace(published, **given)
+    return dataclasses.replace(recipe, **{**there, **given})
 
 
 def require_members(method: Method, members: int, recipe: Recipe | None):
@@ -153,21 +157,15 @@ def fit_seeds(
         for task, recipe in zip(tasks, recipes, strict=True)
     )
     alone = len(tasks) == 1 or members > 1 or method.inputs == "pixels"
+    each = list(zip(tasks, of_seeds, chosen, strict=True))
     if recipes[0] is None or alone or not alike:
         return [
             fit(method, task, key, chosen=one, train=train, members=members)
-            for task, key, one in zip(tasks, of_seeds, chosen, strict=True)
+            for task, key, one in each
         ]
-    states = [
-        loop.start(method, task, recipes[0], key, one)
-        for task, key, one in zip(tasks, of_seeds, chosen, strict=True)
-    ]
-    together = (
-        loop.together(tasks),
-        recipes[0],
-        loop.stack(states),
-        jnp.stack(of_seeds),
-    )
+    recipe = recipes[0]
+    starts = [loop.start(method, task, recipe, key, one) for task, key, one in each]
+    together = (loop.together(tasks), recipe, loop.stack(starts), jnp.stack(of_seeds))
     params, cost = _trained(method, *together)
     share = {"seconds": cost.seconds / len(tasks), "together": len(tasks)}
     cost = dataclasses.replace(cost, **share)

@@ -3,7 +3,7 @@
 import dataclasses
 
 from apt_jax.methods.base import Chosen, Method, Params
-from apt_jax.methods.restricted import restricted
+from apt_jax.methods.restricted import Restricted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,7 +17,9 @@ class Fitted:
 
     def among(self, labels: tuple[int, ...] | None) -> "Fitted":
         """The same telling some classes apart only; for None all of them."""
-        return dataclasses.replace(self, method=restricted(self.method, labels))
+        if labels is None:
+            return self
+        return dataclasses.replace(self, method=Restricted(self.method, labels))
 
 
 @dataclasses.dataclass(frozen=True)
