@@ -48,8 +48,6 @@ def evaluate(
     key=None,
     samples=None,
     bins=15,
-    classes="all",
-    split="test",
 ) -> Evaluation:
     """Predicts every image of `features` (first view) and scores it against `labels`.
 
@@ -66,15 +64,13 @@ def evaluate(
     del warm_up  # only its compilation mattered
     prediction = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
     expected = None if single else prediction.expected_entropy
-    log_probs = prediction.log_probs
+    scored = {"expected_entropy": expected, "num_bins": bins}
     return Evaluation(
         name,
         None if single else passes,
-        Scores.of(log_probs, labels, expected_entropy=expected, num_bins=bins),
+        Scores.of(prediction.log_probs, labels, **scored),
         prediction,
         seconds / len(labels),
-        classes,
-        split,
     )
 
 
@@ -107,9 +103,10 @@ def evaluations(
     if fitted.method.stochastic:
         key = keys.of_seed(seed, keys.PREDICT)
         rows.append(("mc_dropout", fitted, {"key": key, "samples": samples}))
-    common = {"bins": bins, "classes": classes, "split": split}
+    of_all = (task, features, labels)
     found = [
-        evaluate(name, one.among(among), task, features, labels, **chance, **common)
+        evaluate(name, one.among(among), *of_all, bins=bins, **chance)
         for name, one, chance in rows
     ]
+    found = [dataclasses.replace(one, classes=classes, split=split) for one in found]
     return [zero_shot, *found] if zero_shot else found

@@ -56,7 +56,9 @@ def test_f_of_each_dimension_is_scikit_learns():
     from sklearn.feature_selection import f_classif
 
     x, labels = made_up()
-    np.testing.assert_allclose(f_by_dimension(x, labels), f_classif(x, labels)[0])
+    np.testing.assert_allclose(
+        f_by_dimension(Groups.of(x, labels)), f_classif(x, labels)[0]
+    )
 
 
 def test_pseudo_f_is_that_of_distances_and_not_the_mean_of_fs():
@@ -68,26 +70,28 @@ def test_pseudo_f_is_that_of_distances_and_not_the_mean_of_fs():
         own = squared[np.ix_(labels == g, labels == g)]
         within += own[np.triu_indices(len(own))].sum() / len(own)
     expected = (total - within) / 2 / (within / (len(x) - 3))
-    found, _ = permanova(x, labels, permutations=1)
+    found, _ = permanova(Groups.of(x, labels), permutations=1)
     assert found == pytest.approx(expected)
-    assert abs(found - f_by_dimension(x, labels).mean()) > 0.1 * found
+    assert abs(found - f_by_dimension(Groups.of(x, labels)).mean()) > 0.1 * found
 
 
 def test_p_comes_near_the_share_of_all_labelings():
     # 2 of the 20 ways to choose three of six are as far apart: p = 0.1.
     splits = [np.isin(np.arange(6), c) for c in itertools.combinations(range(6), 3)]
-    exact = np.mean([permanova(POINTS, s, permutations=1)[0] > 15.45 for s in splits])
+    exact = np.mean(
+        [permanova(Groups.of(POINTS, s), permutations=1)[0] > 15.45 for s in splits]
+    )
     assert exact == pytest.approx(0.1)
-    _, p = permanova(POINTS, TWO, permutations=4999)
+    _, p = permanova(Groups.of(POINTS, TWO), permutations=4999)
     assert p == pytest.approx(0.1, abs=0.02)
 
 
 def test_p_is_small_for_groups_and_anything_for_shuffled_labels():
     x, labels = made_up(apart=3.0)
-    assert permanova(x, labels, permutations=199)[1] == 1 / 200
+    assert permanova(Groups.of(x, labels), permutations=199)[1] == 1 / 200
     generator = np.random.default_rng(1)
     shuffled = [
-        permanova(x, generator.permutation(labels), permutations=99)[1]
+        permanova(Groups.of(x, generator.permutation(labels)), permutations=99)[1]
         for _ in range(40)
     ]
     assert 0.35 < np.mean(shuffled) < 0.65
@@ -95,11 +99,11 @@ def test_p_is_small_for_groups_and_anything_for_shuffled_labels():
 
 def test_chunks_and_the_seed_decide_p_and_nothing_else(monkeypatch):
     x, labels = made_up(apart=0.3)
-    one = permanova(x, labels, permutations=200, seed=1)
-    assert one == permanova(x, labels, permutations=200, seed=1)
-    assert one[1] != permanova(x, labels, permutations=200, seed=2)[1]
+    one = permanova(Groups.of(x, labels), permutations=200, seed=1)
+    assert one == permanova(Groups.of(x, labels), permutations=200, seed=1)
+    assert one[1] != permanova(Groups.of(x, labels), permutations=200, seed=2)[1]
     monkeypatch.setattr(variance, "NUMBERS_AT_ONCE", 7 * x.size)
-    assert permanova(x, labels, permutations=200, seed=1) == one
+    assert permanova(Groups.of(x, labels), permutations=200, seed=1) == one
 
 
 def test_the_fisher_ratio_is_that_of_the_scatter_matrices():
@@ -107,13 +111,13 @@ def test_the_fisher_ratio_is_that_of_the_scatter_matrices():
     within, between = scatters(x, labels)
     size = 1e-3 * np.trace(within) / 6
     expected = np.trace(np.linalg.inv(within + size * np.eye(6)) @ between)
-    assert fisher_ratio(x, labels) == pytest.approx(expected)
+    assert fisher_ratio(Groups.of(x, labels)) == pytest.approx(expected)
     # Without the ridge no linear map matters.
     turned = x @ np.random.default_rng(4).normal(size=(6, 6))
-    found = fisher_ratio(turned, labels, ridge=0.0)
-    assert found == pytest.approx(fisher_ratio(x, labels, ridge=0.0))
+    found = fisher_ratio(Groups.of(turned, labels), ridge=0.0)
+    assert found == pytest.approx(fisher_ratio(Groups.of(x, labels), ridge=0.0))
     few, of_few = made_up(sizes=(2, 2), dim=9)
-    assert np.isfinite(fisher_ratio(few, of_few))
+    assert np.isfinite(fisher_ratio(Groups.of(few, of_few)))
 
 
 def test_shifts_turns_scales_names_and_order_change_nothing():
@@ -143,7 +147,7 @@ def test_shifts_turns_scales_names_and_order_change_nothing():
 def test_of_unit_rows_one_minus_the_means_length_is_the_spread():
     x, labels = made_up()
     x /= np.linalg.norm(x, axis=1, keepdims=True)
-    intra, nearest = by_group(x, labels)
+    intra, nearest = by_group(Groups.of(x, labels))
     means = np.stack([x[labels == g].mean(0) for g in range(3)])
     np.testing.assert_allclose(intra, 1 - np.square(means).sum(1))
     apart = np.square(means[:, None] - means[None]).sum(-1) + 9 * np.eye(3)

@@ -19,12 +19,8 @@ from apt_jax.files import telling, write_bytes
 ROWS = 256  # of a block: what is lost, at most, with a killed process
 BYTES = 2**26  # of a block, so that large rows wait for no others
 KEY = 16  # bytes
-DTYPES = {
-    "F32": "<f4",
-    "F16": "<f2",
-    "U8": "u1",
-    "U32": "<u4",
-}  # as safetensors has them
+# As safetensors has them.
+DTYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1", "U32": "<u4"}
 OPEN = 64  # blocks whose files stay mapped
 REMEDY = (
     "free some space, name another cache with `cache_dir`=DIR, or none with an empty "

@@ -148,9 +148,7 @@ class Encoder:
             reads: _Way(self.clip, reads, self.store, advance)
             for reads in _kinds(missing)
         }
-        owed = (
-            collections.Counter()
-        )  # rows of each claimed picture that are not kept yet
+        owed = collections.Counter()  # rows of claimed pictures that are not kept yet
 
         def claimed():
             for sha256 in missing:

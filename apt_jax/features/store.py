@@ -109,7 +109,13 @@ class Store:
     def require_room(self, needed: int):
         """Refuses `needed` more bytes that disk or memory have no room for."""
         if self._folder is None:
-            require_memory(needed)
+            available = psutil.virtual_memory().available
+            if needed > available:
+                raise UserError(
+                    f"the frozen outputs need {gigabytes(needed)}, and "
+                    f"{gigabytes(available)} of memory are free; keep them on disk with "
+                    "`cache_dir`=DIR"
+                )
             return
         _make(self._folder)
         free = shutil.disk_usage(self._folder).free
@@ -177,10 +183,6 @@ class Kept:
     @property
     def shape(self) -> tuple[int, ...]:
         return (*self._places.shape, *self._row)
-
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
     def __len__(self):
         return len(self._places)
@@ -263,16 +265,6 @@ def bytes_of(shapes: Shapes) -> int:
         int(np.prod(shape, dtype=np.int64)) * np.dtype(kind).itemsize
         for shape, kind in shapes.values()
     )
-
-
-def require_memory(needed: int):
-    """Refuses frozen outputs of `needed` bytes that this machine cannot hold in memory."""
-    available = psutil.virtual_memory().available
-    if needed > available:
-        raise UserError(
-            f"the frozen outputs need {gigabytes(needed)}, and {gigabytes(available)} of "
-            "memory are free; keep them on disk with `cache_dir`=DIR"
-        )
 
 
 def gigabytes(count: int) -> str:

@@ -13,30 +13,19 @@ import math
 import statistics
 
 LEVEL = 0.95
+Z = statistics.NormalDist().inv_cdf(0.5 + LEVEL / 2)
 TOO_WIDE = 0.2  # an interval that is wider tells too little
 
 
-def wilson(share: float, count: int, level: float = LEVEL) -> tuple[float, float]:
-    """The ends of the interval of a share of `count` examples.
-
-    Raises:
-        ValueError: when there is no example.
-    """
-    if count < 1:
-        raise ValueError(f"no interval of {count} examples")
-    z = quantile(level)
-    middle = share + z**2 / (2 * count)
-    half = z * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    scale = 1 + z**2 / count
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """The ends of the interval of a share of `count` examples."""
+    middle = share + Z**2 / (2 * count)
+    half = Z * math.sqrt(share * (1 - share) / count + Z**2 / (4 * count**2))
+    scale = 1 + Z**2 / count
     low, high = (middle - half) / scale, (middle + half) / scale
     return min(max(low, 0.0), share), max(min(high, 1.0), share)  # rounding apart
 
 
 def images_for(width: float) -> int:
     """Examples that make the interval of any share at most `width` wide."""
-    return math.ceil(quantile(LEVEL) ** 2 * (width**-2 - 1))
-
-
-def quantile(level: float) -> float:
-    """What a normal variable stays within, on both sides, with probability `level`."""
-    return statistics.NormalDist().inv_cdf(0.5 + level / 2)
+    return math.ceil(Z**2 * (width**-2 - 1))

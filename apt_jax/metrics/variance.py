@@ -91,15 +91,13 @@ def f_ratio(between, within, freedom):
     return ratio
 
 
-def f_by_dimension(x, labels) -> np.ndarray:
+def f_by_dimension(groups: Groups) -> np.ndarray:
     """[D] F of each dimension."""
-    groups = Groups.of(x, labels)
     return f_ratio(*sums_of_squares(groups), groups.freedom)
 
 
-def permanova(x, labels, *, permutations: int = 999, seed: int = 0):
+def permanova(groups: Groups, *, permutations: int, seed: int = 0):
     """Pseudo-F and its p over random permutations of the labels."""
-    groups = Groups.of(x, labels)
     between, within = (part.sum() for part in sums_of_squares(groups))
     generator = np.random.default_rng(seed)
     count = len(groups.x)
@@ -121,9 +119,8 @@ def _between(groups, orders):
     return (np.square(sums).sum(-1) / groups.counts[None]).sum(-1)
 
 
-def fisher_ratio(x, labels, *, ridge: float = RIDGE) -> float:
+def fisher_ratio(groups: Groups, *, ridge: float = RIDGE) -> float:
     """tr((Sw + lambda I)^-1 Sb), lambda = ridge tr(Sw) / D."""
-    groups = Groups.of(x, labels)
     between, within = sums_of_squares(groups)
     if within.sum() <= ROUNDING * (between + within).sum():
         return np.inf
@@ -134,9 +131,8 @@ def fisher_ratio(x, labels, *, ridge: float = RIDGE) -> float:
     return float(np.trace(np.linalg.solve(shrunk, weighted.T @ groups.means)))
 
 
-def by_group(x, labels):
+def by_group(groups: Groups):
     """[G] mean squared distance to the own mean, and [G] squared to the nearest other."""
-    groups = Groups.of(x, labels)
     squares = np.square(groups.residuals).sum(1)
     intra = np.add.reduceat(squares, groups.starts) / groups.counts
     means = groups.means
@@ -153,15 +149,16 @@ def analysis(x, labels, *, permutations: int = 999, seed: int = 0) -> dict:
     """
     groups = Groups.of(x, labels)
     between, within = (part.sum() for part in sums_of_squares(groups))
-    f, (pseudo_f, p) = (
-        f_by_dimension(x, labels),
-        permanova(x, labels, permutations=permutations, seed=seed),
-    )
-    intra, nearest = by_group(x, labels)
+    f = f_by_dimension(groups)
+    pseudo_f, p = permanova(groups, permutations=permutations, seed=seed)
+    intra, nearest = by_group(groups)
     means = groups.means
     inter = np.square(means - means.mean(0)).sum(1).mean()
     distance = np.sqrt(np.square(groups.residuals).sum(1))[:, None]
     own = np.repeat(np.arange(len(means)), groups.counts)
+    dispersion_f = np.nan
+    if np.isfinite(pseudo_f):
+        dispersion_f = float(f_by_dimension(Groups.of(distance, own))[0])
     total, count = between + within, len(groups.x)
     return {
         "examples": count,
@@ -175,10 +172,8 @@ def analysis(x, labels, *, permutations: int = 999, seed: int = 0) -> dict:
         "intra": float(intra.mean()),
         "inter": float(inter),
         "intra_over_inter": float(intra.mean() / inter),
-        "fisher": fisher_ratio(x, labels),
-        "dispersion_f": (
-            float(f_by_dimension(distance, own)[0]) if np.isfinite(pseudo_f) else np.nan
-        ),
+        "fisher": fisher_ratio(groups),
+        "dispersion_f": dispersion_f,
         "f_quantiles": {
             f"{q:g}": float(np.quantile(f, q, method="nearest")) for q in QUANTILES
         },

@@ -13,6 +13,7 @@ import numpy as np
 from apt_jax import keys
 from apt_jax.data.images import decode
 from apt_jax.features.encoder import Encoder, Features
+from apt_jax.features.store import bytes_of, shapes_of
 from apt_jax.features.stored import Reads
 from apt_jax.features.views import Views, make_view
 from apt_jax.methods.base import Method, Recipe, steps_of
@@ -46,11 +47,10 @@ def estimate(encoder: Encoder, pictures, reads: Reads, views: Views) -> Estimate
         crops = [crop for of_one in pool.map(crops_of, pictures) for crop in of_one]
     making = (time.monotonic() - start) / len(crops)
     features = encoder.crops(crops[:1], reads)
-    stored = sum(array.nbytes for array in features.stored.values())
     return Estimate(
         tower_seconds=encoder.seconds_per_image(reads),
         making_seconds=making,
-        bytes=stored + features.contents.nbytes,
+        bytes=bytes_of(shapes_of(encoder.clip, reads)),
         peak_bytes=peak_bytes(),
         features=features,
     )

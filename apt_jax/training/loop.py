@@ -244,8 +244,7 @@ def _hardly_trains(recipe):
 
 
 def _lower(recipe):
-    rate = f"{recipe.learning_rate:g}"
-    return f"lower `train.learning_rate` (it is {rate})"
+    return f"lower `train.learning_rate` (it is {recipe.learning_rate:g})"
 
 
 def _require_finite(losses, steps_before, recipe):

@@ -50,7 +50,5 @@ SCHEDULES = {
     "warm_cosine": warm_cosine,
     "constant": constant,
 }
-BY_STEP = (
-    "cosine_by_step",
-    "floor_cosine_by_step",
-)  # these read fractions of epochs, the others whole ones
+# These read fractions of epochs, the others whole ones.
+BY_STEP = ("cosine_by_step", "floor_cosine_by_step")
