@@ -22,7 +22,7 @@ class Evaluation:
     samples: int | None  # passes in the mean: T of each member; None for a single one
     scores: Scores
     prediction: Prediction  # of all n images, NumPy arrays
-    seconds_per_image: float  # the method's passes, compilation and tower apart
+    seconds_per_image: float  # the method's passes, not the tower's
     classes: str = "all"  # or "base", "new" (`data.base_new`)
     split: str = "test"  # or a shifted one
 
@@ -57,11 +57,9 @@ def evaluate(
     single = key is None and fitted.members == 1
     passes = fitted.members * (1 if key is None else samples)
     labels = np.asarray(labels)
-    warm_up = next(predict_batches(fitted, task, features, key, samples))
     start = time.monotonic()
     parts = list(predict_batches(fitted, task, features, key, samples))
     seconds = time.monotonic() - start
-    del warm_up  # only its compilation mattered
     prediction = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
     expected = None if single else prediction.expected_entropy
     scored = {"expected_entropy": expected, "num_bins": bins}
@@ -92,7 +90,8 @@ def evaluations(
 
     Of a method with several members, their mean stands for the method. `among` are the
     labels to tell apart, if not all; those of `labels` count them. `zero_shot` is its
-    evaluation if somebody has it already; a backbone without text has no such row.
+    evaluation if somebody has it already; a backbone without text has no such row. The
+    time of a row is that of its passes, compilation apart.
     """
     rows, base = [], Fitted(ZeroShot(), {}, {})
     if zero_shot is None and task.texts is not None:
@@ -103,10 +102,10 @@ def evaluations(
     if fitted.method.stochastic:
         key = keys.of_seed(seed, keys.PREDICT)
         rows.append(("mc_dropout", fitted, {"key": key, "samples": samples}))
-    of_all = (task, features, labels)
-    found = [
-        evaluate(name, one.among(among), *of_all, bins=bins, **chance)
-        for name, one, chance in rows
-    ]
-    found = [dataclasses.replace(one, classes=classes, split=split) for one in found]
-    return [zero_shot, *found] if zero_shot else found
+    found = [zero_shot] if zero_shot else []
+    for name, one, chance in rows:
+        one = one.among(among)
+        next(predict_batches(one, task, features, **chance))  # compiled, before timing
+        row = evaluate(name, one, task, features, labels, bins=bins, **chance)
+        found.append(dataclasses.replace(row, classes=classes, split=split))
+    return found
