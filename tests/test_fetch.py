@@ -85,3 +85,23 @@ def test_another_file_than_expected_is_removed(server, tmp_path):
 def test_a_server_that_is_not_there_is_told_with_the_way_round(tmp_path):
     with pytest.raises(UserError, match=r"cannot download .*or put the file to"):
         fetch("http://127.0.0.1:9/x", tmp_path / "x", md5=MD5)
+    with pytest.raises(UserError, match=r"cannot download .*GB are missing"):
+        fetch_huge(tmp_path)
+
+
+def fetch_huge(folder):
+    """A server that announces more than any disk holds."""
+
+    class Huge(Server):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(10**16))
+            self.end_headers()
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Huge) as http_server:
+        thread = threading.Thread(target=http_server.handle_request)
+        thread.start()
+        try:
+            fetch(f"http://127.0.0.1:{http_server.server_port}/x", folder / "x", md5="")
+        finally:
+            thread.join()

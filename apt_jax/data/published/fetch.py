@@ -7,6 +7,7 @@ Range) and begins anew where it refuses. The file gets its name when its hash is
 import hashlib
 import http.client
 import os
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,8 +22,8 @@ def fetch(url: str, file: Path, *, md5: str) -> Path:
     """`file`, downloaded from `url` unless it is there already.
 
     Raises:
-        UserError: if the server cannot be reached, the disk is full, or the bytes are
-            not those with the hash `md5`.
+        UserError: if the server cannot be reached, the disk is too small, or the bytes
+            are not those with the hash `md5`.
     """
     if not file.exists():
         part = file.with_name(f"{file.name}.part")
@@ -55,7 +56,9 @@ def _complete(url, part):
     with answer:
         if answer.status != 206:  # the server sends all of it
             done = 0
-        total = done + int(answer.headers.get("Content-Length") or 0)
+        missing = int(answer.headers.get("Content-Length") or 0)
+        _require_room(part, missing)
+        total = done + missing
         shown = progress_of_bytes(total, "downloading")
         with open(part, "ab" if done else "wb") as file, shown as reach:
             reach(done)
@@ -65,6 +68,15 @@ def _complete(url, part):
                 reach(done)
     if done < total:
         raise ConnectionError(f"cut off after {done} bytes")
+
+
+def _require_room(part, missing):
+    free = shutil.disk_usage(part.parent).free
+    if missing > free:
+        raise OSError(
+            f"{missing / 1e9:.1f} GB are missing and {free / 1e9:.1f} GB are free in "
+            f"{part.parent}"
+        )
 
 
 def _require_hash(part, md5, url):
