@@ -28,9 +28,16 @@ def good(tmp_path):
 
 
 @pytest.fixture
-def broken(tmp_path):
-    write(tmp_path / "photos", GOOD | BROKEN)
-    return load("folder", tmp_path / "photos")
+def broken(good, tmp_path):
+    """The same and broken files, of a source that lists images and looks at none."""
+    write(tmp_path / "photos", BROKEN)
+    more = [Item(path, "ab".index(path.split("/")[1])) for path in BROKEN]
+    return good.with_splits(
+        {
+            split: (*items, *(item for item in more if item.path.startswith(split)))
+            for split, items in good.splits.items()
+        }
+    )
 
 
 def hashes_of(dataset):

@@ -21,7 +21,7 @@ Pairs = tuple[np.ndarray, np.ndarray]  # arrays i, j of places
 
 
 def groups_of(found: dict[str, list[str]], looks: dict[str, Look]) -> dict[str, str]:
-    """A key for each path; equal for those of a class that belong together.
+    """A key for each path: the hash of one of those of its class that it belongs with.
 
     Args:
         found: paths by class.
@@ -32,7 +32,8 @@ def groups_of(found: dict[str, list[str]], looks: dict[str, Look]) -> dict[str, 
         seen = [looks[path] for path in paths]
         same = same_pairs(look.sha256 for look in seen)
         pairs = [same, *alike_pairs(seen, [name] * len(seen))]
-        groups |= _keys(linked(paths, pairs))
+        for group in linked(paths, pairs):
+            groups |= dict.fromkeys(group, looks[group[0]].sha256)
     return groups
 
 
@@ -40,7 +41,7 @@ def joined(one: dict[str, str], other: dict[str, str]) -> dict[str, str]:
     """A key for each path of `other`; equal for paths that either joins, or a chain."""
     paths = list(other)
     pairs = [same_pairs(keys[path] for path in paths) for keys in (one, other)]
-    return _keys(linked(paths, pairs))
+    return {path: other[group[0]] for group in linked(paths, pairs) for path in group}
 
 
 def partners(
@@ -95,7 +96,3 @@ def linked(paths: Sequence[str], pairs: Iterable[Pairs]) -> list[list[str]]:
     for path, label in zip(paths, labels.tolist(), strict=True):
         groups[label].append(path)
     return list(groups.values())
-
-
-def _keys(groups: list[list[str]]) -> dict[str, str]:
-    return {path: group[0] for group in groups for path in group}
