@@ -20,7 +20,7 @@ from apt_jax.report import survey as report
 from apt_jax.report.tables import protocol_line
 from apt_jax.runs import story
 from apt_jax.runs.record import selected_by
-from apt_jax.runs.survey import reader
+from apt_jax.runs.survey import read_by
 from apt_jax.words import counted, form, series
 
 
@@ -146,7 +146,7 @@ def test_a_better_name_is_one_that_clip_reads_otherwise(name, words, with_tokeni
 
 def test_inspect_proposes_no_name_that_is_read_alike():
     clip = SimpleNamespace(tokenizer=Tokenizer(TINY, 77))
-    found = odd_names(("Naïve_Wren", "barnOwl"), reader(clip))
+    found = odd_names(("Naïve_Wren", "barnOwl"), read_by(clip))
     assert [row["better"] for row in found] == ["", "barn owl"]
 
 

@@ -68,8 +68,15 @@ def classes_figure(found: dict):
     left.set_xlim(left=0)
     if found["pseudo_f"] is not None:
         left.axvline(found["pseudo_f"], color=ORANGE)
-        beside = {"transform": left.get_xaxis_transform(), "va": "top"}
-        left.text(found["pseudo_f"], 0.97, " pseudo-F", color=ORANGE, size=8, **beside)
+        left.text(
+            found["pseudo_f"],
+            0.97,
+            " pseudo-F",
+            transform=left.get_xaxis_transform(),
+            color=ORANGE,
+            size=8,
+            va="top",
+        )
     left.set_xlabel("F of a dimension")
     left.set_ylabel("dimensions")
     images = counted(found["examples"], "image")
@@ -184,8 +191,11 @@ def controlled_figure(summary: dict):
         axis.set_ylabel(f"{one.title} gained ({one.unit.apart})")
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
-    title = f"{summary['method']}, {drawn_of(summary)}"
-    axes[0].set_title(title, color=INK, size=9.5)
+    axes[0].set_title(
+        f"{summary['method']}, {drawn_of(summary)}",
+        color=INK,
+        size=9.5,
+    )
     for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
         values = [level["variance"][name]["mean"] for level in levels]
         last.plot(

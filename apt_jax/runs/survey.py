@@ -40,7 +40,7 @@ def report_on(settings, command: str, memory: Path | None) -> tuple[dict, Found]
         "imbalance": survey.imbalance(rows),
         "files": survey.files(looks, faults),
         "copies": copies,
-        "names": odd_names((row["name"] for row in rows), reader(clip)),
+        "names": odd_names((row["name"] for row in rows), read_by(clip)),
         "no_backbone": no_clip,
         "notes": [*judged.notes, *survey.advice(rows, copies)],
         "refused": judged.refused,
@@ -67,7 +67,7 @@ def backbone(settings):
         return None, as_options(str(error))
 
 
-def reader(clip):
+def read_by(clip):
     """What gives the tokens that a CLIP reads of a text; without a tokenizer its words."""
 
     def tokens(text):
