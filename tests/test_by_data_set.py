@@ -309,11 +309,7 @@ def test_each_cell_of_a_grid_has_the_prompts_of_its_paper(photos):
     s.shots, s.seeds, s.protocol = (2,), (1,), "as_published"
     s.clip.checkpoint, s.clip.dtype, s.features.cache_dir = "tiny", "float32", ""
     s.variants, s.groups = {"gda": {"method": {"alpha": 1.0}}}, {}
-    with s.unlocked():
-        for table in ("sets", "variants"):
-            of = study.set_of if table == "sets" else study.variant_of
-            names = s.datasets if table == "sets" else s.methods
-            s[table] = {name: of(s, name) for name in names}
+    study.spell_out(s)
     cells = study.cells(s)
     shared = Shared(lambda: load("tiny"), cells)
     prepared = {cell.method: shared.prepared(cell) for cell in cells}

@@ -426,7 +426,7 @@ def test_the_command_line_narrows_a_study_and_every_other_field_reaches_all_cell
         ),
         (
             "variants.small_apt.method.head=3",
-            r"small_apt\.method\.head; did you mean method\.heads",
+            r"did you mean variants\.small_apt\.method\.heads\?",
         ),
         ("shots=one", "expected whole numbers with commas"),
         ("seeds=", "seeds is empty"),
@@ -443,14 +443,16 @@ def test_what_is_wrong_with_a_study_is_found_before_any_work(
 
 def test_a_variant_with_a_field_that_no_run_has_is_refused():
     c = study.default()
-    c.variants = {"x": {"method": {"name": "apt", "head": 2}}}
-    with pytest.raises(
-        UserError, match=r"variants\.x\.method\.head; did you mean heads"
+    c.methods = ("x",)
+    for variant, message in (
+        ({"method": {"name": "apt", "head": 2}}, r"mean variants\.x\.method\.heads\?"),
+        ({"method": {"name": "apt"}, "seed": 2}, r"field --config\.variants\.x\.seed;"),
+        ({"name": "apt"}, r"unknown field variants\.x\.name;"),
+        ({"method": "apt"}, r"unknown field variants\.x\.method; did you mean"),
     ):
-        study.variant_of(c, "x")
-    c.variants = {"x": {"name": "apt"}}
-    with pytest.raises(UserError, match=r"unknown field variants\.x\.name"):
-        study.variant_of(c, "x")
+        c.variants = {"x": variant}
+        with pytest.raises(UserError, match=message):
+            study.spell_out(c)
 
 
 def test_every_cell_of_the_ablation_is_a_method_and_every_question_has_its_cells(

@@ -26,7 +26,7 @@ def photos(tmp_path_factory):
     return root
 
 
-def settings(photos, *methods, **fields):
+def settings(photos, *methods, classes="all", **fields):
     """A study of two seeds and a shot, or what `fields` say."""
     c = study.default()
     c.methods, c.datasets, c.shots, c.seeds = methods, ("colours",), (1,), (1, 2)
@@ -38,9 +38,8 @@ def settings(photos, *methods, **fields):
     c.augment.views, c.eval.samples, c.train.epochs = 2, 3, 2
     for field, value in fields.items():
         c[field] = value
-    with c.unlocked():
-        c.sets = {name: study.set_of(c, name) for name in c.datasets}
-        c.variants = {name: study.variant_of(c, name) for name in c.methods}
+    c.data.classes = classes
+    study.spell_out(c)
     return c
 
 
@@ -119,8 +118,7 @@ def test_without_validation_images_a_grid_as_published_does_not_begin(
 
 @pytest.mark.slow
 def test_cells_of_the_base_classes_are_judged_on_the_new_ones_too(photos, tmp_path):
-    asked = settings(photos, "gda", "clip_adapter", seeds=(2,))
-    asked.data.classes = "base"
+    asked = settings(photos, "gda", "clip_adapter", seeds=(2,), classes="base")
     work.run(asked, tmp_path / "grid")
     fixed, naming = assert_equal_to_runs(asked, tmp_path / "grid")
     assert [row["classes"] for row in fixed["evaluations"]] == ["base", "base"]

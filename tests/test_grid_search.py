@@ -42,10 +42,7 @@ def settings(photos, methods=("task_res",), fields=(), **lists):
     c.features.cache_dir = ""
     c.augment.views, c.eval.samples, c.train.epochs = 2, 3, 3
     c.update(lists)
-    with c.unlocked():
-        c.sets = {name: study.set_of(c, name) for name in c.datasets}
-        c.variants = {name: study.variant_of(c, name) for name in c.methods}
-        c.search = study.search_of(c)
+    study.spell_out(c)
     for field, text in fields:
         study.set_field(c, field, text)
     return c
@@ -304,7 +301,7 @@ def test_a_search_asks_for_fields_that_its_methods_have(photos):
         study.cells(asked)
     asked.search = {"train": {"epochs": 3}}
     with pytest.raises(UserError, match="is no choice; write a tuple"):
-        study.search_of(asked)
+        study.spell_out(asked)
 
 
 def test_without_validation_images_a_search_does_not_begin(tmp_path, photos):

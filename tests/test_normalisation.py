@@ -196,9 +196,7 @@ def test_a_grid_reads_them_so(photos, finished, tmp_path):
     s.sets = {"photos": {"source": "folder", "root": str(photos)}}
     s.clip.checkpoint, s.clip.dtype = str(toy_vit_folder()), "float32"
     s.features.cache_dir, s.augment.views, s.train.epochs = "", 1, 2
-    with s.unlocked():
-        s.sets = {name: study.set_of(s, name) for name in s.datasets}
-        s.variants = {name: study.variant_of(s, name) for name in s.methods}
+    study.spell_out(s)
     work.run(s, tmp_path / "grid")
     (cell,) = (tmp_path / "grid/cells").rglob("*.json")
     of_cell = json.loads(cell.read_text())

@@ -22,6 +22,7 @@ from apt_jax import data
 from apt_jax.data import own
 from apt_jax.data.listing import listed
 from apt_jax.data.own.hub import PREFIX as HUB
+from apt_jax.data.roots import note
 from apt_jax.errors import UserError, require_known
 from apt_jax.fields import defaults
 
@@ -60,11 +61,11 @@ def as_before(study, before: dict | None):
     return study
 
 
-def settle(study, given: dict[str, str]) -> str:
+def settle(study, given: dict[str, str]):
     """Makes `data.*` the one data set, where the study or a command line asks for it.
 
-    `given` are the texts of a command line by field, which are yet to be set. Returns
-    what to say of sets that are not compared then; mostly nothing.
+    `given` are the texts of a command line by field, which are yet to be set. A note
+    names the sets that are not compared then.
 
     Raises:
         UserError: for an unknown source, and where something given would be ignored.
@@ -72,7 +73,7 @@ def settle(study, given: dict[str, str]) -> str:
     source = given.get("data.source", study.data.get("source", ""))
     root = given.get("data.root", study.data.root)
     if not source and not root:
-        return ""
+        return
     compared = _compared(study, given)
     if below := [name for name, fields in compared.items() if lies_below(fields)]:
         if source:
@@ -81,18 +82,17 @@ def settle(study, given: dict[str, str]) -> str:
                 "data.root; leave data.source out, or compare on one data set with "
                 f"--config {OWN_STUDY}"
             )
-        return ""
+        return
     if not source and not own.holds_photographs(root):
         raise UserError(_nothing_for(root, compared))
     _require_alone(source, root, given)
     _make_one(study, source or "folder")
-    if not compared:
-        return ""
-    return (
-        f"the study's own sets are left out: {listed(compared)}; compared is "
-        f"{_named(source, root)} alone, with the recipes of this study; {OWN_STUDY} has "
-        "each method's own"
-    )
+    if compared:
+        note(
+            f"the study's own sets are left out: {listed(compared)}; compared is "
+            f"{_named(source, root)} alone, with the recipes of this study; {OWN_STUDY} "
+            "has each method's own"
+        )
 
 
 def lies_below(fields) -> bool:
@@ -120,13 +120,16 @@ def require_some_below(study):
     root = study.data.root
     if is_one_set(study) or not root:
         return
-    of_sets = {name: study.sets[name].to_dict() for name in study.datasets}
-    of_sets = {name: fields for name, fields in of_sets.items() if lies_below(fields)}
+    of_sets = {
+        name: study.sets[name]
+        for name in study.datasets
+        if lies_below(study.sets[name])
+    }
     places = [
-        Path(below(root, fields)[name]).expanduser()
+        Path(root, fields[path]).expanduser()
         for fields in of_sets.values()
-        for name in PATHS
-        if is_relative(fields.get(name, ""))
+        for path in PATHS
+        if is_relative(fields[path])
     ]
     if places and not any(place.exists() for place in places):
         raise UserError(
@@ -135,18 +138,6 @@ def require_some_below(study):
             "above them, or each with --config.sets.NAME.root; photographs of your own "
             f"are compared with --config {OWN_STUDY}"
         )
-
-
-def give_to_each(study):
-    """Gives what a study says of all its sets to each; what is set later holds."""
-    if is_one_set(study):
-        return
-    common = data.fields()
-    for name, value in study.data.items():
-        if name != "root" and value != common[name].default:
-            for of_set in study.sets.values():
-                of_set[name] = value
-            study.data[name] = common[name].default
 
 
 def _compared(study, given) -> dict[str, dict]:

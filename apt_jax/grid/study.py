@@ -43,22 +43,15 @@ from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
 from apt_jax import data
-from apt_jax.data.roots import note
 from apt_jax.errors import UserError, did_you_mean, require_known
 from apt_jax.fields import Field, Rule, defaults, faults, one_of
 from apt_jax.grid import sets
 from apt_jax.words import shots_in_words
 
-
-def count_or_share(text: str):
-    """4 or 0.1, as the field `shots` of a run."""
-    return float(text) if "." in text else int(text)
-
-
-TABLES = ("sets", "variants", "groups")
-OF_A_RUN = ("seed", "shots")  # fields that a study has many of
+# Tables of a study, with the dots in the name of a field of each.
+TABLES = {"data": 1, "groups": 1, "search": 1, "sets": 2, "variants": 2}
+OF_A_RUN = {"seed", "shots"}  # fields that a study has many of
 OF_A_SET = ("source", "name", "split_file", "templates")  # not for all sets alike
-SEARCHABLE = ("train", "method")  # parts of a run's configuration
 REFITS = ("train", "train+val")
 NAMES = Rule(lambda given: all(isinstance(one, str) for one in given), "names")
 WHOLE = Rule(lambda given: all(type(one) is int for one in given), "whole numbers")
@@ -71,7 +64,7 @@ FIELDS = {
         (1, 4, 16),
         "labelled images a class, or shares of all",
         NUMBERS,
-        entry=count_or_share,
+        entry=configuration.COMMON["shots"].read,
     ),
     "seeds": several(
         (1, 2, 3), "what all chance of a cell derives from", WHOLE, entry=int
@@ -109,11 +102,8 @@ class Cell:
         """All that was asked for: the configuration, and the search if there is one."""
         asked = configuration.from_json(configuration.to_json(self.config))
         if self.needs_validation:
-            nested = {}
-            for field, values in self.candidates.items():
-                part, name = field.split(".")
-                nested.setdefault(part, {})[name] = values
-            asked.search, asked.search_refit = ConfigDict(nested), self.refit
+            asked.search = ConfigDict(configuration.nested(self.candidates))
+            asked.search_refit = self.refit
         return asked
 
     def __str__(self):
@@ -136,8 +126,8 @@ def default(source: str = "") -> ConfigDict:
 
     With a `source` the study is of one data set, `data.*`, and has all fields of it.
     """
-    tables = {name: {} for name in (*TABLES, "search")}
-    study = ConfigDict(configuration.nested(defaults(OF_ALL | FIELDS)) | tables)
+    tables = {name: {} for name in TABLES}
+    study = ConfigDict(tables | configuration.nested(defaults(OF_ALL | FIELDS)))
     if source:
         study.data = ConfigDict(defaults(configuration.data_fields(source)))
     return study
@@ -146,19 +136,26 @@ def default(source: str = "") -> ConfigDict:
 def fields_of(study) -> dict[str, Field]:
     """What can be set in a study whose fields are all spelt, by dotted name."""
     known = FIELDS | OF_ALL
+    tables = {
+        "groups": dict.fromkeys(study.groups, GROUP),
+        "search": dict.fromkeys(searchable(study), CANDIDATES),
+    }
     if sets.is_one_set(study):
-        fields = configuration.data_fields(study.data.source)
-        known |= {f"data.{field}": fields[field] for field in fields}
+        tables["data"] = configuration.data_fields(study.data.source)
     for name, of_set in study.sets.items():
-        fields = configuration.data_fields(of_set.source)
-        known |= {f"sets.{name}.{field}": fields[field] for field in fields}
+        tables[f"sets.{name}"] = configuration.data_fields(of_set.source)
     for name, variant in study.variants.items():
-        fields = configuration.fields_of(variant)
-        known |= {f"variants.{name}.{field}": fields[field] for field in fields}
-    for table, field in (("groups", GROUP), ("search", CANDIDATES)):
-        values = configuration.flat(study[table])
-        known |= {f"{table}.{name}": field for name in values}
+        tables[f"variants.{name}"] = variant_fields(variant.method.name)
+    for table, fields in tables.items():
+        known |= {f"{table}.{name}": field for name, field in fields.items()}
     return known
+
+
+def variant_fields(method: str) -> dict[str, Field]:
+    """What can be set of a variant of a method: parts of a run's configuration."""
+    of_parts = {name: of for name, of in configuration.COMMON.items() if "." in name}
+    own = configuration.method_fields(method)
+    return of_parts | {f"method.{name}": field for name, field in own.items()}
 
 
 def read(arguments: list[str]) -> tuple[ConfigDict, str]:
@@ -174,24 +171,16 @@ def read(arguments: list[str]) -> tuple[ConfigDict, str]:
     ):
         if option not in given.named:
             raise UserError(f"no --{option}; name one, such as --{option} {example}")
-    study, instead = _loaded(given.named["config"], given.fields)
-    sets.give_to_each(study)
+    study = load(given.named["config"], given.fields)
     of_one = lambda given: given[0].startswith("sets.")  # noqa: E731
     for field, text in sorted(given.fields, key=of_one):
         if field not in LISTS:
             set_field(study, field, text)
-    if instead:
-        note(instead)
     return study, given.named["workdir"]
 
 
 def load(path: str, fields=()) -> ConfigDict:
     """The study of a file, narrowed by those of `fields` that do, all its fields spelt."""
-    return _loaded(path, fields)[0]
-
-
-def _loaded(path, fields):
-    """The study, and what `sets.settle` has to say of it."""
     study = configuration.load(path)
     if missing := [name for name in (*LISTS, *TABLES) if name not in study]:
         raise UserError(
@@ -199,7 +188,7 @@ def _loaded(path, fields):
             "apt_jax.grid.study.default(), or run it with train.py"
         )
     _require_tables(path, study)
-    instead = sets.settle(study, dict(fields))
+    sets.settle(study, dict(fields))
     for field, text in fields:
         if field in LISTS:
             study[field] = _listed(field, text)
@@ -215,7 +204,7 @@ def _loaded(path, fields):
     for name in {name for title in study.groups for name in study.groups[title]}:
         require_known("method", name, method_names(study))
     spell_out(study)
-    return study, instead
+    return study
 
 
 def spell_out(study):
@@ -234,13 +223,9 @@ def spell_out(study):
 def _require_tables(path, study):
     """Refuses what is no table of pieces of a configuration."""
     odd = [
-        f"{table}.{name}"
-        for table in ("sets", "variants")
-        for name, piece in study[table].items()
-        if not isinstance(piece, ConfigDict)
-    ]
-    odd += [
-        name for name in (*TABLES, "data") if not isinstance(study[name], ConfigDict)
+        field
+        for field in configuration.flat(study)
+        if field.count(".") < TABLES.get(field.partition(".")[0], 0)
     ]
     if odd:
         raise UserError(
@@ -261,13 +246,16 @@ def _listed(field, text):
 
 
 def set_of(study, name: str) -> dict:
-    """All `data.*` fields of a data set."""
+    """All `data.*` fields of a data set, with what the study says of all its sets."""
     require_known("data set", name, list(study.sets))
-    given = study.sets[name].to_dict()
-    source = given.get("source", data.fields()["source"].default)
-    fields = configuration.data_fields(source)
-    _require_fields(given, fields, f"sets.{name}")
-    return defaults(fields) | {"name": name} | given
+    given, standard = study.sets[name].to_dict(), defaults(data.fields())
+    of_all = {
+        field: value
+        for field, value in study.data.items()
+        if field != "root" and value != standard.get(field)
+    }
+    fields = configuration.data_fields(given.get("source", standard["source"]))
+    return defaults(fields) | {"name": name} | of_all | given
 
 
 def method_names(study) -> list[str]:
@@ -282,25 +270,23 @@ def variant_of(study, name: str) -> dict:
     from apt_jax.methods import METHODS  # imports jax
 
     require_known("method", name, method_names(study))
-    given = study.variants[name].to_dict() if name in study.variants else {}
-    common = configuration.common()
-    parts = [part for part in common if isinstance(common[part], dict)]
-    _require_fields(given, ["method", *parts], f"variants.{name}")
-    for part in given.keys() & set(parts):
-        _require_fields(given[part], common[part], f"variants.{name}.{part}")
+    variant = study.variants.get(name, ConfigDict())
+    others = [f for f in configuration.flat(variant) if not f.startswith("method.")]
+    _require_fields(others, configuration.COMMON, f"variants.{name}")
+    given = variant.to_dict()
     own = given.get("method", {})
-    require_known("method", own.get("name", name), list(METHODS))
-    fields = configuration.method_fields(own.get("name", name))
-    _require_fields(own, fields, f"variants.{name}.method")
-    recipe = common["train"] | given.get("train", {})
+    method = own.get("name", name)
+    require_known("method", method, list(METHODS))
+    recipe = configuration.common()["train"] | given.get("train", {})
+    fields = configuration.method_fields(method)
     return given | {"method": defaults(fields) | own, "train": recipe}
 
 
 def searchable(study) -> dict[str, Field]:
     """What a search can choose: `train.*`, and the fields of the methods compared."""
     found = {k: v for k, v in configuration.COMMON.items() if k.startswith("train.")}
-    for name in study.variants:
-        fields = configuration.method_fields(study.variants[name].method.name)
+    for variant in study.variants.values():
+        fields = configuration.method_fields(variant.method.name)
         del fields["name"]
         found |= {f"method.{name}": field for name, field in fields.items()}
     return found
@@ -308,80 +294,59 @@ def searchable(study) -> dict[str, Field]:
 
 def search_of(study) -> dict:
     """What is searched, checked: tuples of candidates in pieces of a configuration."""
-    given = study.search.to_dict()
-    _require_fields(given, SEARCHABLE, "search")
-    known = searchable(study)
-    train = [name.removeprefix("train.") for name in known if name.startswith("train.")]
-    _require_fields(given.get("train", {}), train, "search.train")
-    require_known("search_refit", study.search_refit, REFITS)
-    for field, values in configuration.flat(study.search).items():
-        if not isinstance(values, tuple | list) or field == "method.name":
+    given, known = configuration.flat(study.search), searchable(study)
+    _require_fields(given, known, "search")
+    for field, values in given.items():
+        if not isinstance(values, tuple | list):
             raise UserError(
                 f"search.{field}={values!r} is no choice; write a tuple of its values, "
                 'such as {"train": {"learning_rate": (0.1, 0.01)}}'
             )
-        part, name = field.split(".")
         # Whole numbers may stand for others, and are not told apart.
-        real = field in known and float in known[field].kinds
-        given[part][name] = tuple(map(float, values) if real else values)
-    return given
+        given[field] = tuple(
+            map(float, values) if float in known[field].kinds else values
+        )
+    return configuration.nested(given)
 
 
 def set_candidates(study, field: str, text: str):
     """Sets what the search chooses among: any of `searchable`."""
     known = searchable(study)
     _require_fields([field], known, "--config.search")
-    parts = [part.strip() for part in text.split(",") if part.strip()]
-    try:
-        values = [configuration.parse(field, part, known[field]) for part in parts]
-    except UserError as error:
-        raise UserError(str(error).replace("--config.", "--config.search.")) from None
-    part, name = field.split(".")
-    nested = study.search.to_dict()
-    nested.setdefault(part, {})[name] = tuple(dict.fromkeys(values))
+    values = [
+        configuration.parse(f"search.{field}", part.strip(), known[field])
+        for part in text.split(",")
+        if part.strip()
+    ]
+    searched = configuration.flat(study.search) | {field: tuple(dict.fromkeys(values))}
     with study.unlocked():
-        study.search = ConfigDict(nested)
+        study.search = ConfigDict(configuration.nested(searched))
 
 
 def set_field(study, field: str, text: str):
-    """Sets a field of the study; a variant's are of the types of a run's fields."""
-    table, _, rest = field.partition(".")
-    name, _, inner = rest.partition(".")
-    if table == "search":
-        set_candidates(study, rest, text)
+    """Sets a field of the study; of `data.*` in every set, but for their base."""
+    if field.startswith("search."):
+        set_candidates(study, field.removeprefix("search."), text)
         return
-    if table != "variants" or name not in study.variants:
-        _set_of_study(study, field, text)
-        return
-    try:
-        configuration.set_field(study.variants[name], inner, text)
-    except UserError as error:
-        of_run, of_variant = "--config.", f"--config.variants.{name}."
-        raise UserError(str(error).replace(of_run, of_variant)) from None
-
-
-def _set_of_study(study, field, text):
-    """Sets what is no variant's; of `data.*` in every set, but for their base."""
-    _require_of_study(study, field)
     of_sets = field.startswith("data.") and not sets.is_one_set(study)
-    if not of_sets or field == "data.root":
-        configuration.set_field(study, field, text, fields_of(study))
-        return
-    value = configuration.parse(field, text, fields_of(study)[field])
-    for of_set in study.sets.values():
-        configuration.put(of_set, field.removeprefix("data."), value)
+    if of_sets:
+        _require_of_all_sets(study, field)
+    configuration.set_field(study, field, text, fields_of(study))
+    name = field.removeprefix("data.")
+    if of_sets and name != "root":
+        for of_set in study.sets.values():
+            configuration.put(of_set, name, study.data[name])
 
 
-def _require_of_study(study, field):
-    """Refuses a field that the study has not; one that a set has is named."""
-    present, name = configuration.flat(study), field.removeprefix("data.")
+def _require_of_all_sets(study, field):
+    """Refuses a field that only single sets have, naming it."""
+    name = field.removeprefix("data.")
     having = [f"sets.{one}.{name}" for one, of in study.sets.items() if name in of]
-    if field not in present and field.startswith("data.") and having:
+    if name not in study.data and having:
         raise UserError(
             f"--config.{field}: each set has its own; give --config.{having[0]}, or "
             "compare on one data set, which --config.data.source names"
         )
-    _require_fields([field], present, "--config")
 
 
 def cells(study) -> list[Cell]:
@@ -416,18 +381,16 @@ def cells(study) -> list[Cell]:
 def _require_makeable(cell):
     """Refuses what the cell's method would refuse, of all that may be chosen too."""
 
-    def made(config):
-        configuration.require_sound(config)
-        return configuration.method_of(config)
-
-    def reads(method):
+    def reads(config):
+        method = configuration.method_of(config)
         texts = {name: of.templates for name, of in method.by_data_set.items()}
         return method.inputs, method.token_source, method.views, texts
 
-    asked = made(cell.config)
     for field, values in cell.candidates.items():
         for value in values:
-            if reads(made(with_values(cell.config, {field: value}))) != reads(asked):
+            config = with_values(cell.config, {field: value})
+            configuration.require_sound(config)
+            if reads(config) != reads(cell.config):
                 raise UserError(
                     f"search.{field}: with {value!r} {cell.method} reads other features "
                     "of an image, or other prompts; give it variants of its own instead"
@@ -443,40 +406,28 @@ def with_values(config, values: dict) -> ConfigDict:
     config = configuration.from_json(configuration.to_json(config))
     _require_fields(values, configuration.flat(config), "search")
     for field, value in values.items():
-        part, name = field.split(".")
-        with config.ignore_type():
-            config[part][name] = value
+        configuration.put(config, field, value)
     return config
 
 
 def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDict:
     """The configuration of one cell, as train.py would read it."""
-    variant, fields = study.variants[method].to_dict(), _data_of(study, dataset)
-    config = configuration.default(variant["method"]["name"], fields["source"])
-    with config.ignore_type():
-        for name in configuration.common().keys() - set(OF_A_RUN):
-            value = study[name]
-            if not isinstance(value, ConfigDict):
-                config[name] = value
-                continue
-            own = variant.get(name, {})
-            said = {field: own[field] for field in own if own[field] is not None}
-            config[name].update(value.to_dict() | said)
-        config.method.update(variant["method"])
-        config.data.update(fields)
-        config.shots, config.seed = shots, seed
+    variant = configuration.flat(study.variants[method])
+    own = {
+        field: value
+        for field, value in variant.items()
+        if field.startswith("method.") or value is not None
+    }
+    of_data = study.data.to_dict()
+    if not sets.is_one_set(study):
+        of_data = sets.below(of_data["root"], study.sets[dataset].to_dict())
+    of_all = configuration.flat(study)
+    values = {field: of_all[field] for field in configuration.COMMON.keys() - OF_A_RUN}
+    values |= own | {f"data.{name}": value for name, value in of_data.items()}
+    config = configuration.default(variant["method.name"], of_data["source"])
+    for field, value in (values | {"shots": shots, "seed": seed}).items():
+        configuration.put(config, field, value)
     return config
-
-
-def _data_of(study, dataset):
-    """`data.*` of a cell: the set's, what the study says of all, paths below the root."""
-    of_all = study.data.to_dict()
-    if sets.is_one_set(study):
-        return of_all
-    root = of_all.pop("root")
-    common = data.fields()
-    said = {name: v for name, v in of_all.items() if v != common[name].default}
-    return sets.below(root, study.sets[dataset].to_dict() | said)
 
 
 def _require_fields(given, fields, where):
