@@ -21,4 +21,4 @@ def shots_in_words(shots) -> str:
     """A number of shots in words: 0 is all of them, below 1 a share of all."""
     if 0 < shots < 1:
         return f"{100 * shots:g} % of images"
-    return "all shots" if shots == 0 else counted(shots, "shot")
+    return "all shots" if shots == 0 else counted(int(shots), "shot")

@@ -94,7 +94,8 @@ def test_the_analysis_is_that_of_the_study_of_variance(grid, root, tmp_path):
 def test_other_images_than_those_of_the_cells_are_refused(grid, root):
     extra = root / "calm/red/extra.png"
     extra.write_bytes((root / "loud/red/1.png").read_bytes())
-    with pytest.raises(UserError, match="images of calm are not those of its"):
+    other = "the files of calm are not those of its finished cells .another set of im"
+    with pytest.raises(UserError, match=other):
         follow.run(grid, permutations=9)
     extra.unlink()
 

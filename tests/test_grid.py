@@ -21,6 +21,7 @@ from apt_jax.grid import shared, study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.methods.task import encode_shots
 from apt_jax.runs import preparation, story
+from apt_jax.runs.parts import parts_of
 
 STUDY = """
 from apt_jax.grid import study
@@ -208,7 +209,7 @@ def test_a_photograph_that_trains_under_one_seed_and_tests_under_another_is_deco
         counting_work(patch, worked)
         for cell, one in zip(cells, prepared, strict=True):
             of_all.with_shots([cell], [one])
-            of_all.test(one, of_all.parts(cell, one)[0])
+            of_all.test(one, parts_of(one, cell.config.data.classes)[0])
     assert set(worked["decode"].values()) == set(worked["put"].values()) == {1}
 
 
@@ -304,7 +305,7 @@ def test_a_finished_cell_is_never_run_again_and_a_killed_grid_goes_on(
         of_killed = after[tmp_path / "grid" / path.relative_to(finished)]
         one, other = (json.loads(x)["evaluations"] for x in (content, of_killed))
         assert one == other
-    monkeypatch.setattr(work, "work", None)  # nothing is left to do
+    monkeypatch.setattr(work, "finish", None)  # nothing is left to do
     start(config_file, tmp_path / "grid")
 
 
@@ -447,8 +448,8 @@ def test_a_variant_with_a_field_that_no_run_has_is_refused():
     for variant, message in (
         ({"method": {"name": "apt", "head": 2}}, r"mean variants\.x\.method\.heads\?"),
         ({"method": {"name": "apt"}, "seed": 2}, r"field --config\.variants\.x\.seed;"),
-        ({"name": "apt"}, r"unknown field variants\.x\.name;"),
-        ({"method": "apt"}, r"unknown field variants\.x\.method; did you mean"),
+        ({"name": "apt"}, r"field variants\.x\.name; did you mean method\.name\?"),
+        ({"method": "apt"}, r"field variants\.x\.method; did you mean method\.name"),
     ):
         c.variants = {"x": variant}
         with pytest.raises(UserError, match=message):

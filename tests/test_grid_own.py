@@ -529,7 +529,7 @@ def test_other_photographs_are_not_mixed_with_those_of_finished_cells(
     start(folder, home, cache, methods="zero_shot")
     before = contents(folder)
     fewer = pytest.raises(
-        UserError, match=r"made of other files.*another set of images"
+        UserError, match=r"made with other files.*another set of images"
     )
     with fewer:  # a folder of other photographs
         start(folder, photos, cache, methods="zero_shot")

@@ -375,7 +375,7 @@ def test_a_method_gains_over_zero_shot_with_its_own_prompts(tmp_path, reverse):
     shifted = row_of(text, "zero_shot, 1 prompt", "### Shifted")
     assert shifted[2:] == ["50.0 ± 0.0", "30.0 ± 0.0"]
     assert row_of(text, "zero_shot, 7 prompts", "### Shifted")[2] == "60.0 ± 0.0"
-    gains = follow.gains_of(found)["4"]
+    gains = follow.gains_of(Rows(found))["4"]
     assert gains["plain"]["accuracy"] == pytest.approx(0.215)
     assert gains["worded"]["accuracy"] == pytest.approx(0.115)
     assert gains["worded"]["nll"] == pytest.approx(0.2)

@@ -7,12 +7,14 @@ import pytest
 from toy import CLASSES, photo_folder, toy_folder
 
 from apt_jax import config
+from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
-from apt_jax.files import write_json
+from apt_jax.files import write_json, write_text
 from apt_jax.grid import work
 from apt_jax.grid.cells import Cells
 from apt_jax.methods import name_of
 from apt_jax.metrics.variance import analysis
+from apt_jax.report.variance import STATISTICS
 from apt_jax.runs.workdir import Workdir
 from apt_jax.studies import controlled, variance
 
@@ -58,7 +60,7 @@ def test_the_analysis_of_a_split_is_written_once(tmp_path, capsys, monkeypatch):
     with pytest.raises(UserError, match="holds another run"):
         variance.run(of_photos(photos, study__split="train"), folder)
     with pytest.raises(UserError, match=r"choose another --config\.study\.split"):
-        variance.require_images(of_images(val=()), "val")
+        variance.images_of(of_images(val=()), "val", 0, seed=1)
 
 
 def of_images(**splits):
@@ -87,7 +89,8 @@ def cells_at(level, seed, ours, coop, zero_shot):
         rows = [dict(zip(("accuracy", "nll"), one, strict=True)) for one in figures]
         rows = [names | {"name": str(at)} | row for at, row in enumerate(rows)]
         card = {"data": {"classes": "all"}, "device": "none", "commit": None}
-        named = {"dataset": f"level-{level:g}", "method": method, "seed": seed}
+        named = {"dataset": f"level-{level:g}", "method": method, "shots": 4}
+        named |= {"seed": seed}
         asked = {"data": {"variance": level}}
         return named | {"evaluations": rows, "protocol": card, "asked": asked}
 
@@ -100,7 +103,7 @@ def cells_at(level, seed, ours, coop, zero_shot):
 
 def analyses_of(cells):
     """A made-up analysis of variance for each set and seed."""
-    statistics = dict.fromkeys(controlled.STATISTICS, 2.0) | {"examples": 9}
+    statistics = dict.fromkeys(STATISTICS, 2.0) | {"examples": 9}
     return {
         (cell["dataset"], cell["seed"]): statistics
         | {"pseudo_f": None if cell["dataset"] == "level-0" else 5.0 * cell["seed"]}
@@ -168,7 +171,15 @@ def test_the_controlled_study_is_a_grid_that_goes_on_where_it_died(
     monkeypatch.setattr(work, "fit_seeds", dying)
     with pytest.raises(KeyboardInterrupt):
         controlled.run(asked, folder)
-    summary = controlled.run(asked, folder)
+    loaded, load = [], checkpoint.load
+
+    def counted(place, **how):
+        loaded.append(place)
+        return load(place, **how)
+
+    monkeypatch.setattr(checkpoint, "load", counted)
+    summary = controlled.run(asked, folder, ["--workdir", "study"])
+    assert len(loaded) == 2, "once to train, once to analyse all levels"
     first = ["zero_shot", "clip_adapter", "apt"]
     assert trained == [*first, "apt", *first]
     assert [at["level"] for at in summary["levels"]] == [0.0, 1.0]
@@ -190,6 +201,10 @@ def test_the_controlled_study_is_a_grid_that_goes_on_where_it_died(
     assert of_apt["evaluations"][-1]["name"] == "mc_dropout"
     last = summary["levels"][1]["methods"]["apt"]["accuracy"]["by_seed"]
     assert last == [of_apt["evaluations"][-1]["accuracy"]]
+
+    report = (folder / "grid.md").read_text()
+    assert "`python -m apt_jax study controlled --workdir study`" in report
+    assert "## level-2-of-2" in report
 
     monkeypatch.setattr(work, "fill", None)
     assert controlled.run(asked, folder) == summary
@@ -225,9 +240,10 @@ def test_what_an_older_version_began_is_refused_and_what_it_finished_is_printed(
     with pytest.raises(UserError, match="cells are other files; choose another --work"):
         controlled.run(asked, folder)
     summary = summary_of(cells_at(1.0, 1, (0.5, 1.0), (0.4, 1.5), (0.5, 1.0)))
+    write_text(folder / "controlled.md", "what came out then")
     write_json(folder / "controlled.json", summary)
     assert controlled.run(asked, folder) == summary
-    assert "Gains of apt, above 0 it is better" in capsys.readouterr().out
+    assert "what came out then" in capsys.readouterr().out
 
 
 def test_a_controlled_study_of_older_recipes_is_not_gone_on_with(tmp_path, monkeypatch):

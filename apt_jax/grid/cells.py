@@ -11,13 +11,16 @@ in folders of the same names.
 import json
 from pathlib import Path
 
+from ml_collections import ConfigDict
+
 from apt_jax import config as configuration
 from apt_jax import lock
 from apt_jax.config import PLACES, RECIPES
 from apt_jax.errors import UserError
-from apt_jax.files import read_json, write_json
-from apt_jax.grid.study import Cell
+from apt_jax.files import digest, read_json, write_json
+from apt_jax.grid.study import Cell, with_values
 from apt_jax.names import as_part
+from apt_jax.runs.record import split_of, split_sha256
 from apt_jax.runs.workdir import CARD, ROW, SETTINGS
 from apt_jax.words import counted, form
 
@@ -89,12 +92,8 @@ class Cells:
                 directory holds what is no grid.
         """
         folder = self.folder
-        if (
-            folder.is_dir()
-            and lock.holds_more(folder)
-            and not (folder / "cells").is_dir()
-            and not (folder / "search").is_dir()
-        ):
+        own = any((folder / name).is_dir() for name in ("cells", "search"))
+        if folder.is_dir() and lock.holds_more(folder) and not own:
             raise UserError(
                 f"{folder} is not empty and holds no grid; choose another --workdir"
             )
@@ -102,7 +101,8 @@ class Cells:
             for content in self.contents():
                 made = content.get("recipes", 1)
                 configuration.require_recipes(made, f"the grid in {folder}")
-        changed = {cell: lines for cell in cells if (lines := self._differing(cell))}
+        finished = filter(self.finished, cells)
+        changed = {cell: lines for cell in finished if (lines := self._differing(cell))}
         if changed:
             cell, lines = next(iter(changed.items()))
             raise UserError(
@@ -113,20 +113,55 @@ class Cells:
                 "its like"
             )
 
-    def moved(self, cells: list[Cell]) -> list[Cell]:
-        """The finished cells whose files were in other places then."""
-        return [
-            cell
-            for cell in cells
-            if any(line.startswith(PLACES) for line in self._changes(cell))
-        ]
+    def moved(self, cell: Cell) -> bool:
+        """Whether the files of a finished cell were in other places then."""
+        return any(line.startswith(PLACES) for line in self._changes(cell))
 
     def _differing(self, cell):
         return [line for line in self._changes(cell) if not line.startswith(IGNORED)]
 
     def _changes(self, cell):
         """The fields that a finished cell was asked for otherwise."""
-        if not self.finished(cell):
-            return []
-        asked = configuration.from_json(json.dumps(self.read(cell)["asked"]))
-        return configuration.differences(configuration.completed(asked), cell.asked)
+        return configuration.differences(asked_of(self.read(cell)), cell.asked)
+
+
+# -- the content of a finished cell -------------------------------------------------------
+
+
+def asked_of(content: dict) -> ConfigDict:
+    """The settings that a cell was asked for; fields that came since as they were then."""
+    asked = configuration.from_json(json.dumps(content["asked"]))
+    return configuration.completed(asked)
+
+
+def with_backbone(config, content: dict) -> ConfigDict:
+    """`config` with the dtype and the revision that a cell was made with.
+
+    What "auto" means is measured, and may change between two starts of a grid.
+    """
+    backbone = content["protocol"]["backbone"]
+    values = {f"clip.{name}": backbone[name] for name in ("dtype", "revision")}
+    return with_values(config, values)
+
+
+def other_files(content: dict, prepared) -> list[str]:
+    """In words, what is another than when a cell was made: backbone, images or texts."""
+    card, dataset = content["protocol"], prepared.dataset
+    of_data, images = card["data"], split_sha256(dataset, split_of(prepared))
+    described = digest(dataset.descriptions) if dataset.descriptions else None
+    found = {
+        "backbone": (prepared.clip.sha256, card["backbone"]["sha256"]),
+        "set of images": (images, of_data["split_sha256"]),
+    }
+    for name, now in (
+        ("classes", digest(list(dataset.classes))),
+        ("templates", digest(list(dataset.templates))),
+        ("descriptions", described),
+    ):
+        then = of_data.get(f"{name}_sha256", now)  # cards of before have fewer
+        found[f"list of {name}"] = (now, then)
+    return [
+        f"another {what}: SHA-256 {str(now)[:12]}..., not {str(then)[:12]}..."
+        for what, (now, then) in found.items()
+        if now != then
+    ]

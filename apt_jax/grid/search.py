@@ -14,7 +14,6 @@ the validation images.
 
 import dataclasses
 import itertools
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -100,7 +99,7 @@ def finished_trial(config, values, material, folder) -> Trial:
     """The trial of a combination: read if it is done, else done and written."""
     asked = with_values(config, values).to_dict()
     trained = {name: asked[name] for name in asked if name not in NOT_TRAINED}
-    name = digest(json.loads(json.dumps([RECIPES, trained, material.identity])))
+    name = digest([RECIPES, trained, material.identity])
     path = folder / f"{name[:16]}.json"
     if not path.exists():
         began = time.monotonic()

@@ -67,10 +67,6 @@ class Shared:
             require_searchable(cell, prepared)
         return prepared
 
-    def parts(self, cell: Cell, prepared: Prepared) -> list[Part]:
-        """What a run of the cell is tested on."""
-        return parts_of(prepared, cell.config.data.classes)
-
     def task(self, texts) -> Task:
         """The task without shots; the text tower runs once for a list of classes."""
         clip = self._encoder.clip
@@ -189,7 +185,7 @@ class Shared:
         yield from wanted(shots, reads, prepared.views)
         yield from wanted([*shots, *dataset.pictures(chosen_on)], reads)
         reads = reads_of_test(prepared.method, self._encoder.clip)
-        for part in self.parts(cell, prepared):
+        for part in parts_of(prepared, cell.config.data.classes):
             yield from wanted(dataset.pictures(part.items), reads)
 
     def _once(self, key, make):

@@ -272,7 +272,7 @@ def variant_of(study, name: str) -> dict:
     require_known("method", name, method_names(study))
     variant = study.variants.get(name, ConfigDict())
     others = [f for f in configuration.flat(variant) if not f.startswith("method.")]
-    _require_fields(others, configuration.COMMON, f"variants.{name}")
+    _require_fields(others, [*configuration.COMMON, "method.name"], f"variants.{name}")
     given = variant.to_dict()
     own = given.get("method", {})
     method = own.get("name", name)

@@ -17,8 +17,7 @@ import traceback
 from apt_jax import keys
 from apt_jax.classifier import Classifier
 from apt_jax.errors import UserError, one_line, with_type
-from apt_jax.files import digest
-from apt_jax.grid.cells import Cells
+from apt_jax.grid.cells import Cells, other_files, with_backbone
 from apt_jax.grid.search import on_card, record_of, search
 from apt_jax.grid.sets import as_before, require_some_below
 from apt_jax.grid.shared import Shared, trained_on
@@ -31,14 +30,9 @@ from apt_jax.options import as_options
 from apt_jax.progress import progress
 from apt_jax.report.grid import write_report
 from apt_jax.report.parameters import count
+from apt_jax.runs.parts import parts_of
 from apt_jax.runs.preparation import Prepared, load_clip
-from apt_jax.runs.record import (
-    card,
-    resolved,
-    set_by_hand,
-    split_of,
-    split_sha256,
-)
+from apt_jax.runs.record import card, resolved, set_by_hand, split_of
 from apt_jax.training.fit import bytes_of, fit_seeds, recipe_of, require_members
 from apt_jax.training.fitted import Cost, Fitted
 from apt_jax.uncertainty.predictive import batches, class_sides, predict_batch
@@ -65,8 +59,8 @@ def run(study, folder, arguments=()):
     """Runs, or finishes, the cells of a study in `folder`, and writes the report.
 
     Raises:
-        UserError: for what is wrong with study or data, before any work; and in the
-            end, if cells failed: what each said is in grid.md.
+        UserError: for what is wrong with study or data, before any work; and as
+            `complete`.
     """
     store = Cells(folder)
     planned = cells(as_before(study, next(store.contents(), None)))
@@ -74,90 +68,41 @@ def run(study, folder, arguments=()):
         require_some_below(study)
     with working_in(folder):
         store.claim(planned)
-        require_own(store.moved(planned), planned, store)
-        failures = fill(planned, store)
-        publish(study, planned, failures, store, arguments)
-        require_none(failures, store.folder / "grid.md")
+        complete(study, planned, store, ("grid", *arguments))
+
+
+def complete(study, planned, store, command):
+    """Finishes the cells of a study that are left, and writes the report of all.
+
+    Raises:
+        UserError: in the end, if cells failed: what each said is in grid.md.
+    """
+    failures = fill(planned, store)
+    done = [store.read(cell) for cell in planned if store.finished(cell)]
+    failed = {str(cell): message_of(error) for cell, error in failures.items()}
+    line = shlex.join(["python", "-m", "apt_jax", *command])
+    print(write_report(store.folder, done, failed, line, study.groups.to_dict()))
+    if failures:
+        raise failure_of(failures, store.folder / "grid.md")
 
 
 def fill(planned, store) -> dict[Cell, Exception]:
     """Finishes the cells that are left; returns those that failed, and why."""
     left = [cell for cell in planned if not store.finished(cell)]
-    print(
-        f"{counted(len(planned), 'cell')}, {len(planned) - len(left)} of them done already"
-    )
-    return work(planned, left, store) if left else {}
-
-
-def publish(study, planned, failures, store, arguments):
-    """Writes the report of the finished cells."""
-    done = [store.read(cell) for cell in planned if store.finished(cell)]
-    failed = {str(cell): message_of(error) for cell, error in failures.items()}
-    command = shlex.join(["python", "-m", "apt_jax", "grid", *arguments])
-    groups = study.groups.to_dict()
-    print(write_report(store.folder, done, failed, command, groups))
-
-
-def require_own(moved, planned, store):
-    """Refuses a backbone or images other than those of finished cells.
-
-    Raises:
-        UserError: naming the first cell, and what is another.
-    """
-    once = {(cell.dataset, cell.seed): cell for cell in reversed(moved)}
-    for cell in once.values():
-        backbone = functools.partial(load_clip, begun(planned, cell, store))
-        of_set = [other for other in planned if other.dataset == cell.dataset]
-        require_same(cell, Shared(backbone, of_set).prepared(cell), store)
-
-
-def require_same(cell, prepared, store):
-    """Refuses to go on from a finished cell with other files.
-
-    Raises:
-        UserError: naming what is another.
-    """
-    card, dataset = store.read(cell)["protocol"], prepared.dataset
-    of_data, images = card["data"], split_sha256(dataset, split_of(prepared))
-    described = digest(dataset.descriptions) if dataset.descriptions else None
-    found = {
-        "backbone": (prepared.clip.sha256, card["backbone"]["sha256"]),
-        "set of images": (images, of_data["split_sha256"]),
-    }
-    for what, now in (
-        ("list of classes", digest(list(dataset.classes))),
-        ("list of templates", digest(list(dataset.templates))),
-        ("list of descriptions", described),
-    ):
-        name = f"{what.removeprefix('list of ')}_sha256"
-        found[what] = (now, of_data.get(name, now))  # cards of before have fewer
-    differing = [
-        f"another {what}: SHA-256 {str(now)[:12]}..., not {str(then)[:12]}..."
-        for what, (now, then) in found.items()
-        if now != then
-    ]
-    if differing:
-        raise UserError(
-            f"finished cells of {store.folder} were made of other files, the first "
-            f"({cell}): {'; '.join(differing)}; name the original's places, or "
-            "choose another --workdir"
-        )
-
-
-def work(planned, left, store) -> dict[Cell, Exception]:
-    """Finishes the cells that are left; returns those that failed, and why."""
-    config = begun(planned, left[0], store)
-    backbone = functools.cache(lambda: load_clip(config))
+    known = witnesses(planned, left, store)
+    backbone = functools.cache(lambda: load_clip(begun(planned, store)))
     shared = {
         dataset: Shared(backbone, [one for one in planned if one.dataset == dataset])
-        for dataset in dict.fromkeys(cell.dataset for cell in left)
+        for dataset in dict.fromkeys(cell.dataset for cell in (*known, *left))
     }
+    for cell in known:
+        require_same(cell, shared[cell.dataset].prepared(cell), store)
     for cell in left:
         shared[cell.dataset].prepared(cell)
-    for cell in witnesses(planned, left, store):
-        require_same(cell, shared[cell.dataset].prepared(cell), store)
+    done = len(planned) - len(left)
+    print(f"{counted(len(planned), 'cell')}, {done} of them done already")
     failures = {}
-    with progress(len(left), "grid", "cells") as advance:
+    with progress(len(left), "grid", "cells", shown=bool(left)) as advance:
         for dataset, of_dataset in itertools.groupby(left, lambda cell: cell.dataset):
             of_seeds = lambda cell: (cell.method, cell.shots)  # noqa: E731
             for _, group in itertools.groupby(of_dataset, of_seeds):
@@ -169,33 +114,40 @@ def work(planned, left, store) -> dict[Cell, Exception]:
 
 
 def witnesses(planned, left, store) -> list[Cell]:
-    """A finished cell of each data set that has cells left, of their seeds if any is.
+    """The finished cells that show whether all files are still those of then.
 
-    Photographs that came or went since show in it, whatever its seed.
+    One of each data set that has cells left, of their seeds if any is: photographs that
+    came or went since show in it, whatever its seed. And where the files were in other
+    places then, one of each seed.
     """
     of_seeds = {(cell.dataset, cell.seed) for cell in left}
     finished = [cell for cell in planned if store.finished(cell)]
     finished.sort(key=lambda cell: (cell.dataset, cell.seed) not in of_seeds)
-    first = {cell.dataset: cell for cell in reversed(finished)}
-    return [
-        first[name] for name in {cell.dataset: None for cell in left} if name in first
-    ]
+    with_left = {cell.dataset for cell in left}
+    first = {c.dataset: c for c in reversed(finished) if c.dataset in with_left}
+    moved = {(c.dataset, c.seed): c for c in reversed(finished) if store.moved(c)}
+    return [*first.values(), *moved.values()]
 
 
-def begun(planned, cell, store):
-    """The configuration of a cell, with the dtype that finished cells were made with.
+def require_same(cell, prepared, store):
+    """Refuses to go on from a finished cell with other files.
 
-    What "auto" means is measured, and may change between two starts of a grid.
+    Raises:
+        UserError: naming what is another.
     """
-    config = cell.config.copy_and_resolve_references()
-    for other in planned:
-        if store.finished(other):
-            backbone = store.read(other)["protocol"]["backbone"]
-            config.clip.dtype = backbone["dtype"]
-            with config.ignore_type():
-                config.clip.revision = backbone["revision"]
-            break
-    return config
+    if differing := other_files(store.read(cell), prepared):
+        raise UserError(
+            f"the finished cells of {store.folder} were made with other files "
+            f"({cell}: {'; '.join(differing)}); say where the original files are now, "
+            "or choose another --workdir"
+        )
+
+
+def begun(planned, store):
+    """The settings of the cells' backbone, as in the finished cells if there are any."""
+    finished = (store.read(cell) for cell in planned if store.finished(cell))
+    config, content = planned[0].config, next(finished, None)
+    return with_backbone(config, content) if content else config
 
 
 def finish(shared, group, store) -> dict[Cell, Exception]:
@@ -204,7 +156,7 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     Cells that fail together are tried again alone, so that a failure is of its cell.
     """
     try:
-        runs = searched(shared, ready(shared, group), store)
+        runs = searched(shared, group, store)
         for one, found in zip(runs, train(runs), strict=True):
             store.write(one.asked, *evaluated(shared, one, *found), one.search)
     except Exception as error:  # whatever it is, other cells can go on
@@ -218,61 +170,54 @@ def finish(shared, group, store) -> dict[Cell, Exception]:
     return {}
 
 
-def ready(shared, group) -> list[Run]:
-    """Cells with their shots; raises `UserError` if their method cannot do the task."""
-    prepared = [shared.prepared(cell) for cell in group]
-    for cell, of_cell in zip(group, prepared, strict=True):
-        for part in shared.parts(cell, of_cell):
-            require_fit(of_cell.method, shared.task(part.texts))
-    to_search = [dataclasses.replace(cell, refit="train") for cell in group]
-    tasks = shared.with_shots(to_search, prepared)
-    return [
-        run_on(cell, of_cell, task, cell)
-        for cell, of_cell, task in zip(group, prepared, tasks, strict=True)
-    ]
-
-
-def run_on(cell, prepared, task, asked, search=None) -> Run:
-    """The run of a cell on a task with shots."""
-    require_fit(prepared.method, task)
-    recipe = recipe_of(prepared.method, task, train=cell.config.train)
-    require_members(prepared.method, prepared.members, recipe)
-    return Run(cell, prepared, task, recipe, asked, search)
-
-
-def searched(shared, runs: list[Run], store) -> list[Run]:
-    """Runs with what the search of each chooses, on what it trains on then.
+def searched(shared, group, store) -> list[Run]:
+    """The runs of cells, with what the search of each chooses.
 
     A method without recipe has no `train.*` to choose.
     """
-    first = runs[0]
+    runs = ready(shared, [dataclasses.replace(cell, refit="train") for cell in group])
     candidates = {
         field: values
-        for field, values in first.cell.candidates.items()
-        if first.recipe is not None or not field.startswith("train.")
+        for field, values in group[0].candidates.items()
+        if runs[0].recipe is not None or not field.startswith("train.")
     }
-    if not candidates and first.cell.refit == "train":
-        return runs
-    found = [chosen(shared, one, candidates, store) for one in runs]
-    prepared = [shared.prepared(cell) for cell, _ in found]
-    tasks = shared.with_shots([cell for cell, _ in found], prepared)
+    records = [None] * len(group)
+    if candidates:
+        records = [search_of(shared, one, candidates, store) for one in runs]
+    if candidates or group[0].refit != "train":
+        runs = ready(shared, list(map(chosen, group, records)))
     return [
-        run_on(cell, of_cell, task, one.cell, record)
-        for one, (cell, record), of_cell, task in zip(
-            runs, found, prepared, tasks, strict=True
-        )
+        dataclasses.replace(one, asked=cell, search=record)
+        for one, cell, record in zip(runs, group, records, strict=True)
     ]
 
 
-def chosen(shared, one: Run, candidates, store) -> tuple[Cell, dict | None]:
-    """The cell with what its search chooses, and the search's record."""
-    if not candidates:
-        return one.cell, None
+def ready(shared, group) -> list[Run]:
+    """Cells with what they train on; raises `UserError` if their method cannot do it."""
+    prepared = [shared.prepared(cell) for cell in group]
+    for cell, of_cell in zip(group, prepared, strict=True):
+        for part in parts_of(of_cell, cell.config.data.classes):
+            require_fit(of_cell.method, shared.task(part.texts))
+    runs, tasks = [], shared.with_shots(group, prepared)
+    for cell, of_cell, task in zip(group, prepared, tasks, strict=True):
+        require_fit(of_cell.method, task)
+        recipe = recipe_of(of_cell.method, task, train=cell.config.train)
+        require_members(of_cell.method, of_cell.members, recipe)
+        runs.append(Run(cell, of_cell, task, recipe, asked=cell))
+    return runs
+
+
+def search_of(shared, one: Run, candidates, store) -> dict:
+    """The record of a cell's search, which is done where it is not there yet."""
     material = shared.material(one.cell, one.prepared, one.task)
     trials = search(one.cell.config, candidates, material, store.trials(one.cell))
-    record = record_of(candidates, trials, material)
-    config = with_values(one.cell.config, record["chosen"])
-    return dataclasses.replace(one.cell, config=config), record
+    return record_of(candidates, trials, material)
+
+
+def chosen(cell, record: dict | None) -> Cell:
+    """The cell with what its search chose, if there was one."""
+    values = record["chosen"] if record else {}
+    return dataclasses.replace(cell, config=with_values(cell.config, values))
 
 
 def train(runs: list[Run]) -> list[tuple[Fitted, Cost]]:
@@ -295,13 +240,11 @@ def train_alike(runs):
 def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
     cell, prepared, method = one.cell, one.prepared, one.method
-    parts, sampling = (
-        shared.parts(cell, prepared),
-        (cell.seed, cell.config.eval.samples),
-    )
+    parts = parts_of(prepared, cell.config.data.classes)
     task = shared.task(parts[0].texts)
-    of_cell = (Classifier(task, fitted, *sampling), cell.config.eval.bins)
-    rows = [shared.evaluated(prepared, part, *of_cell) for part in parts]
+    classifier = Classifier(task, fitted, cell.seed, cell.config.eval.samples)
+    bins = cell.config.eval.bins
+    rows = [shared.evaluated(prepared, part, classifier, bins) for part in parts]
     config = resolved(cell.config, prepared, one.recipe)
     by_hand = set_by_hand(one.asked.config)
     trained = trained_on(cell, prepared)
@@ -349,21 +292,18 @@ def message_of(error) -> str:
     return with_type(error)
 
 
-def require_none(failures, report=None):
-    """Raises one `UserError` for cells that can be mended, else the first bug itself.
+def failure_of(failures, report) -> Exception:
+    """One `UserError` for cells that can be mended, else the first bug itself.
 
-    `report` is the file in which all of them stand, if there is one.
+    `report` is the file in which all of them stand.
     """
-    if not failures:
-        return
     failed = f"{counted(len(failures), 'cell')} failed"
-    bugs = [error for error in failures.values() if not isinstance(error, UserError)]
-    if bugs:
-        print(f"error: {failed}{f'; see {report}' if report else ''}", file=sys.stderr)
-        raise bugs[0]
+    for error in failures.values():
+        if not isinstance(error, UserError):
+            print(f"error: {failed}; see {report}", file=sys.stderr)
+            return error
     cell, error = next(iter(failures.items()))
-    told = message_of(error)
-    where = f"all of them stand in {report}, and " if report else ""
-    raise UserError(
-        f"{failed}, the first ({cell}): {told}; {where}the same command tries them again"
+    return UserError(
+        f"{failed}, the first ({cell}): {message_of(error)}; all of them stand in "
+        f"{report}, and the same command tries them again"
     )

@@ -1,7 +1,5 @@
 """What methods gain beside the variance of the data sets, as tables."""
 
-import json
-
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.rank import LEAST
 from apt_jax.report.variance import number
@@ -27,8 +25,8 @@ def follow_markdown(found: dict) -> str:
     )
     parts = [heading]
     for shots, ranks in found["ranks"].items():
-        title = shots_in_words(json.loads(shots))  # a number; JSON's keys are texts
-        parts += [f"**{title}**", table(found, shots, ranks).markdown()]
+        words = shots_in_words(float(shots))
+        parts += [f"**{words}**", table(found, shots, ranks).markdown()]
     return "\n\n".join(parts) + "\n"
 
 

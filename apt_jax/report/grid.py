@@ -10,7 +10,7 @@ from apt_jax.metrics.paired import LEVEL
 from apt_jax.names import as_part
 from apt_jax.report import grid_tables as tables
 from apt_jax.report.figures import over_shots, write_figure
-from apt_jax.report.grid_rows import Rows
+from apt_jax.report.grid_rows import rows_by_set
 from apt_jax.report.grid_tables import COSTS, different, protocol_of
 from apt_jax.report.tables import too_few
 from apt_jax.tables import Marked, Table, as_markdown, code
@@ -38,13 +38,13 @@ def write_report(
     """
     folder = Path(folder)
     write_text(folder / "grid.csv", csv_of(cells))
-    sets = {
-        name: Rows([cell for cell in cells if cell["dataset"] == name])
-        for name in dict.fromkeys(cell["dataset"] for cell in cells)
-    }
+    sets = rows_by_set(cells)
     sections = [section_of(name, rows, groups or {}) for name, rows in sets.items()]
-    parts = [heading(cells, failed, command), *sections, failures_of(failed)]
-    write_text(folder / "grid.md", "\n\n".join(filter(None, parts)) + "\n")
+    parts = [heading(cells, failed, command), *sections]
+    if failed:
+        lines = [f"- {as_markdown(one)}: {as_markdown(failed[one])}" for one in failed]
+        parts += ["## Failed cells", "\n".join(lines)]
+    write_text(folder / "grid.md", "\n\n".join(parts) + "\n")
     for name, rows in sets.items():
         for key, figure in shown_in(GRID).items():
             drawn = over_shots(
@@ -139,9 +139,8 @@ def section_of(name, rows, groups) -> str:
         parts += [f"### {figure.heading}", tables.means(rows, key).markdown(), picture]
     if any(cell["protocol"]["data"]["classes"] == "base" for cell in rows.cells):
         parts += ["### Base to new", *base_to_new_of(rows)]
-    if shifts := shifted_splits(rows):
-        table = tables.shifted(rows, shifts)
-        parts += ["### Shifted test images", table.markdown()]
+    if len(rows.splits) > 1:
+        parts += ["### Shifted test images", tables.by_split(rows).markdown()]
     parts += ["### Compared over seeds", differences()]
     for shots in rows.shots:
         parts += [
@@ -196,26 +195,9 @@ def differences() -> str:
 def base_to_new_of(rows) -> list[str]:
     """The table of each number of shots, and what it says."""
     parts = [tables.base_to_new(rows, shots).markdown() for shots in rows.shots]
-    naming = {n for n in rows.rows for s in rows.shots if rows.values(n, s, "new")}
+    naming = {n for n in rows.labels for s in rows.shots if rows.values(n, s, "new")}
     said = NEW_MEANS
     if fixed := [label for label in rows.candidates if label not in naming]:
         names = as_markdown(", ".join(fixed))
         said += f" Parameters that belong to classes name no new ones: {names}."
     return [*parts, said]
-
-
-def shifted_splits(rows) -> list[str]:
-    """The splits beside "test" that cells were judged on."""
-    splits = dict.fromkeys(row["split"] for row in rows.evaluations)
-    return [split for split in splits if split != "test"]
-
-
-def failures_of(failed) -> str:
-    """What failed cells said; nothing if none did."""
-    if not failed:
-        return ""
-    lines = [
-        f"- {as_markdown(name)}: {as_markdown(message)}"
-        for name, message in failed.items()
-    ]
-    return "\n\n".join(["## Failed cells", "\n".join(lines)])

@@ -29,42 +29,51 @@ class Rows:
     def __init__(self, cells):
         self.cells = cells
         self.shots = sorted({cell["shots"] for cell in cells}, key=many)
-        self.rows, self._beside, self.methods, self.bases = {}, {}, [], []
+        self.methods = list(dict.fromkeys(cell["method"] for cell in cells))
+        self._seeds = sorted({cell["seed"] for cell in cells})
+        self._rows, self._beside, self.bases = {}, {}, []
         self._prompts = labels_of_prompts(cells)
         for cell in cells:
             self._add(cell)
 
     def _add(self, cell):
-        method, seed = cell["method"], cell["seed"]
+        method, *of_cell = cell["method"], cell["shots"], cell["seed"]
         *others, last = own_rows(cell)
-        if method not in self.methods:
-            self.methods.append(method)
-        self._row(self.rows, method, cell)[seed] = last
+        self._rows[method, *of_cell] = last
         for row in [last] if last["name"] == BASE else others:
-            base = row["name"] == BASE
-            label = self.base_of(cell) if base else one_pass(method)
-            if base and label not in self.bases:
+            if row["name"] != BASE:
+                self._rows[one_pass(method), *of_cell] = row
+                continue
+            self._beside[method, *of_cell] = row
+            label = self.base_of(cell)
+            if label not in self.bases:
                 self.bases.append(label)
-            found = self._row(self.rows, label, cell).setdefault(seed, row)
-            if found["new"] is None:  # of a method that names none; another may
-                self._row(self.rows, label, cell)[seed] = row
-            if base:
-                self._row(self._beside, method, cell)[seed] = row
+            known = self._rows.get((label, *of_cell))
+            if known is None or known["new"] is None:  # of a method that names none
+                self._rows[label, *of_cell] = row
 
-    def _row(self, rows, label, cell):
-        return rows.setdefault(label, {}).setdefault(cell["shots"], {})
+    @property
+    def labels(self) -> list[str]:
+        """All that rows stand under."""
+        return list(dict.fromkeys(label for label, *_ in self._rows))
 
     def base_of(self, cell) -> str:
         """The label of zero-shot CLIP with the cell's prompts."""
         return self._prompts[prompts_of(cell)]
 
     def values(self, label, shots, figure) -> dict[int, float]:
-        """The figure of each seed that has one."""
-        return by_seed(self.rows.get(label, {}).get(shots, {}), figure)
+        """The figure of each seed that has one; cells of earlier versions lack some."""
+        return self._by_seed(self._rows, label, shots, figure)
 
     def beside(self, label, shots, figure) -> dict[int, float]:
         """The figure of zero-shot CLIP in the cells of a method, by seed."""
-        return by_seed(self._beside.get(label, {}).get(shots, {}), figure)
+        return self._by_seed(self._beside, label, shots, figure)
+
+    def _by_seed(self, rows, label, shots, figure):
+        found = {seed: rows.get((label, shots, seed), {}) for seed in self._seeds}
+        return {
+            s: row[figure] for s, row in found.items() if row.get(figure) is not None
+        }
 
     def best(self, shots, figure) -> str | None:
         """The method with the best mean, among those that have all seeds of the cell."""
@@ -83,6 +92,13 @@ class Rows:
         return [row for cell in self.cells for row in cell["evaluations"]]
 
     @property
+    def splits(self) -> list[str]:
+        """The splits that the cells were judged on: "test", then shifted ones."""
+        return list(
+            dict.fromkeys(["test", *(row["split"] for row in self.evaluations)])
+        )
+
+    @property
     def candidates(self):
         """Zero-shot CLIP, with each list of prompts, and the other methods."""
         of_base = {BASE, *self.bases} if self.bases else set()
@@ -97,7 +113,7 @@ class Rows:
         }
         methods = sorted(worths, key=worths.get, reverse=True)
         labels = [name for label in methods for name in (label, one_pass(label))]
-        return [label for label in labels if label in self.rows]
+        return [label for label in labels if label in self.labels]
 
     def curves(self, figure) -> dict:
         """{label: (shots, means, deviations)} of what counts of each method."""
@@ -109,6 +125,14 @@ class Rows:
                 means = [statistics.fmean(values) for values in found.values()]
                 curves[label] = (list(found), means, list(map(spread, found.values())))
         return curves
+
+
+def rows_by_set(cells) -> dict[str, Rows]:
+    """The rows of each data set, in the order of the cells."""
+    sets = {}
+    for cell in cells:
+        sets.setdefault(cell["dataset"], []).append(cell)
+    return {name: Rows(of_set) for name, of_set in sets.items()}
 
 
 def one_pass(method) -> str:
@@ -149,12 +173,6 @@ def labels_of_prompts(cells) -> dict:
             label += f" ({own})"
         labels[name] = label
     return labels
-
-
-def by_seed(rows, figure) -> dict[int, float]:
-    """The figure of each seed that has one; cells of earlier versions lack some."""
-    found = {seed: rows[seed].get(figure) for seed in sorted(rows)}
-    return {seed: value for seed, value in found.items() if value is not None}
 
 
 def own_rows(cell) -> list[dict]:

@@ -85,8 +85,8 @@ def base_to_new(rows, shots) -> Table:
     return Table([f"Accuracy, %, {shots_in_words(shots)}", *columns.values()], listed)
 
 
-def shifted(rows, splits) -> Table:
-    """Accuracy of what counts of each method on each shifted split, % over seeds."""
+def by_split(rows) -> Table:
+    """Accuracy of what counts of each method on each split, % over seeds."""
     found = {}
     for cell in rows.cells:
         for row in cell["evaluations"]:  # the last of a split is the best-informed
@@ -95,10 +95,10 @@ def shifted(rows, splits) -> Table:
             of_row.setdefault(row["split"], {})[cell["seed"]] = row["accuracy"]
     listed = [
         [label, shots_in_words(shots)]
-        + [over_seeds(of_row.get(s, {}).values()) for s in ("test", *splits)]
+        + [over_seeds(of_row.get(split, {}).values()) for split in rows.splits]
         for (label, shots), of_row in found.items()
     ]
-    return Table(["Accuracy, %", "shots", "test", *splits], listed)
+    return Table(["Accuracy, %", "shots", *rows.splits], listed)
 
 
 def costs(rows) -> Table:

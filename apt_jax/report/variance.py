@@ -2,11 +2,10 @@
 
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.names import short
-from apt_jax.report.figures import BLUE, GREY, INK, NAME, ORANGE, new_figure
+from apt_jax.report.figures import BLUE, COLOURS, GREY, INK, NAME, ORANGE, new_figure
 from apt_jax.tables import Table
-from apt_jax.words import counted
+from apt_jax.words import counted, shots_in_words
 
-COLOURS = (BLUE, ORANGE, "#4e9a06", "#75507b", "#555753")
 HARDEST = 3  # classes that are named
 SHORT = {"accuracy": "acc., %", "nll": "NLL"}  # heads of figures beside a method's name
 # Each statistic in words, its digits after the point, and what "None" means: without
@@ -26,6 +25,9 @@ STATISTICS = {
 
 def analysis_markdown(found: dict) -> str:
     """The figures of variance.json as a table."""
+    quantiles = found["f_quantiles"].items()
+    share = shares(found)
+    closest = [f"{found['classes'][at]} {number(share[at])}" for at in hardest(share)]
     rows = [
         ("images, classes", f"{found['examples']}, {found['groups']}"),
         ("pseudo-F", number(found["pseudo_f"])),
@@ -36,28 +38,24 @@ def analysis_markdown(found: dict) -> str:
         ("intra / inter", number(found["intra_over_inter"])),
         ("Fisher ratio", number(found["fisher"])),
         ("F of dispersion", number(found["dispersion_f"], "–")),
+        (
+            f"F by dimension ({found['dimensions']}), quantiles",
+            ", ".join(f"{float(q):.0%}: {number(f)}" for q, f in quantiles),
+        ),
+        ("closest classes (own spread / distance)", ", ".join(closest)),
     ]
-    quantiles = [
-        f"{float(q):.0%}: {number(f)}" for q, f in found["f_quantiles"].items()
-    ]
-    title = f"F by dimension ({found['dimensions']}), quantiles"
-    rows.append((title, ", ".join(quantiles)))
-    names, share = found["classes"], shares(found)
-    closest = ", ".join(f"{names[row]} {number(share[row])}" for row in hardest(found))
-    rows.append(("closest classes (own spread / distance)", closest))
     title = f"{found['data']}, {found['split']} split, {found['backbone']}"
     return Table((title, ""), rows).markdown()
 
 
 def shares(found) -> list[float]:
-    """The spread of each class as a share of the distance to the nearest other."""
+    """Of each class its spread against the distance to the nearest other."""
     both = zip(found["intra_by_group"], found["nearest_by_group"], strict=True)
     return [intra / nearest if nearest else float("inf") for intra, nearest in both]
 
 
-def hardest(found) -> list[int]:
-    """The rows of the classes with the largest shares, the largest first."""
-    share = shares(found)
+def hardest(share) -> list[int]:
+    """The classes whose share is largest, that one first."""
     return sorted(range(len(share)), key=share.__getitem__, reverse=True)[:HARDEST]
 
 
@@ -88,7 +86,7 @@ def classes_figure(found: dict):
     most = 1.1 * max(intra)
     right.plot([0, most], [0, most], color=GREY, linewidth=1, zorder=0)
     right.plot(nearest, intra, "o", color=BLUE, markersize=4, alpha=0.7)
-    for row in hardest(found):
+    for row in hardest(shares(found)):
         right.annotate(
             short(found["classes"][row], NAME),
             (nearest[row], intra[row]),
@@ -110,7 +108,7 @@ def classes_figure(found: dict):
 
 def drawn_of(summary) -> str:
     """What the figures of a study are means over."""
-    return f"{counted(summary['shots'], 'shot')}, {counted(summary['seeds'], 'seed')}"
+    return f"{shots_in_words(summary['shots'])}, {counted(summary['seeds'], 'seed')}"
 
 
 def controlled_markdown(summary: dict) -> str:
@@ -163,12 +161,12 @@ def controlled_markdown(summary: dict) -> str:
 
 
 def compared_in(levels) -> dict:
-    """The figures that methods are compared by; studies of earlier versions lack some."""
+    """The figures that methods are compared by; cells of earlier versions lack some."""
     gains = [of_rival for at in levels for of_rival in at["gains"].values()]
     return {
         name: figure
         for name, figure in shown_in(COMPARED).items()
-        if all(of.get(name, {}).get("mean") is not None for of in gains)
+        if all(of[name]["mean"] is not None for of in gains)
     }
 
 
@@ -191,16 +189,12 @@ def controlled_figure(summary: dict):
         axis.set_ylabel(f"{one.title} gained ({one.unit.apart})")
         axis.set_xlabel("data.variance")
         axis.legend(frameon=False, fontsize=8)
-    axes[0].set_title(
-        f"{summary['method']}, {drawn_of(summary)}",
-        color=INK,
-        size=9.5,
-    )
+    title = f"{summary['method']}, {drawn_of(summary)}"
+    axes[0].set_title(title, color=INK, size=9.5)
     for colour, name in ((BLUE, "r2_adjusted"), (ORANGE, "intra_over_inter")):
         values = [level["variance"][name]["mean"] for level in levels]
-        last.plot(
-            at, values, "o-", color=colour, markersize=4, label=STATISTICS[name][0]
-        )
+        label = STATISTICS[name][0]
+        last.plot(at, values, "o-", color=colour, markersize=4, label=label)
     last.set_ylim(bottom=0)
     last.set_xlabel("data.variance")
     last.legend(frameon=False, fontsize=8)

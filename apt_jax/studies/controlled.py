@@ -5,79 +5,45 @@ A grid: a data set for each level of `data.variance`, and zero-shot CLIP, every 
 each level's and seed's test images.
 """
 
-import functools
 import itertools
 import statistics
-from pathlib import Path
 
 from ml_collections import ConfigDict
 
 from apt_jax import config as configuration
 from apt_jax.errors import UserError
-from apt_jax.files import write_text
 from apt_jax.grid import study, work
 from apt_jax.grid.cells import Cells
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.paired import gain
 from apt_jax.report import variance as report
-from apt_jax.report.figures import write_figure
-from apt_jax.report.grid_rows import BASE, own_rows
+from apt_jax.report.grid_rows import BASE, Rows
 from apt_jax.studies.follow import analysis_of_test, as_then
 from apt_jax.studies.variance import once
 
-RESULT = "controlled.json"
-STATISTICS = (
-    "pseudo_f",
-    "p",
-    "r2_adjusted",
-    "intra_over_inter",
-    "fisher",
-    "dispersion_f",
-)
-LAYOUT = {  # what is printed of it
-    "method": str,
-    "shots": (int, float),
-    **dict.fromkeys(("seeds", "test_images"), int),
-    "commits": [str],
-    "devices": [str],
-    "levels": [
-        {
-            "level": (int, float),
-            "methods": dict,
-            "gains": dict,
-            "variance": dict.fromkeys(STATISTICS, dict),
-        }
-    ],
-}
 
-
-def run(settings, folder) -> dict:
+def run(settings, folder, arguments=()) -> dict:
     """Runs what is missing of the study in `folder`; returns its summary."""
     require_knob(settings)
-    planned = study.cells(grid_of(settings))
-    make = functools.partial(complete, planned)
-    summary = once(settings, folder, RESULT, LAYOUT, make)
-    print(f"{report.controlled_markdown(summary)}\ntables and figure: {Path(folder)}")
-    return summary
+    grid = grid_of(settings)
+    planned = study.cells(grid)
 
+    def make(settings, workdir):
+        if any(workdir.folder.glob("cells/*.json")):
+            raise UserError(
+                f"an older version began the study in {workdir.folder}, whose cells are "
+                "other files; choose another --workdir, or finish it with that version"
+            )
+        workdir.require_recipes()
+        workdir.settle(settings)
+        store = Cells(workdir.folder)
+        work.complete(grid, planned, store, ("study", "controlled", *arguments))
+        cells = list(map(store.read, planned))
+        analyses = analyses_of(cells, settings.study.permutations)
+        return summarise(cells, analyses, settings)
 
-def complete(planned, settings, workdir):
-    """Finishes the grid's cells, analyses its test images and writes what came out."""
-    if any(workdir.folder.glob("cells/*.json")):
-        raise UserError(
-            f"an older version began the study in {workdir.folder}, whose cells are "
-            "other files; choose another --workdir, or finish it with that version"
-        )
-    workdir.require_recipes()
-    workdir.settle(settings)
-    store = Cells(workdir.folder)
-    work.require_none(work.fill(planned, store))
-    cells = list(map(store.read, planned))
-    analyses = analyses_of(cells, settings.study.permutations)
-    summary = summarise(cells, analyses, settings)
-    write_figure(workdir.figures / "controlled.png", report.controlled_figure(summary))
-    write_text(workdir.folder / "controlled.md", report.controlled_markdown(summary))
-    workdir.write(RESULT, summary)  # last: it marks the study done
+    shown = (report.controlled_markdown, report.controlled_figure)
+    return once(settings, folder, "controlled", make, *shown)
 
 
 def require_knob(settings):
@@ -121,10 +87,10 @@ def grid_of(settings) -> ConfigDict:
 
 def analyses_of(cells, permutations) -> dict:
     """By data set and seed, the analysis of variance of all test images."""
+    cells = [cell for cell in cells if cell["method"] == BASE]
     return {
-        (cell["dataset"], cell["seed"]): analysis_of_test(*as_then(cell), permutations)
-        for cell in cells
-        if cell["method"] == BASE
+        (cell["dataset"], cell["seed"]): analysis_of_test(*one, permutations)
+        for cell, one in zip(cells, as_then(cells), strict=True)
     }
 
 
@@ -153,39 +119,40 @@ def summarise(cells, analyses, settings) -> dict:
 
 def of_level(cells, analyses, settings) -> dict:
     """What methods came to at one level, what the configured one gained; the variance."""
-    method, rivals = settings.method.name, rivals_of(settings)
-    rows, found = {}, {}
-    for cell in sorted(cells, key=lambda cell: cell["seed"]):
-        rows.setdefault(cell["method"], []).append(own_rows(cell)[-1])
-        found[cell["seed"]] = analyses[cell["dataset"], cell["seed"]]
+    method, rivals, rows = settings.method.name, rivals_of(settings), Rows(cells)
 
     def figures(name, figure):
-        return [row.get(figure) for row in rows[name]]
+        return rows.values(name, settings.shots, figure)
 
     def gains(rival, figure):
-        both = zip(figures(method, figure), figures(rival, figure), strict=True)
-        return [gain(figure, ours, theirs) for ours, theirs in both]
+        ours, theirs = figures(method, figure), figures(rival, figure)
+        return {seed: gain(figure, ours[seed], theirs[seed]) for seed in ours}
 
     def spreads(names, values):
         return {
             name: {
-                figure: spread(values(name, figure)) for figure in shown_in(COMPARED)
+                figure: spread(values(name, figure).values())
+                for figure in shown_in(COMPARED)
             }
             for name in names
         }
 
+    of_seeds = [
+        analyses[one] for one in sorted({(c["dataset"], c["seed"]) for c in cells})
+    ]
     return {
         "methods": spreads((*rivals, method), figures),
         "gains": spreads(rivals, gains),
         "variance": {
-            name: spread([one[name] for one in found.values()]) for name in STATISTICS
+            name: spread([one[name] for one in of_seeds]) for name in report.STATISTICS
         },
     }
 
 
 def spread(values) -> dict:
     """Mean and standard deviation (ddof 0) over seeds; None where a value is not finite."""
-    if any(value is None for value in values):
+    values = list(values)
+    if None in values or not values:
         return {"mean": None, "sd": None, "by_seed": values}
     mean, deviation = statistics.fmean(values), statistics.pstdev(values)
     return {"mean": mean, "sd": deviation, "by_seed": values}

@@ -1,28 +1,23 @@
 """How what methods gain follows the variance of the data sets, of a finished grid.
 
-For each data set of the grid: the analysis of variance of its test images' embeddings
-(`metrics.variance`), as many images of each class in every set, beside the gain of each
-method over zero-shot CLIP with its prompts, the mean over seeds of paired differences.
-Then, of each method, the rank correlation of gain and spread (intra / inter) over the sets.
-Where test images are drawn by the seed, those of the grid's first seed are analysed.
+`commands.study.follow` says what is put beside what.
 """
 
-import json
+import functools
+import operator
 
-from apt_jax import config as configuration
-from apt_jax.classifier import saved
+from apt_jax.clip import checkpoint
 from apt_jax.data.few_shot import by_label
 from apt_jax.errors import UserError
 from apt_jax.files import write_json, write_text
-from apt_jax.grid.cells import Cells
+from apt_jax.grid.cells import Cells, asked_of, other_files, with_backbone
 from apt_jax.lock import working_in
 from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.paired import gain
 from apt_jax.metrics.rank import rank_correlation
 from apt_jax.report import follow as report
-from apt_jax.report.grid_rows import BASE, Rows
+from apt_jax.report.grid_rows import BASE, Rows, rows_by_set
 from apt_jax.runs.preparation import prepare
-from apt_jax.runs.record import split_of, split_sha256
 from apt_jax.studies.variance import analysed, images_of
 from apt_jax.words import counted
 
@@ -39,11 +34,17 @@ def run(folder, per_class=None, *, permutations) -> dict:
             cells, if a class has too few of them, or if its backbone has no zero-shot
             row to gain over.
     """
-    cells = require_cells(folder, list(Cells(folder).contents()))
+    store = Cells(folder)
+    sets = rows_by_set(list(store.contents()))
+    if not sets:
+        raise UserError(
+            f"{folder} holds no finished cell of a grid; name the --workdir of one"
+        )
     with working_in(folder):
-        sets = by_set(cells)
-        gained = {name: gains_of(of_set) for name, of_set in sets.items()}
-        prepared = {name: as_then(first_of(of_set)) for name, of_set in sets.items()}
+        gained = {name: gains_of(rows) for name, rows in sets.items()}
+        seed = operator.itemgetter("seed")
+        first = [min(rows.cells, key=seed) for rows in sets.values()]
+        prepared = dict(zip(sets, as_then(first), strict=True))
         count = per_class or fewest(prepared)
         require_enough([one.dataset for _, one in prepared.values()], count)
         spread = {
@@ -56,45 +57,23 @@ def run(folder, per_class=None, *, permutations) -> dict:
             "gains": gained,
             "ranks": correlations(spread, gained),
         }
-        write_json(Cells(folder).folder / RESULT, found)
+        write_json(store.folder / RESULT, found)
         text = report.follow_markdown(found)
-        write_text(Cells(folder).folder / TABLE, text)
-    print(f"{text}\ntable: {Cells(folder).folder / TABLE}")
+        write_text(store.folder / TABLE, text)
+    print(f"{text}\ntable: {store.folder / TABLE}")
     return found
 
 
-def require_cells(folder, cells) -> list[dict]:
-    """The cells; raises `UserError` if there are none."""
-    if not cells:
-        raise UserError(
-            f"{folder} holds no finished cell of a grid; name the --workdir of one"
-        )
-    return cells
-
-
-def by_set(cells) -> dict[str, list[dict]]:
-    """Cells by their data set, in the order of the files."""
-    found = {}
-    for cell in cells:
-        found.setdefault(cell["dataset"], []).append(cell)
-    return found
-
-
-def first_of(cells) -> dict:
-    """The cell of the first seed."""
-    return min(cells, key=lambda cell: cell["seed"])
-
-
-def gains_of(cells) -> dict:
+def gains_of(rows: Rows) -> dict:
     """By shots and method, what it gains over zero-shot CLIP: means over its seeds.
 
     Of each figure that methods are compared by; above 0 the method is better.
     """
-    rows, found = Rows(cells), {}
+    found = {}
     if not rows.bases:
         raise UserError(
-            f"the cells of {cells[0]['dataset']} have no row of zero-shot CLIP to gain "
-            "over: their backbone reads no text; take a grid of a CLIP"
+            f"the cells of {rows.cells[0]['dataset']} have no row of zero-shot CLIP to "
+            "gain over: their backbone reads no text; take a grid of a CLIP"
         )
     for shots in rows.shots:
         of_shots = found.setdefault(f"{shots:g}", {})
@@ -114,31 +93,32 @@ def mean_gain(rows, method, shots, figure) -> float | None:
     return sum(both) / len(both) if both else None
 
 
-def as_then(cell):
-    """The settings of a cell, and its backbone and images, which are those of then.
+def as_then(cells):
+    """Yields the settings of each cell, and its backbone and images, those of then.
 
     Raises:
         UserError: if they are others.
     """
-    asked = configuration.from_json(json.dumps(cell["asked"]))
-    settings, card = configuration.completed(asked), cell["protocol"]
-    settings.clip.dtype = card["backbone"]["dtype"]
-    with settings.ignore_type():
-        settings.clip.revision = card["backbone"]["revision"]
-    # Whether the grid kept validation images depends on all of its methods.
-    for validation in (None, True):
-        prepared = prepare(settings, validation=validation)
-        if (
-            split_sha256(prepared.dataset, split_of(prepared))
-            == (card["data"]["split_sha256"])
-        ):
-            wanted, what = card["backbone"]["sha256"], f"the cells of {cell['dataset']}"
-            saved.require_same(prepared.clip, wanted, what)
-            return settings, prepared
-    raise UserError(
-        f"the images of {cell['dataset']} are not those of its finished cells; put back "
-        "what was there, or run the grid anew in another --workdir"
-    )
+    load = functools.cache(checkpoint.load)
+
+    def load_clip(config):
+        of_clip = {"revision": config.clip.revision, "dtype": config.clip.dtype}
+        return load(config.clip.checkpoint, **of_clip)
+
+    for cell in cells:
+        settings = with_backbone(asked_of(cell), cell)
+        # Whether the grid kept validation images depends on all of its methods.
+        for validation in (None, True):
+            prepared = prepare(settings, load_clip=load_clip, validation=validation)
+            if not (others := other_files(cell, prepared)):
+                break
+        else:
+            raise UserError(
+                f"the files of {cell['dataset']} are not those of its finished cells "
+                f"({'; '.join(others)}); put back what was there, or run the grid anew "
+                "in another --workdir"
+            )
+        yield settings, prepared
 
 
 def fewest(prepared) -> int:

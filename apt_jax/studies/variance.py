@@ -6,7 +6,6 @@ analysed (`metrics.variance`).
 
 import math
 import random
-from pathlib import Path
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from apt_jax.data.few_shot import draw
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder
 from apt_jax.features.stored import EMBEDDING
-from apt_jax.files import write_text
+from apt_jax.files import read_json, read_text, write_json, write_text
 from apt_jax.lock import working_in
 from apt_jax.metrics.variance import analysis
 from apt_jax.provenance import commit, device
@@ -24,49 +23,37 @@ from apt_jax.runs.preparation import prepare
 from apt_jax.runs.workdir import Workdir
 from apt_jax.words import counted
 
-RESULT = "variance.json"
-LAYOUT = {  # what is printed of it
-    **dict.fromkeys(("data", "split", "backbone"), str),
-    **dict.fromkeys(("examples", "groups", "permutations", "dimensions"), int),
-    **dict.fromkeys(("pseudo_f", "p", "r2_adjusted", "intra", "inter"), object),
-    **dict.fromkeys(("intra_over_inter", "fisher", "dispersion_f"), object),
-    **dict.fromkeys(("classes", "intra_by_group", "nearest_by_group"), list),
-    "f_quantiles": dict,
-}
+AGAIN = "remove the file and repeat the command, which makes it anew"
 
 
 def run(settings, folder) -> dict:
     """Runs the study of `settings` in `folder`, or finds it done; returns the result."""
-    found = once(settings, folder, RESULT, LAYOUT, measure)
-    print(report.analysis_markdown(found))
-    print(f"table and figure: {Path(folder)}")
-    return found
+    shown = (report.analysis_markdown, report.classes_figure)
+    return once(settings, folder, "variance", measure, *shown)
 
 
-def once(settings, folder, name, layout, make) -> dict:
-    """The result of a study in `folder`, its file `name`.
+def once(settings, folder, name, make, table, figure) -> dict:
+    """The result of a study in `folder`, its file NAME.json, with the table printed.
 
-    If it is not there `make(settings, workdir)` writes it, while nobody else works there.
+    If it is not there it is what `make(settings, workdir)` returns, while nobody else
+    works there; `table` and `figure` show it, in NAME.md and figures/NAME.png.
     """
     workdir = Workdir(folder)
     workdir.claim(settings)
-    if not (workdir.folder / name).exists():
+    result, text = (workdir.folder / f"{name}.{kind}" for kind in ("json", "md"))
+    if not result.exists():
         with working_in(folder):
             workdir.claim(settings)  # another process may have come first
-            make(settings, workdir)
-    return workdir.read(name, layout)
+            found = make(settings, workdir)
+            write_figure(workdir.figures / f"{name}.png", figure(found))
+            write_text(text, table(found))
+            write_json(result, found)  # last: it marks the study done
+    print(f"{read_text(text, AGAIN)}\ntable and figure: {workdir.folder}")
+    return read_json(result, dict, AGAIN)
 
 
-def write(found, workdir):
-    """Writes figure, table and the result."""
-    figure = workdir.figures / "variance.png"
-    write_figure(figure, report.classes_figure(found))
-    write_text(workdir.folder / "variance.md", report.analysis_markdown(found))
-    workdir.write(RESULT, found)  # last: it marks the study done
-
-
-def measure(settings, workdir):
-    """Analyses one split's embeddings, and writes what was found."""
+def measure(settings, workdir) -> dict:
+    """The analysis of one split's embeddings."""
     study = settings.study
     prepared = prepare(settings, validation=study.split == "val")
     dataset = prepared.dataset
@@ -84,13 +71,23 @@ def measure(settings, workdir):
         "classes": [dataset.classes[label] for label in labels],
     }
     what = f"{study.split} images"
-    found = analysed(settings, prepared, items, study.permutations, what)
-    write(of | found, workdir)
+    return of | analysed(settings, prepared, items, study.permutations, what)
 
 
 def images_of(dataset, split, per_class, seed):
-    """The items of a split, or so many of each class, drawn by the seed."""
-    items = require_images(dataset, split)
+    """The items of a split, or so many of each class, drawn by the seed.
+
+    Raises:
+        UserError: if they cannot be analysed.
+    """
+    items = dataset.splits[split]
+    labels = [item.label for item in items]
+    if not 2 <= len(set(labels)) < len(labels):
+        raise UserError(
+            f"split {split!r} of {dataset.name!r} has {counted(len(labels), 'image')} of "
+            f"{counted(len(set(labels)), 'class', 'classes')}: variance needs two "
+            "classes, and one of two images; choose another --config.study.split"
+        )
     return draw(items, per_class, random.Random(seed)) if per_class else items
 
 
@@ -119,16 +116,3 @@ def finite(value):
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def require_images(dataset, split) -> tuple:
-    """The items of a split; raises `UserError` if they cannot be analysed."""
-    items = dataset.splits[split]
-    labels = [item.label for item in items]
-    if not 2 <= len(set(labels)) < len(labels):
-        raise UserError(
-            f"split {split!r} of {dataset.name!r} has {counted(len(labels), 'image')} of "
-            f"{counted(len(set(labels)), 'class', 'classes')}: variance needs two "
-            "classes, and one of two images; choose another --config.study.split"
-        )
-    return items

@@ -10,8 +10,8 @@ configured method, trained on the same shots and judged on the same test images,
 analysis of variance of those images' embeddings.
 
 It is a grid (python -m apt_jax grid): a cell is a file in cells/, written when it is done,
-and is not computed again. At the end: controlled.json, controlled.md and
-figures/controlled.png.
+and is not computed again. At the end: what every grid writes, controlled.json,
+controlled.md and figures/controlled.png.
 """
 
 from apt_jax.commands.configured import asked
@@ -24,4 +24,4 @@ def main(arguments: list[str]):
     if found := asked(arguments, __doc__, "controlled-", NEEDED, EXAMPLE):
         from apt_jax.studies import controlled  # heavy: not before settings are sound
 
-        controlled.run(*found)
+        controlled.run(*found, arguments)
