@@ -12,7 +12,7 @@ from apt_jax import keys
 from apt_jax.errors import UserError
 from apt_jax.grid import search, study, work
 from apt_jax.grid.cells import Cells
-from apt_jax.grid.search import Trial, best
+from apt_jax.grid.search import best
 from apt_jax.methods import make
 from apt_jax.methods.base import batch_logits
 from apt_jax.runs import story
@@ -91,13 +91,12 @@ def test_the_choice_is_that_of_a_loop_by_hand(finished, photos):
 
 def test_of_equals_the_smaller_learning_rate_is_chosen_and_what_diverged_is_out():
     def trial(rate, accuracy, decay=0.0):
-        return Trial(
-            {"train.learning_rate": rate, "train.weight_decay": decay}, accuracy, 0
-        )
+        values = {"train.learning_rate": rate, "train.weight_decay": decay}
+        return {"values": values, "accuracy": accuracy, "seconds": 0}
 
     equals = [trial(2.0, 0.5), trial(1.0, 0.5, 0.1), trial(1.0, 0.5), trial(9.0, None)]
     assert best(equals) is equals[1]
-    assert best([*equals, trial(5.0, 0.6)]).values["train.learning_rate"] == 5
+    assert best([*equals, trial(5.0, 0.6)])["values"]["train.learning_rate"] == 5
     with pytest.raises(UserError, match="add smaller candidates"):
         best([trial(9.0, None)])
 

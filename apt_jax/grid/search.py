@@ -15,8 +15,6 @@ the validation images.
 import dataclasses
 import itertools
 import time
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -35,7 +33,11 @@ from apt_jax.training.fit import fit
 
 PUBLISHED = Selection().inside_shots
 LEARNING_RATE = "train.learning_rate"
-LAYOUT = {"values": dict, "accuracy": (float, type(None)), "seconds": (int, float)}
+TRIAL = {  # a combination, and what it came to
+    "values": dict,  # by field
+    "accuracy": (float, type(None)),  # top-1 on validation; None: the loss diverged
+    "seconds": (int, float),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,17 +50,8 @@ class Material:
     identity: dict  # JSON that names all of the above: backbone, classes, images
 
 
-@dataclasses.dataclass(frozen=True)
-class Trial:
-    """A combination, and what it came to."""
-
-    values: dict[str, Any]  # by field
-    accuracy: float | None  # top-1 on validation; None: the loss stopped being finite
-    seconds: float
-
-
-def search(config, candidates: dict[str, tuple], material, folder) -> list[Trial]:
-    """A trial of every combination; those that `folder` has are read from there.
+def search(config, candidates: dict[str, tuple], material, folder) -> list[dict]:
+    """A `TRIAL` of every combination; those that `folder` has are read from there.
 
     Args:
         config: the configuration of the run, each trial's but for the candidates.
@@ -68,8 +61,8 @@ def search(config, candidates: dict[str, tuple], material, folder) -> list[Trial
     combinations = combinations_of(candidates)
     with progress(len(combinations), "searching", "trials") as advance:
         for values in combinations:
-            trials.append(finished_trial(config, values, material, Path(folder)))
-            advance(accuracy=trials[-1].accuracy or 0.0)
+            trials.append(finished_trial(config, values, material, folder))
+            advance(accuracy=trials[-1]["accuracy"] or 0.0)
     return trials
 
 
@@ -79,34 +72,35 @@ def combinations_of(candidates) -> list[dict]:
     return [dict(zip(candidates, values, strict=True)) for values in product]
 
 
-def best(trials: list[Trial]) -> Trial:
+def best(trials: list[dict]) -> dict:
     """The trial that is chosen.
 
     Raises:
         UserError: if no training stayed finite.
     """
-    finite = [trial for trial in trials if trial.accuracy is not None]
+    finite = [trial for trial in trials if trial["accuracy"] is not None]
     if not finite:
         raise UserError(
             "in every trial of the search the loss stopped being finite; add smaller "
             f"candidates to --config.search.{LEARNING_RATE}"
         )
-    rate = lambda trial: trial.values.get(LEARNING_RATE, 0.0)  # noqa: E731
-    return min(finite, key=lambda trial: (-trial.accuracy, rate(trial)))
+    rate = lambda trial: trial["values"].get(LEARNING_RATE, 0.0)  # noqa: E731
+    return min(finite, key=lambda trial: (-trial["accuracy"], rate(trial)))
 
 
-def finished_trial(config, values, material, folder) -> Trial:
+def finished_trial(config, values, material, folder) -> dict:
     """The trial of a combination: read if it is done, else done and written."""
-    asked = with_values(config, values).to_dict()
+    config = with_values(config, values)
+    asked = config.to_dict()
     trained = {name: asked[name] for name in asked if name not in NOT_TRAINED}
     name = digest([RECIPES, trained, material.identity])
     path = folder / f"{name[:16]}.json"
     if not path.exists():
         began = time.monotonic()
-        accuracy = validation_accuracy(with_values(config, values), material)
-        trial = Trial(values, accuracy, time.monotonic() - began)
-        write_json(path, dataclasses.asdict(trial))
-    return Trial(**read_json(path, LAYOUT, "remove it, and it is trained again"))
+        accuracy = validation_accuracy(config, material)
+        seconds = time.monotonic() - began
+        write_json(path, {"values": values, "accuracy": accuracy, "seconds": seconds})
+    return read_json(path, TRIAL, "remove it, and it is trained again")
 
 
 def validation_accuracy(config, material) -> float | None:
@@ -138,15 +132,15 @@ def on_card(card: dict, record: dict) -> dict:
     }
 
 
-def record_of(candidates, trials: list[Trial], material: Material) -> dict:
+def record_of(candidates, trials: list[dict], material: Material) -> dict:
     """What a cell keeps of its search."""
     chosen = best(trials)
     return {
         "candidates": candidates,
-        "chosen": chosen.values,
-        "accuracy": chosen.accuracy,
-        "seconds": sum(trial.seconds for trial in trials),
+        "chosen": chosen["values"],
+        "accuracy": chosen["accuracy"],
+        "seconds": sum(trial["seconds"] for trial in trials),
         "validation_images": len(material.labels),
         "validation_sha256": digest(material.identity["validation"]),
-        "trials": [dataclasses.asdict(trial) for trial in trials],
+        "trials": trials,
     }

@@ -84,7 +84,12 @@ def settle(study, given: dict[str, str]):
             )
         return
     if not source and not own.holds_photographs(root):
-        raise UserError(_nothing_for(root, compared))
+        none = f"none of {listed(compared)} lies below it"
+        raise UserError(
+            f"data.root={root} holds no pictures in folders of classes, and "
+            f"{none if compared else 'no set is named'}; name photographs laid out as "
+            "ROOT/CLASS/*, or say with --config.data.source what is there"
+        )
     _require_alone(source, root, given)
     _make_one(study, source or "folder")
     if compared:
@@ -141,18 +146,16 @@ def require_some_below(study):
 
 
 def _compared(study, given) -> dict[str, dict]:
-    """The fields of the sets that are compared, places as given."""
+    """The places of the sets that are compared, as they are given."""
     asked = given.get("datasets")
     names = study.datasets if asked is None else asked.split(",")
     names = list(filter(None, map(str.strip, names)))
     for name in names if study.sets else ():
         require_known("data set", name, list(study.sets))
     return {
-        name: study.sets[name].to_dict()
-        | {
-            path: given[f"sets.{name}.{path}"]
+        name: {
+            path: given.get(f"sets.{name}.{path}", study.sets[name].get(path, ""))
             for path in PATHS
-            if f"sets.{name}.{path}" in given
         }
         for name in names
         if name in study.sets
@@ -191,15 +194,3 @@ def _make_one(study, source):
 
 def _named(source, root):
     return f"data.source={source}" if source else f"data.root={root}"
-
-
-def _nothing_for(root, compared):
-    """Why a root is of no use, and what to do."""
-    none = (
-        f"none of {listed(compared)} lies below it" if compared else "no set is named"
-    )
-    return (
-        f"data.root={root} holds no pictures in folders of classes, and {none}; name "
-        "photographs laid out as ROOT/CLASS/*, or say with --config.data.source what "
-        "is there"
-    )

@@ -151,7 +151,11 @@ class Shared:
             most.config,
             load_clip=lambda _: self._encoder.clip,
             scan=self._scan,
-            validation=any(map(reads_validation, self._cells)),
+            validation=any(
+                cell.needs_validation
+                or selects_on(cell.config, method_of(cell.config)) != "none"
+                for cell in self._cells
+            ),
         )
 
     def _scan(self, dataset, **options):
@@ -216,11 +220,3 @@ def require_searchable(cell, prepared):
             f"protocol=as_published: {cell.method} selects on the validation images that "
             "search_refit=train+val trains on; choose --config.search_refit=train"
         )
-
-
-def reads_validation(cell: Cell) -> bool:
-    """Whether the cell's search or its protocol chooses on validation images."""
-    return (
-        cell.needs_validation
-        or selects_on(cell.config, method_of(cell.config)) != "none"
-    )

@@ -50,10 +50,6 @@ class Run:
     asked: Cell  # as the study has it
     search: dict | None = None  # `grid.search.record_of`
 
-    @property
-    def method(self):
-        return self.prepared.method
-
 
 def run(study, folder, arguments=()):
     """Runs, or finishes, the cells of a study in `folder`, and writes the report.
@@ -222,14 +218,15 @@ def chosen(cell, record: dict | None) -> Cell:
 
 def train(runs: list[Run]) -> list[tuple[Fitted, Cost]]:
     """Trains runs that differ in seed and shots, and in what was searched for them."""
-    groups = itertools.groupby(runs, lambda one: (one.method, one.cell.config.train))
+    alike = lambda one: (one.prepared.method, one.cell.config.train)  # noqa: E731
+    groups = itertools.groupby(runs, alike)
     return [found for _, group in groups for found in train_alike(list(group))]
 
 
 def train_alike(runs):
     first = runs[0]
     return fit_seeds(
-        first.method,
+        first.prepared.method,
         [one.task for one in runs],
         [keys.of_seed(one.cell.seed, keys.TRAIN) for one in runs],
         train=first.cell.config.train,
@@ -239,7 +236,7 @@ def train_alike(runs):
 
 def evaluated(shared, one: Run, fitted: Fitted, spent: Cost) -> tuple[dict, list, dict]:
     """The protocol card, the rows and the cost of a run that is trained."""
-    cell, prepared, method = one.cell, one.prepared, one.method
+    cell, prepared, method = one.cell, one.prepared, one.prepared.method
     parts = parts_of(prepared, cell.config.data.classes)
     task = shared.task(parts[0].texts)
     classifier = Classifier(task, fitted, cell.seed, cell.config.eval.samples)

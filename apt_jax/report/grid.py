@@ -195,9 +195,13 @@ def differences() -> str:
 def base_to_new_of(rows) -> list[str]:
     """The table of each number of shots, and what it says."""
     parts = [tables.base_to_new(rows, shots).markdown() for shots in rows.shots]
-    naming = {n for n in rows.labels for s in rows.shots if rows.values(n, s, "new")}
     said = NEW_MEANS
-    if fixed := [label for label in rows.candidates if label not in naming]:
+    fixed = [
+        label
+        for label in rows.candidates
+        if not any(rows.values(label, shots, "new") for shots in rows.shots)
+    ]
+    if fixed:
         names = as_markdown(", ".join(fixed))
         said += f" Parameters that belong to classes name no new ones: {names}."
     return [*parts, said]

@@ -52,11 +52,6 @@ class Rows:
             if known is None or known["new"] is None:  # of a method that names none
                 self._rows[label, *of_cell] = row
 
-    @property
-    def labels(self) -> list[str]:
-        """All that rows stand under."""
-        return list(dict.fromkeys(label for label, *_ in self._rows))
-
     def base_of(self, cell) -> str:
         """The label of zero-shot CLIP with the cell's prompts."""
         return self._prompts[prompts_of(cell)]
@@ -113,7 +108,8 @@ class Rows:
         }
         methods = sorted(worths, key=worths.get, reverse=True)
         labels = [name for label in methods for name in (label, one_pass(label))]
-        return [label for label in labels if label in self.labels]
+        known = {label for label, *_ in self._rows}
+        return [label for label in labels if label in known]
 
     def curves(self, figure) -> dict:
         """{label: (shots, means, deviations)} of what counts of each method."""

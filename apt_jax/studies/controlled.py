@@ -18,8 +18,8 @@ from apt_jax.metrics.figures import COMPARED, shown_in
 from apt_jax.metrics.paired import gain
 from apt_jax.report import variance as report
 from apt_jax.report.grid_rows import BASE, Rows
-from apt_jax.studies.follow import analysis_of_test, as_then
-from apt_jax.studies.variance import once
+from apt_jax.studies.follow import as_then
+from apt_jax.studies.variance import analysis_of, once
 
 
 def run(settings, folder, arguments=()) -> dict:
@@ -75,7 +75,7 @@ def grid_of(settings) -> ConfigDict:
     }
     grid, of_all = study.default(), configuration.common().keys()
     with grid.ignore_type():
-        grid.update({name: settings[name] for name in of_all - set(study.OF_A_RUN)})
+        grid.update({name: settings[name] for name in of_all - study.OF_A_RUN})
         grid.methods, grid.datasets = (*rivals_of(settings), method), tuple(sets)
         grid.shots = (settings.shots,)
         grid.seeds = tuple(range(1, settings.study.seeds + 1))
@@ -89,7 +89,7 @@ def analyses_of(cells, permutations) -> dict:
     """By data set and seed, the analysis of variance of all test images."""
     cells = [cell for cell in cells if cell["method"] == BASE]
     return {
-        (cell["dataset"], cell["seed"]): analysis_of_test(*one, permutations)
+        (cell["dataset"], cell["seed"]): analysis_of(*one, "test", 0, permutations)
         for cell, one in zip(cells, as_then(cells), strict=True)
     }
 

@@ -18,7 +18,7 @@ from apt_jax.metrics.rank import rank_correlation
 from apt_jax.report import follow as report
 from apt_jax.report.grid_rows import BASE, Rows, rows_by_set
 from apt_jax.runs.preparation import prepare
-from apt_jax.studies.variance import analysed, images_of
+from apt_jax.studies.variance import analysis_of
 from apt_jax.words import counted
 
 RESULT, TABLE = "follow.json", "follow.md"
@@ -48,7 +48,7 @@ def run(folder, per_class=None, *, permutations) -> dict:
         count = per_class or fewest(prepared)
         require_enough([one.dataset for _, one in prepared.values()], count)
         spread = {
-            name: analysis_of_test(*one, permutations, count)
+            name: analysis_of(*one, "test", count, permutations)
             for name, one in prepared.items()
         }
         found = {
@@ -94,10 +94,10 @@ def mean_gain(rows, method, shots, figure) -> float | None:
 
 
 def as_then(cells):
-    """Yields the settings of each cell, and its backbone and images, those of then.
+    """Yields the settings of each cell, and the backbone and images it was made with.
 
     Raises:
-        UserError: if they are others.
+        UserError: if other files are there now.
     """
     load = functools.cache(checkpoint.load)
 
@@ -142,14 +142,6 @@ def require_enough(datasets, count):
             f"{counted(len(few), 'test image')}, and {count} are taken of each class; "
             f"{remedy}"
         )
-
-
-def analysis_of_test(settings, prepared, permutations, per_class=0) -> dict:
-    """The analysis of variance of test images of a set, all or so many of each class."""
-    dataset = prepared.dataset
-    items = images_of(dataset, "test", per_class, settings.seed)
-    what = f"test images of {dataset.name}"
-    return analysed(settings, prepared, items, permutations, what)
 
 
 def correlations(spread, gained) -> dict:

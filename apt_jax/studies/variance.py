@@ -23,8 +23,6 @@ from apt_jax.runs.preparation import prepare
 from apt_jax.runs.workdir import Workdir
 from apt_jax.words import counted
 
-AGAIN = "remove the file and repeat the command, which makes it anew"
-
 
 def run(settings, folder) -> dict:
     """Runs the study of `settings` in `folder`, or finds it done; returns the result."""
@@ -40,7 +38,7 @@ def once(settings, folder, name, make, table, figure) -> dict:
     """
     workdir = Workdir(folder)
     workdir.claim(settings)
-    result, text = (workdir.folder / f"{name}.{kind}" for kind in ("json", "md"))
+    result, text = workdir.folder / f"{name}.json", workdir.folder / f"{name}.md"
     if not result.exists():
         with working_in(folder):
             workdir.claim(settings)  # another process may have come first
@@ -48,8 +46,9 @@ def once(settings, folder, name, make, table, figure) -> dict:
             write_figure(workdir.figures / f"{name}.png", figure(found))
             write_text(text, table(found))
             write_json(result, found)  # last: it marks the study done
-    print(f"{read_text(text, AGAIN)}\ntable and figure: {workdir.folder}")
-    return read_json(result, dict, AGAIN)
+    again = f"remove {result} and repeat the command, which makes it anew"
+    print(f"{read_text(text, again)}\ntable and figure: {workdir.folder}")
+    return read_json(result, dict, again)
 
 
 def measure(settings, workdir) -> dict:
@@ -57,9 +56,10 @@ def measure(settings, workdir) -> dict:
     study = settings.study
     prepared = prepare(settings, validation=study.split == "val")
     dataset = prepared.dataset
-    items = images_of(dataset, study.split, study.per_class, settings.seed)
+    asked = (study.split, study.per_class, study.permutations)
+    found = analysis_of(settings, prepared, *asked)
     workdir.settle(settings)
-    labels = sorted({item.label for item in items})
+    labels = sorted({item.label for item in dataset.splits[study.split]})
     of = {
         "data": dataset.name,
         "split": study.split,
@@ -70,8 +70,21 @@ def measure(settings, workdir) -> dict:
         "commit": commit(),
         "classes": [dataset.classes[label] for label in labels],
     }
-    what = f"{study.split} images"
-    return of | analysed(settings, prepared, items, study.permutations, what)
+    return of | found
+
+
+def analysis_of(settings, prepared, split, per_class, permutations) -> dict:
+    """The analysis of variance of a split's centre crops, by the frozen tower.
+
+    Of all images, or of `per_class` of each class, drawn by the seed; 0 = all.
+    """
+    dataset = prepared.dataset
+    items = images_of(dataset, split, per_class, settings.seed)
+    encoder = Encoder(prepared.clip, settings.features.cache_dir)
+    what = f"{split} images of {dataset.name}"
+    features = encoder.encode(dataset.pictures(items), EMBEDDING, what=what)
+    embedding, labels = features.stored["embedding"][:, 0], [i.label for i in items]
+    return analyse(embedding, labels, permutations, settings.seed)
 
 
 def images_of(dataset, split, per_class, seed):
@@ -89,15 +102,6 @@ def images_of(dataset, split, per_class, seed):
             "classes, and one of two images; choose another --config.study.split"
         )
     return draw(items, per_class, random.Random(seed)) if per_class else items
-
-
-def analysed(settings, prepared, items, permutations, what) -> dict:
-    """The analysis of variance of the items' centre crops, by the frozen tower."""
-    encoder = Encoder(prepared.clip, settings.features.cache_dir)
-    pictures = prepared.dataset.pictures(items)
-    embedding = encoder.encode(pictures, EMBEDDING, what=what).stored["embedding"][:, 0]
-    labels = [item.label for item in items]
-    return analyse(embedding, labels, permutations, settings.seed)
 
 
 def analyse(embedding, labels, permutations, seed) -> dict:
