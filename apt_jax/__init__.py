@@ -8,6 +8,7 @@ prediction.labels, prediction.confidence, prediction.mutual_information
 """
 
 __version__ = "0.1.0"
+LATER = ("Classifier", "fit", "prepare")  # what `import apt_jax` does not load
 
 
 def load(folder, *, clip=None):
@@ -17,20 +18,31 @@ def load(folder, *, clip=None):
     `UserError`, which is a `ValueError`: that there is none, or that it is damaged.
     """
     # Heavy: `import apt_jax` stays light.
-    from pathlib import Path
-
+    from apt_jax.arguments import plain, require_sound
     from apt_jax.classifier import saved
+    from apt_jax.errors import UserError
+    from apt_jax.places import folder_of
     from apt_jax.runs import restore
 
-    if (Path(folder) / saved.NAME).exists():
-        return saved.load(folder, clip=clip)
-    return restore.load(folder, clip=clip)
+    holds = f"{saved.HOLDS} or a finished run"
+    folder = folder_of(folder, holds)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name one with {holds}")
+    if clip is not None:
+        clip = plain(clip)
+        require_sound(clip=clip)
+    is_saved = any((folder / name).exists() for name in saved.FILES)
+    return (saved if is_saved else restore).load(folder, clip=clip)
 
 
 def __getattr__(name):
-    """`fit`, `prepare` and `Classifier`, imported when they are asked for."""
-    if name in ("Classifier", "fit", "prepare"):
+    """What of `classifier` stands here, imported when it is asked for."""
+    if name in LATER:
         from apt_jax import classifier
 
         return getattr(classifier, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *LATER]

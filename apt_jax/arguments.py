@@ -4,11 +4,23 @@ By the name that the field has in the settings; `options.FIELDS` knows what it i
 an argument. Light, so that --help is.
 """
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from apt_jax.errors import UserError, require_known
-from apt_jax.fields import ANY, PART, RATE, Field, Rule, above, at_least, faults, one_of
+from apt_jax.fields import (
+    ANY,
+    PART,
+    RATE,
+    Field,
+    Rule,
+    above,
+    at_least,
+    between,
+    faults,
+    one_of,
+)
 from apt_jax.options import FIELDS
 
 SCHEDULES = (  # those of training.schedules, which imports jax
@@ -19,6 +31,7 @@ SCHEDULES = (  # those of training.schedules, which imports jax
     "floor_cosine_by_step",
     "warm_cosine",
 )
+MOST_VIEWS = 1000  # of an image: more tell nothing new
 RECIPE = "the method's recipe"  # what None means of all that a paper says
 SEED = at_least(0)._replace(most=2**32 - 1)  # a key of JAX has no room for more
 SHOTS = Rule(
@@ -66,7 +79,7 @@ COMMON = {
         None,
         "random views of each training image, 0 = its centre crop; of own photographs "
         "20,000 in all at most, unless their number is given",
-        at_least(0),
+        between(0, MOST_VIEWS),
         int | None,
         RECIPE,
     ),
@@ -131,7 +144,9 @@ TRAIN = {
 
 
 def plain(value):
-    """A number of Python for one of NumPy; all else as it is."""
+    """A number of Python for one of NumPy, a path as text; all else as it is."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
     return value.item() if hasattr(value, "dtype") and not value.shape else value
 
 

@@ -1,6 +1,6 @@
 """The frame of every command: exit statuses, how errors are told, how text comes out.
 
-0 done; 2 the user can mend it (one line); 130 interrupted; a traceback is our bug. What
+0 done; 2 the user can fix it (one line); 130 interrupted; a traceback is our bug. What
 messages call by the name of an argument is told as the option (`options`).
 What a terminal cannot show is escaped, as `backslashreplace` does: no name that anybody
 gave to a file may cost what was computed.
@@ -101,7 +101,7 @@ class Arguments(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self.add_argument(
-            "--version", action="store_true", help="print the version and leave"
+            "--version", action="store_true", help="print the version and stop"
         )
 
     def add_argument(self, *names, **how):

@@ -189,7 +189,7 @@ def eval_overrides(arguments: list[str]) -> tuple[str, dict, dict]:
         if not field.startswith("eval."):
             raise UserError(
                 f"--config.{field}: only eval.* fields can change after training, and "
-                f"{', '.join(PLACES)} where the run's own are now; train anew in another "
+                f"{', '.join(PLACES)} where the run's own are now; train again in another "
                 "--workdir for others"
             )
         set_field(config, field, text)

@@ -6,7 +6,7 @@ from apt_jax.names import printable
 
 
 class UserError(ValueError):
-    """Something the person at the keyboard can mend.
+    """Something the person at the keyboard can fix.
 
     The message is one line, "what is wrong; what to do". Commands print it as
     `error: ...` and leave with status 2; every other exception is our bug.

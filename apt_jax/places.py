@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from apt_jax.errors import UserError
 
@@ -10,6 +11,33 @@ def whole(place: str) -> str:
     """A path from the root, if there is something; else the name that it is."""
     path = os.path.expanduser(place)
     return os.path.abspath(path) if os.path.exists(path) else place
+
+
+def folder_of(place, holds: str) -> Path:
+    """A folder that somebody names, "~" spelt out; `holds` says what is, or will be, in it.
+
+    Raises:
+        UserError: for what is no name of a folder.
+    """
+    if not isinstance(place, str | os.PathLike) or not os.fspath(place):
+        raise UserError(f"{place!r} is no folder; name the one with {holds}")
+    return Path(place).expanduser()
+
+
+def require_own(folder: Path, names: Sequence[str], holds: str):
+    """Refuses to write `holds` among files of others, such as photographs.
+
+    What it writes begins with one of the `names`; with a file of the first the folder is
+    its own.
+    """
+    if not folder.is_dir() or (folder / names[0]).exists():
+        return
+    own = (".", *names)
+    if others := sorted(n for n in os.listdir(folder) if not n.startswith(own)):
+        raise UserError(
+            f"{folder} holds other files ({others[0]}); name a folder of its own for "
+            f"{holds}"
+        )
 
 
 def first_there(places: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Commands: exit statuses, one line for what the user can mend, light --help."""
+"""Commands: exit statuses, one line for what the user can fix, light --help."""
 
 import errno
 import io

@@ -136,7 +136,7 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"1 of 2 files .*toy-train\.array_record"):
         toy(tmp_path)
     (folder / "dataset_info.json").write_text("{")
-    with pytest.raises(UserError, match=r"cannot read .*prepare it anew"):
+    with pytest.raises(UserError, match=r"cannot read .*prepare it again"):
         toy(tmp_path)
 
 

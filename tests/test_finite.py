@@ -28,8 +28,8 @@ NAN, INF = float("nan"), float("inf")
 
 def test_arrays_are_named_wherever_they_lie():
     tree = {"a": [jnp.ones(2), jnp.array([1, NAN])], "b": {"c": np.float16(INF)}}
-    with pytest.raises(NotFinite, match=r"^it is not finite \(a\.1, b\.c\); mend it$"):
-        require_finite(tree, "it is", "mend it")
+    with pytest.raises(NotFinite, match=r"^it is not finite \(a\.1, b\.c\); fix it$"):
+        require_finite(tree, "it is", "fix it")
     require_finite({"counts": jnp.arange(3), "x": jnp.ones(2, jnp.bfloat16)}, "", "")
 
 

@@ -198,7 +198,7 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
             {"descriptions": ["small"]},
             "3 classes and 1 descriptions; give texts of each",
         ),
-        ({"templates": "a photo"}, r"templates \['a photo'\] have no"),
+        ({"templates": "a photo"}, r"templates=\('a photo',\) must be texts with"),
     ],
 )
 def test_what_no_fit_can_be_given_is_refused_before_any_work(

@@ -105,7 +105,5 @@ def test_a_fit_names_its_own_arguments(tmp_path):
     with pytest.raises(ValueError, match="raise `views` or `shots`"):
         apt_jax.fit(paths, labels, method="gda", views=0, shots=1, **of_all)
     paths[0].write_bytes(b"no picture")
-    with pytest.raises(
-        ValueError, match=r"not an image.*; mend them or leave them out"
-    ):
+    with pytest.raises(ValueError, match=r"not an image.*; fix them or leave them out"):
         apt_jax.fit(paths, labels, method=method, **of_all)

@@ -401,5 +401,5 @@ def test_a_picture_that_is_lost_meanwhile_is_named(tmp_path, content):
 
     broken = dataclasses.replace(drawn_dataset(), read=lost)
     why = r"Permission denied" if content is None else "not an image"
-    with pytest.raises(UserError, match=rf"cannot be read now \({why}\); mend it"):
+    with pytest.raises(UserError, match=rf"cannot be read now \({why}\); fix it"):
         encoded(broken, tmp_path)

@@ -18,6 +18,7 @@ from apt_jax.classifier.handed import (
     as_features,
     descriptions_of,
     labels_among,
+    names_in_order,
     require_one_each,
 )
 from apt_jax.data.check import require_classes
@@ -49,7 +50,7 @@ class Chunk(NamedTuple):
     faults: dict[int, str]  # why others could not, by their place
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Classifier:
     """A fitted model: a frozen backbone, class texts, a method with its parameters.
 
@@ -121,7 +122,7 @@ class Classifier:
         images = one_by_one(images)
         crops, faults = self._read(images)
         if faults:
-            raise unreadable(images, faults, "leave them out or mend them")
+            raise unreadable(images, faults, "leave them out or fix them")
         return Encoder(self.task.backbone).crops(crops, reads)
 
     def stream(self, images: Iterable) -> Iterator[Chunk]:
@@ -147,10 +148,10 @@ class Classifier:
             UserError: if the parameters belong to the classes that they were fitted to,
                 or if the backbone cannot read the names.
         """
+        names = names_in_order(names)
         self._require_served(names)
         require_classes(names)
-        described = descriptions_of(descriptions, names)
-        texts = tuple(names), templates_of("", templates), described
+        texts = names, templates_of("", templates), descriptions_of(descriptions, names)
         require_prompts(self.task.backbone, texts)
         task = make_task(self.task.backbone, *texts)
         require_fit(self.fitted.method, task)

@@ -7,7 +7,6 @@ fit       one method on that task (`training.fit`): a `Classifier`
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -28,6 +27,7 @@ from apt_jax.classifier.handed import (
     descriptions_of,
     drawn_of,
     labels_among,
+    labels_in_order,
 )
 from apt_jax.clip import checkpoint
 from apt_jax.data.check import require_classes
@@ -39,11 +39,13 @@ from apt_jax.errors import UserError
 from apt_jax.features.cache import USUAL, known_good_file
 from apt_jax.features.encoder import Encoder
 from apt_jax.files import digest
+from apt_jax.lock import NAME as LOCK
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Shots, Task, encode_shots, make_task
+from apt_jax.places import folder_of, require_own
 from apt_jax.progress import showing
 from apt_jax.provenance import made_by
 from apt_jax.training import fit as training
@@ -51,7 +53,8 @@ from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.log import Log
 
 CLIP = "openai/clip-vit-base-patch16"
-LEAVE_OUT = "mend them or leave them out"
+LEAVE_OUT = "fix them or leave them out"
+HOLDS, LOG = "the checkpoints of a fit", "metrics.jsonl"
 
 
 def fit(
@@ -99,10 +102,12 @@ def fit(
         progress: whether bars are shown.
 
     Raises:
-        UserError: for all that can be mended; it is a ValueError.
+        UserError: for all that can be fixed; it is a ValueError.
     """
     method, members = made(method)
     samples, seed, shots, views, area = map(plain, (samples, seed, shots, views, area))
+    if not isinstance(train or {}, Mapping):
+        raise UserError(f'`train`={train!r}: give fields by name, as {{"epochs": 20}}')
     train = {name: plain(value) for name, value in (train or {}).items()}
     require_sound(samples=samples)
     require_sound_recipe(train)
@@ -161,8 +166,10 @@ def prepare(
     """
     method, _ = made(method)
     seed, shots, views, area = map(plain, (seed, shots, views, area))
-    require_sound(clip=str(clip), dtype=dtype, shots=shots, seed=seed)
-    require_sound(views=views, area=area)
+    clip, cache_dir = map(plain, (clip, cache_dir or ""))
+    require_sound(clip=clip, cache_dir=cache_dir, dtype=dtype)
+    require_sound(shots=shots, seed=seed, views=views, area=area)
+    labels = labels_in_order(labels)
     names = class_names(labels, classes)
     described = descriptions_of(descriptions, names)
     texts = names, templates_of("", templates or ()), described
@@ -197,10 +204,11 @@ def made(method) -> tuple[Method, int]:
     """A method by its name, a mapping with its fields, or itself; and its members."""
     if isinstance(method, Method):
         return method, 1
-    fields = {"name": method} if isinstance(method, str) else dict(method)
-    if "name" not in fields:
+    fields = {"name": method} if isinstance(method, str) else method
+    if not isinstance(fields, Mapping) or "name" not in fields:
         raise UserError(
-            f'`method` {fields} has no name; add one, such as "name": "apt"'
+            f"`method`={method!r} has no name; give a name, a Method, or fields by name, "
+            'as {"name": "apt", "heads": 8}'
         )
     fields = {key: plain(value) for key, value in fields.items()}
     members = fields.pop("members", 1)
@@ -239,12 +247,11 @@ def keeping(folder, card):
     if folder is None:
         yield None
         return
-    made_of = {
-        name: card[name] for name in ("method", "members", "train", "seed", "data")
-    }
-    backbone = {name: card["backbone"][name] for name in ("sha256", "dtype")}
-    owner = {"backbone": backbone, "fit": made_of}
-    every, place = card["train"].get("checkpoint_every"), Path(folder) / "checkpoints"
-    with working_in(folder), Checkpoints(place, owner) as checkpoints:
-        log = Log(Path(folder) / "metrics.jsonl")
-        yield training.Kept(checkpoints, log, every)
+    owner = {name: card[name] for name in ("method", "members", "train", "seed")}
+    owner["data set"] = card["data"]
+    owner["backbone"] = {name: card["backbone"][name] for name in ("sha256", "dtype")}
+    folder = folder_of(folder, HOLDS)
+    require_own(folder, ("checkpoints.json", "checkpoints", LOG, LOCK), HOLDS)
+    every = card["train"].get("checkpoint_every")
+    with working_in(folder), Checkpoints(folder / "checkpoints", owner) as checkpoints:
+        yield training.Kept(checkpoints, Log(folder / LOG), every)

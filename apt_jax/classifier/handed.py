@@ -1,8 +1,9 @@
 """What a person hands over in memory: images with labels as a data set, embeddings."""
 
 import io
+import numbers
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -68,16 +69,18 @@ def require_one_each(count: int, **given):
 
 
 def descriptions_of(given, classes) -> tuple[tuple[str, ...], ...]:
-    """The texts of each class; a single one may be given as it is.
+    """The texts of each class, in order or by its name; one text may be given as it is.
 
     Raises:
         UserError: if there are texts, and not of each class.
     """
+    if isinstance(given, Mapping):
+        given = [given[name] for name in classes if name in given]
     found = tuple((one,) if isinstance(one, str) else tuple(one) for one in given or ())
     if found and len(found) != len(classes):
         raise UserError(
             f"{len(classes)} classes and {len(found)} descriptions; give texts of each "
-            "class, in the same order"
+            "class, in the same order, or by its name"
         )
     return found
 
@@ -89,8 +92,8 @@ def class_names(labels, classes) -> tuple[str, ...]:
         UserError: for labels that are none or numbers, if there are no names.
     """
     if classes is not None:
-        return tuple(map(str, classes))
-    labels = np.asarray(labels)
+        return names_in_order(classes)
+    labels = labels_in_order(labels)
     if not labels.size:
         raise UserError("there are no labels; give one for each image")
     if labels.dtype.kind not in "OUT":
@@ -101,13 +104,55 @@ def class_names(labels, classes) -> tuple[str, ...]:
     return tuple(sorted(set(map(str, labels.tolist()))))
 
 
+def names_in_order(classes) -> tuple[str, ...]:
+    """Class names that somebody gives; their places are the labels.
+
+    Raises:
+        UserError: for what is no list of texts.
+    """
+    if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
+        raise UserError(f"`classes`={classes!r} is no list; give the names in a list")
+    names = tuple(classes)
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise UserError(
+            f"class names that are no texts ({listed(map(repr, odd))}); give a list of "
+            "texts"
+        )
+    return tuple(map(str, names))
+
+
+def labels_in_order(labels) -> np.ndarray:
+    """[n] labels that somebody gives, names or numbers.
+
+    Raises:
+        UserError: for a table of labels, and where one is missing.
+    """
+    if labels is None or isinstance(labels, Iterator):
+        labels = list(labels or ())
+    each, labels = (np.atleast_1d(np.asarray(labels, kind)) for kind in (object, None))
+    if labels.ndim != 1:
+        raise UserError(
+            f"labels are {labels.dtype} {list(labels.shape)}; give a list, one for each "
+            "image"
+        )
+    names = str | numbers.Number
+    # A hole in a table is None or NaN, which does not equal itself.
+    holes = [n for n, x in enumerate(each) if not isinstance(x, names) or x != x]
+    if holes:
+        raise UserError(
+            f"no label of {counted(len(holes), 'image')} ({listed(map(str, holes))}); "
+            "give one for each, or leave these images out"
+        )
+    return labels
+
+
 def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
     """[n] int32 places of labels among the class names, whose names they may be.
 
     Raises:
         UserError: for labels that are none of them.
     """
-    labels = np.atleast_1d(np.asarray(labels))
+    labels = labels_in_order(labels)
     if not labels.size:
         return np.zeros(0, np.int32)
     if labels.dtype.kind in "OUT":
@@ -118,10 +163,10 @@ def labels_among(labels, classes: Sequence[str]) -> np.ndarray:
                 f"{listed(classes)}"
             )
         return np.array([place[str(label)] for label in labels.tolist()], np.int32)
-    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+    if labels.dtype.kind not in "iu":
         raise UserError(
-            f"labels are {labels.dtype} {list(labels.shape)}; give names, or whole "
-            "numbers from 0, one for each image"
+            f"labels are {labels.dtype}; give names, or whole numbers from 0, one for "
+            "each image"
         )
     if not 0 <= labels.min() <= labels.max() < len(classes):
         raise UserError(
@@ -183,5 +228,11 @@ def as_features(images, reads: Reads, clip) -> Features | None:
             f"{clip.config.embedding_dim}; encode the images with the same backbone"
         )
     rows = np.ascontiguousarray(array, np.float32)
+    length = np.linalg.norm(rows, axis=1)
+    if odd := np.flatnonzero(~(np.isfinite(length) & (length > 0))).tolist():
+        raise UserError(
+            f"{counted(len(odd), 'embedding')} of length 0, or not finite "
+            f"({listed(map(str, odd))}); leave them out, or encode the images again"
+        )
     contents = np.array([content(row) for row in rows], np.uint32).reshape(-1, 1, 2)
     return Features({"embedding": rows[:, None]}, contents, 0.0)

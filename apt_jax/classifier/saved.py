@@ -23,11 +23,19 @@ from apt_jax.clip import checkpoint
 from apt_jax.errors import UserError
 from apt_jax.files import read_json, sha256_of_file, telling, write_bytes, write_json
 from apt_jax.methods.task import Task, Texts
-from apt_jax.places import first_there, require_there, whole
+from apt_jax.places import (
+    first_there,
+    folder_of,
+    require_own,
+    require_there,
+    whole,
+)
 from apt_jax.training.fitted import Fitted
 
 FORMAT = 1
-NAME = "classifier.json"
+HOLDS = "a saved classifier"
+FILES = ("classifier.json", "parameters.safetensors", "texts.safetensors")
+NAME = FILES[0]
 REMEDY = "restore the folder from a copy, or fit the classifier again"
 LAYOUT = {
     "format": int,
@@ -44,7 +52,9 @@ LAYOUT = {
 
 def save(classifier: Classifier, folder) -> None:
     """Writes a classifier into a folder, over one that is there."""
-    task, fitted, folder = classifier.task, classifier.fitted, Path(folder)
+    task, fitted = classifier.task, classifier.fitted
+    folder = folder_of(folder, HOLDS)
+    require_own(folder, FILES, HOLDS)
     parameters = {json.dumps(k): v for k, v in flatten_dict(fitted.params).items()}
     texts = {} if task.texts is None else vars(task.texts)
     tensors = {"parameters": parameters, "texts": texts | {"scale": task.logit_scale}}
@@ -75,7 +85,7 @@ def load(folder, *, clip: str | None = None) -> Classifier:
     Raises:
         UserError: if there is none, if it is damaged, or if its backbone is not there.
     """
-    folder = Path(folder)
+    folder = folder_of(folder, HOLDS)
     content = read_json(folder / NAME, LAYOUT, REMEDY)
     if content["format"] > FORMAT:
         raise UserError(f"{folder} was saved by a newer version; load it with that one")
@@ -124,7 +134,7 @@ def require_same(clip, sha256: str, what: str):
         raise UserError(
             f"{clip.name} is another backbone than that of {what}: the SHA-256 of its "
             f"weights is {clip.sha256[:12]}..., not {sha256[:12]}...; name the original's "
-            "place with `clip`, or fit anew"
+            "place with `clip`, or fit again"
         )
 
 

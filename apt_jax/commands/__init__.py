@@ -13,7 +13,7 @@ from apt_jax.errors import UserError, require_known
 
 COMMANDS = {
     "train": "adapt CLIP to a few labelled photographs",
-    "eval": "judge a finished run anew",
+    "eval": "judge a finished run again",
     "predict": "label photographs with a finished run",
     "grid": "compare methods, numbers of shots and data sets",
     "study": "answer a question of the papers, by its name",

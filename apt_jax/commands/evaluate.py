@@ -1,4 +1,4 @@
-"""Judges a finished run anew, with other evaluation settings.
+"""Judges a finished run again, with other evaluation settings.
 
     python eval.py --workdir DIR [--config.eval.samples=100] [--config.eval.bins=15]
 

@@ -46,7 +46,7 @@ def main(arguments: list[str]):
     lines = render(answered(), classifier.classes, options.format, encoding)
     deliver(lines, options.out)
     if faults and (options.on_error == "stop" or len(faults) == len(paths)):
-        remedy = "mend them, leave them out or let them be with --on-error=skip"
+        remedy = "fix them, leave them out, or add --on-error=skip"
         raise unreadable(paths, faults, remedy)
 
 

@@ -26,7 +26,7 @@ def _faults(dataset):
     yield from _listed_twice(dataset.splits)
     odd = [item.path for item in dataset.items if not 0 <= item.label < len(classes)]
     if odd:
-        yield f"labels that are no class ({listed(odd)}); mend or leave out these images"
+        yield f"labels that are no class ({listed(odd)}); fix or leave out these images"
     yield from _faults_of_classes(classes)
     if dataset.sparse:
         return

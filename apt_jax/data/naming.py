@@ -44,7 +44,7 @@ def renamed(dataset: Dataset, path: str, root: str) -> Dataset:
         hint = f"; did you mean {meant!r}?" if meant else ""
         raise UserError(
             f"{file} names classes that data set {dataset.name!r} has not "
-            f"({listed(map(repr, unknown))}{hint}); mend or remove them"
+            f"({listed(map(repr, unknown))}{hint}); fix or remove them"
         )
     named = [entries.get(name, (name, ())) for name in dataset.classes]
     descriptions = tuple(texts for _, texts in named)

@@ -87,7 +87,7 @@ def write_records(builder, place, manual_dir):
         if is_own(builder) or isinstance(error, UserError):
             raise
         raise UserError(
-            f"TFDS cannot prepare {builder.info.full_name} ({with_type(error)}); mend "
+            f"TFDS cannot prepare {builder.info.full_name} ({with_type(error)}); fix "
             "that and give the same command again"
         ) from error
 

@@ -22,7 +22,7 @@ from apt_jax.errors import UserError
 from apt_jax.progress import progress
 from apt_jax.words import counted
 
-MEND = "mend or remove them, or drop them with `on_error`=skip"
+FIX = "fix or remove them, or drop them with `on_error`=skip"
 
 
 def scan(
@@ -30,7 +30,7 @@ def scan(
     *,
     on_error: str = "stop",
     known_good_file: Path | None = None,
-    remedy: str = MEND,
+    remedy: str = FIX,
 ):
     """The data set without unreadable images, each item with its hash and its group.
 
@@ -91,7 +91,7 @@ def examined(read, items, examine, what: str = "checking images"):
         pool.shutdown(cancel_futures=True)  # Ctrl-C must not wait for what is left
 
 
-def refuse_or_note(faults: dict[str, str], on_error: str, remedy: str = MEND):
+def refuse_or_note(faults: dict[str, str], on_error: str, remedy: str = FIX):
     """Says which files are no images, and why; with "stop" by raising `UserError`."""
     named = listed((f"{path}: {why}" for path, why in faults.items()), separator="; ")
     if on_error == "stop":

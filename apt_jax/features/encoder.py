@@ -347,7 +347,7 @@ def _decoded(pictures, pixels):
             reason = getattr(error, "strerror", None) or error
             raise UserError(
                 f"{picture.path} was an image when it was checked and cannot be read now "
-                f"({reason}); mend it and start the same command again"
+                f"({reason}); fix it and start the same command again"
             ) from None
         views = {view for of_kind in lacks.values() for view in of_kind}
         sha256 = picture.sha256

@@ -41,7 +41,7 @@ class Cells:
     """The files of a grid's cells."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
 
     def path(self, cell: Cell) -> Path:
         return self.folder / "cells" / f"{self._name(cell)}.json"

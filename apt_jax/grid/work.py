@@ -62,7 +62,7 @@ def run(study, folder, arguments=()):
     planned = cells(as_before(study, next(store.contents(), None)))
     if not all(map(store.finished, planned)):
         require_some_below(study)
-    with working_in(folder):
+    with working_in(store.folder):
         store.claim(planned)
         complete(study, planned, store, ("grid", *arguments))
 
@@ -290,7 +290,7 @@ def message_of(error) -> str:
 
 
 def failure_of(failures, report) -> Exception:
-    """One `UserError` for cells that can be mended, else the first bug itself.
+    """One `UserError` for cells that can be fixed, else the first bug itself.
 
     `report` is the file in which all of them stand.
     """

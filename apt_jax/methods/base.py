@@ -22,6 +22,7 @@ from jax import Array
 from apt_jax import keys
 from apt_jax.clip.checkpoint import Clip
 from apt_jax.clip.pixels import Preprocessing
+from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
 from apt_jax.features.stored import Reads, image_of
 from apt_jax.features.views import Views
@@ -247,9 +248,11 @@ def require_every_class(task: Task) -> None:
         return
     missing = set(range(task.num_classes)) - set(np.asarray(task.shots.labels).tolist())
     if missing:
+        names = listed(task.names[at] for at in sorted(missing))
         raise UserError(
-            f"{len(missing)} of {task.num_classes} classes have no labelled image, and "
-            "this method needs one of each; raise `shots`"
+            f"{len(missing)} of {task.num_classes} classes have no labelled image "
+            f"({names}), and this method needs one of each; add some, leave the classes "
+            "out, or raise `shots`"
         )
 
 

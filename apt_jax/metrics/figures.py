@@ -144,7 +144,7 @@ class Figures(dict):
         rows = [
             [figure.title, cell(self, name, figure)] for name, figure in shown.items()
         ]
-        return Table(("", ""), rows)
+        return Table(("figure", "value"), rows)
 
     def __repr__(self):
         return self.table.terminal()

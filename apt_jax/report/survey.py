@@ -14,7 +14,7 @@ INDENT = "  "
 
 def text(report: dict) -> str:
     """The whole report."""
-    mended = ", once what is refused below is mended" if report["refused"] else ""
+    fixed = ", once what is refused below is fixed" if report["refused"] else ""
     sections = [
         _heading(report),
         _classes(report["classes"]),
@@ -23,7 +23,7 @@ def text(report: dict) -> str:
         _section("class names", _names(report)),
         _section("worth knowing", report["notes"]),
         _section(
-            f"the next command{mended}", _next(report["next"], report["no_backbone"])
+            f"the next command{fixed}", _next(report["next"], report["no_backbone"])
         ),
         _verdict(report),
     ]

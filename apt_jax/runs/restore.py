@@ -85,7 +85,7 @@ def trained_state(workdir, config, clip, classes):
         found = "no checkpoint" if state is None else f"one of epoch {int(state.epoch)}"
         raise UserError(
             f"{workdir.checkpoints} holds {found}, and the run was finished at epoch "
-            f"{last}; restore it from a copy, or train anew in another --workdir"
+            f"{last}; restore it from a copy, or train again in another --workdir"
         )
     return state
 
@@ -143,7 +143,7 @@ def require_own(workdir: Workdir, prepared, split: dict, parts):
             raise UserError(
                 f"the class names are not those of the run in {workdir.folder}: see its "
                 f"{name}; restore the folders, the table or data.class_names, or train "
-                "anew in another --workdir"
+                "again in another --workdir"
             )
     require_same_images(workdir, split, parts)
 

@@ -8,7 +8,9 @@ publish   predictions, figures, results.json; then the table
 """
 
 import dataclasses
+import os
 import shlex
+from pathlib import Path
 
 import jax.numpy as jnp
 
@@ -17,6 +19,7 @@ from apt_jax.classifier import Classifier
 from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
+from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder, Features
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
@@ -50,6 +53,7 @@ def run(config, folder) -> dict:
     workdir = Workdir(folder)
     if not workdir.finished:
         workdir.require_recipes()
+        require_apart(workdir.folder, config.data)
     workdir.claim(config)
     if not workdir.finished:
         with working_in(workdir.folder):
@@ -108,6 +112,17 @@ def _run(given, workdir):
         **cost_of_testing(encoder, method, rows[0][1][-1]),
     }
     publish(workdir, rows, cost)
+
+
+def require_apart(folder, settings):
+    """Refuses a work directory among the photographs, whose files would be read too."""
+    root = os.path.realpath(os.path.expanduser(settings.root))
+    inside = Path(os.path.realpath(folder)).is_relative_to(root)
+    if inside and os.path.isdir(root) and data.SOURCES[settings.source].own:
+        raise UserError(
+            f"{folder} lies among the photographs of data.root={settings.root}; choose "
+            "another --workdir"
+        )
 
 
 def tasks_of(clip, parts) -> dict:
@@ -172,7 +187,7 @@ def whole_splits(prepared) -> list[str]:
 
 
 def evaluate_again(folder, overrides, places=None) -> dict:
-    """Judges a finished run anew, with other `eval.*` fields; returns its results.
+    """Judges a finished run again, with other `eval.*` fields; returns its results.
 
     `places` are where its files are now, by field of `config.PLACES`.
     """

@@ -61,7 +61,7 @@ LAYOUTS = {
         "cost": dict,
     },
 }
-REMEDY = "restore it from a copy, or train anew in another --workdir"
+REMEDY = "restore it from a copy, or train again in another --workdir"
 AGAIN = "remove it and repeat the command, which computes it again"
 # Files that can be had again.
 REMEDIES = {
@@ -74,7 +74,7 @@ class Workdir:
     """The files of one run."""
 
     def __init__(self, folder):
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self.checkpoints = self.folder / "checkpoints"
         require_name(self.checkpoints)
         self.log = Log(self.folder / "metrics.jsonl")

@@ -40,7 +40,7 @@ def run(folder, per_class=None, *, permutations) -> dict:
         raise UserError(
             f"{folder} holds no finished cell of a grid; name the --workdir of one"
         )
-    with working_in(folder):
+    with working_in(store.folder):
         gained = {name: gains_of(rows) for name, rows in sets.items()}
         seed = operator.itemgetter("seed")
         first = [min(rows.cells, key=seed) for rows in sets.values()]
@@ -115,7 +115,7 @@ def as_then(cells):
         else:
             raise UserError(
                 f"the files of {cell['dataset']} are not those of its finished cells "
-                f"({'; '.join(others)}); put back what was there, or run the grid anew "
+                f"({'; '.join(others)}); put back what was there, or run the grid again "
                 "in another --workdir"
             )
         yield settings, prepared

@@ -40,13 +40,13 @@ def once(settings, folder, name, make, table, figure) -> dict:
     workdir.claim(settings)
     result, text = workdir.folder / f"{name}.json", workdir.folder / f"{name}.md"
     if not result.exists():
-        with working_in(folder):
+        with working_in(workdir.folder):
             workdir.claim(settings)  # another process may have come first
             found = make(settings, workdir)
             write_figure(workdir.figures / f"{name}.png", figure(found))
             write_text(text, table(found))
             write_json(result, found)  # last: it marks the study done
-    again = f"remove {result} and repeat the command, which makes it anew"
+    again = f"remove {result} and repeat the command, which makes it again"
     print(f"{read_text(text, again)}\ntable and figure: {workdir.folder}")
     return read_json(result, dict, again)
 

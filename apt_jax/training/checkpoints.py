@@ -46,7 +46,7 @@ class Checkpoints:
         require_name(self._folder)
         self._record = self._folder.with_name(f"{self._folder.name}.json")
         self._remedy = (
-            f"restore {self._folder} and {self._record.name} from a copy, or train anew "
+            f"restore {self._folder} and {self._record.name} from a copy, or train again "
             "in another `checkpoints`"
         )
         with self._telling():
@@ -197,7 +197,7 @@ class Checkpoints:
             raise UserError(
                 f"the checkpoint in {self._folder.name}/ was trained with another "
                 f"{' and another '.join(differing)}; restore the original, or train "
-                "anew in another `checkpoints`"
+                "again in another `checkpoints`"
             )
         if allowed is None and "record" in found:
             raise self._damaged(f"{found['record']} is missing")

@@ -238,7 +238,7 @@ def _hardly_trains(recipe):
     rate = float(learning_rate_of(recipe, recipe.epochs - 1))
     return (
         f"all training is warm-up at {rate:g}, where the recipe has "
-        f"{recipe.learning_rate:g}, and hardly moves; "
+        f"{recipe.learning_rate:g}, and changes hardly anything; "
         f"set `train.epochs`={recipe.epochs + 1} or more, or `train.schedule`=cosine"
     )
 

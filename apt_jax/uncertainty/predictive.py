@@ -20,6 +20,7 @@ from apt_jax.uncertainty.monte_carlo import (
     deterministic,
     monte_carlo,
 )
+from apt_jax.words import counted
 
 BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches
 BATCH_ELSEWHERE = 64
@@ -47,14 +48,14 @@ def predict_batches(fitted: Fitted, task, features, key=None, samples=None):
 
 
 def require_finite_prediction(prediction):
-    """Refuses probabilities that are none."""
+    """Refuses NaN and infinity."""
     finite = np.isfinite(prediction.log_probs).all(-1)
     finite &= np.isfinite(prediction.expected_entropy)
     if not finite.all():
         raise NotFinite(
-            f"probabilities of {(~finite).sum()} images or more are not finite; train "
-            "anew in another `checkpoints`, with a lower `train.learning_rate` or "
-            "other `method.*` values"
+            f"the probabilities of at least {counted(int((~finite).sum()), 'image')} are "
+            "not finite; train again in another `checkpoints`, with a lower "
+            "`train.learning_rate` or other `method.*` values"
         )
 
 

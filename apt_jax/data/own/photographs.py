@@ -197,7 +197,7 @@ def _tell_of_columns(splits, groups: dict[str, str]):
         note(
             f"{counted(len(apart), 'group')} of the column data.group "
             f"{form(len(apart), 'lies', 'lie')} in the test and in another split "
-            f"({listed(apart)}); the splits are given and stay: mend the column split, or "
+            f"({listed(apart)}); the splits are given and stay: fix the column split, or "
             "leave it out, and the seed keeps each group on one side"
         )
 

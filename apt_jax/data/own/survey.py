@@ -116,7 +116,7 @@ def imbalance(rows: list[dict]) -> float | None:
 
 
 def advice(rows: list[dict], copies: dict) -> list[str]:
-    """What nothing refuses and somebody had better mend."""
+    """What nothing refuses and somebody had better fix."""
     found = []
     for kind, groups in copies.items():
         for where, meaning in APART.items():

@@ -174,7 +174,7 @@ def _text(file):
     ]
     if uneven:
         raise UserError(
-            f"{file} has {len(names)} columns, but {listed(uneven)}; mend these rows "
+            f"{file} has {len(names)} columns, but {listed(uneven)}; fix these rows "
             "(a field with a comma goes in quotes)"
         )
     return names, lambda place: [row[place].strip() for row in rows[1:]]
@@ -209,7 +209,7 @@ def _given(items, named, file) -> dict[str, list[Item]]:
     if odd:
         raise UserError(
             f"{file} has splits that are no train, val or test ({listed(map(repr, odd))}); "
-            "mend them"
+            "fix them"
         )
     splits = {split: [] for split in SPLITS}
     for item, split in zip(items, named, strict=True):

@@ -93,7 +93,7 @@ def read_split(path) -> dict[str, list]:
     if odd:
         raise UserError(
             f"{path} has {counted(len(odd), 'entry that is', 'entries that are')} no "
-            f"[path, label from 0, class name] ({listed(odd)}); mend them"
+            f"[path, label from 0, class name] ({listed(odd)}); fix them"
         )
     return {split: content[split] for split in SPLITS}
 
@@ -145,7 +145,7 @@ def class_names(rows) -> tuple[str, ...]:
     if named:
         faults.append(f"labels of more than one name: {listed(named)}")
     if faults:
-        raise UserError(f"{'; '.join(faults)}; mend data.split_file")
+        raise UserError(f"{'; '.join(faults)}; fix data.split_file")
     return tuple(names[label] for label in range(len(names)))
 
 

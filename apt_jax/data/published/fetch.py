@@ -1,7 +1,7 @@
 """A file from the web, whole and checked, or not there; what was cut off goes on.
 
 The bytes so far stand in FILE.part; the next start asks the server for the rest (HTTP
-Range) and begins anew where it refuses. The file gets its name when its hash is right.
+Range) and begins again where it refuses. The file gets its name when its hash is right.
 """
 
 import hashlib

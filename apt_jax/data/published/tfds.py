@@ -159,7 +159,7 @@ def verify(folder: Path) -> dict[str, int]:
         if count != info.splits[split].num_examples:
             raise UserError(
                 f"{folder} has {counted(count, 'record')} of {split}, not "
-                f"{info.splits[split].num_examples}; prepare it anew"
+                f"{info.splits[split].num_examples}; prepare it again"
             )
     return {split: info.splits[split].num_examples for split in sources}
 
@@ -173,7 +173,7 @@ def _sources(folder):
         info = builder.info
     except Exception as error:  # what a half-copied folder makes TFDS raise varies
         raise UserError(
-            f"cannot read {folder} ({with_type(error)}); prepare it anew"
+            f"cannot read {folder} ({with_type(error)}); prepare it again"
         ) from None
     _require_files(folder, info)
     raw = {
@@ -191,13 +191,13 @@ def _require_array_records(folder):
     if any(".array_record" in name for name in entries(folder)):
         return
     layout = {"name": str, "configName?": str, "fileFormat?": str}
-    info = read_json(folder / INFO, layout, "prepare the data anew")
+    info = read_json(folder / INFO, layout, "prepare the data again")
     name, config = info["name"], info.get("configName", "")
     written = info.get("fileFormat", "tfrecord")
     above = folder.parents[2 if config else 1]
     raise UserError(
         f"{folder} is in the format {written}, and only array_record can be read "
-        "without TensorFlow; prepare it anew: python -m apt_jax prepare "
+        "without TensorFlow; prepare it again: python -m apt_jax prepare "
         f"{name}{config and f'/{config}'} --data_dir={above}"
     )
 
@@ -209,7 +209,7 @@ def _require_files(folder, info):
         raise UserError(
             f"{len(absent)} of {counted(len(wanted), 'file')} "
             f"{form(len(wanted), 'is', 'are')} not in {folder} "
-            f"({listed(absent)}); copy them too, or prepare it anew"
+            f"({listed(absent)}); copy them too, or prepare it again"
         )
 
 
@@ -243,7 +243,7 @@ def _batches(source, split, doing):
             except Exception as error:  # array_record raises bare RuntimeErrors
                 raise UserError(
                     f"cannot read records {start} to {places[-1]} of {split} ({error}); "
-                    "the file is damaged: prepare the data anew"
+                    "the file is damaged: prepare the data again"
                 ) from None
             advance(len(places))
 

@@ -97,7 +97,7 @@ def _folders(folder) -> list[str]:
     """Names of the class folders in a folder, sorted."""
     if not os.path.isdir(folder):
         raise UserError(
-            f"there is no {folder}; lay ImageNet out as docs/datasets.md says, or mend "
+            f"there is no {folder}; lay ImageNet out as docs/datasets.md says, or fix "
             "`root` and `shifts`"
         )
     return [name for name in entries(folder) if os.path.isdir(folder / name)]

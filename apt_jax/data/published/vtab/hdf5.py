@@ -150,7 +150,7 @@ def _blocks_of_npz(path) -> Iterator[np.ndarray]:
 
 @contextlib.contextmanager
 def _opened(path):
-    """An HDF5 file; that it, or what is asked of it, is not there is the user's to mend."""
+    """An HDF5 file; that it, or what is asked of it, is not there is the user's to fix."""
     import h5py  # only here: most tasks need no HDF5
 
     with intact(path, OSError, KeyError), h5py.File(path) as file:
