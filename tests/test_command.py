@@ -23,7 +23,7 @@ def _arguments(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["command"])
 
 
-def test_what_the_user_can_mend_is_one_line_and_status_2(capsys):
+def test_what_the_user_can_fix_is_one_line_and_status_2(capsys):
     assert command.run(fails_with(UserError("no root;\n  name one"))) == 2
     assert capsys.readouterr().err == "error: no root; name one\n"
 

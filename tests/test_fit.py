@@ -159,7 +159,18 @@ def test_a_method_that_reads_tokens_refuses_embeddings(classifier):
             {"classes": CLASSES},
             r"no class \(rot\); the classes are",
         ),
-        ([0.5] * 12, {"classes": CLASSES}, "labels are float64 .* give names"),
+        ([0.5] * 12, {"classes": CLASSES}, "labels are float64; give names"),
+        (["red", None] * 6, {}, r"no label of 6 images \(1, 3, 5, 7, 9, 11\)"),
+        (["red", float("nan")] * 6, {}, "no label of 6 images .*; give one for each"),
+        ([["red"]] * 12, {}, r"labels are <U3 \[12, 1\]; give a list"),
+        (None, {}, "there are no labels; give one for each image"),
+        (["red"] * 12, {"classes": "red"}, "`classes`='red' is no list"),
+        (
+            ["red"] * 12,
+            {"classes": set(CLASSES)},
+            "is no list; give the names in a list",
+        ),
+        ([0] * 12, {"classes": [0, 1]}, r"class names that are no texts \(0, 1\)"),
         (["red"] * 12, {"groups": [1]}, "12 images and 1 groups"),
         (["red"] * 12, {}, "1 class .* a classifier needs two or more"),
     ],
@@ -178,7 +189,7 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
     [
         (
             {"views": -1, "area": 2.0},
-            r"^views=-1 must be at least 0; area=2.0 must be in \(0, 1\]",
+            r"^views=-1 must be 0 to 1000; area=2.0 must be in \(0, 1\]",
         ),
         ({"shots": 1.5, "seed": -1}, r"shots=1.5 must be a whole .*seed=-1 must be at"),
         ({"samples": 0}, "samples=0 must be at least 1"),
@@ -192,7 +203,17 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
         ),
         ({"train": {"schedule": "slow"}}, r"train\.schedule='slow' must be one of"),
         ({"method": {"name": "apt", "hedas": 2}}, "of apt 'hedas'; did you mean heads"),
-        ({"method": {"heads": 2}}, "has no name; add one"),
+        ({"method": {"heads": 2}}, "has no name; give a name, a Method"),
+        ({"method": None}, "`method`=None has no name; give"),
+        ({"train": ["epochs"]}, "give fields by name"),
+        ({"clip": 3}, "clip=3 must be str"),
+        ({"cache_dir": 3}, "cache_dir=3 must be str"),
+        ({"checkpoints": ""}, "'' is no folder; name the one with the checkpoints"),
+        ({"checkpoints": "a[1]"}, r"its name has \[brackets\]"),
+        (
+            {"checkpoints": Path(__file__).parent},
+            "tests holds other files .* of its own",
+        ),
         ({"method": METHOD | {"members": 0}}, r"method\.members=0 must be at least 1"),
         (
             {"descriptions": ["small"]},
@@ -242,8 +263,12 @@ def test_a_fit_goes_on_only_from_its_own_checkpoints(photos, tmp_path):
     asked = {"checkpoints": tmp_path / "kept", "templates": ["a photo of a {}."]}
     fitted(photos, **asked)
     fitted(photos, **asked)  # the same one is done already
-    for other in ({"templates": ["a drawing of a {}."]}, {"area": 0.7}):
-        with pytest.raises(ValueError, match="another fit"):
+    for other, what in (
+        ({"templates": ["a drawing of a {}."]}, "prompts"),
+        ({"area": 0.7}, "views"),
+        ({"seed": 2}, "seed"),
+    ):
+        with pytest.raises(ValueError, match=f"trained with another {what}; restore"):
             fitted(photos, **asked | other)
 
 
@@ -289,6 +314,14 @@ def test_what_cannot_be_judged_is_refused(photos, classifier):
         (["red", "red"], {}, r"there twice \('red', 'red'\)"),
         (["red " * 80, "blue"], {}, "the tokenizer cuts the prompt"),
         (["red", "blue"], {"descriptions": ["x"]}, "2 classes and 1 descriptions"),
+        (
+            ["red", "blue"],
+            {"descriptions": {"red": "x", "bleu": "y"}},
+            "2 .* and 1 desc",
+        ),
+        ("red", {}, "`classes`='red' is no list"),
+        ([1, 2], {}, r"class names that are no texts \(1, 2\)"),
+        (None, {}, "`classes`=None is no list"),
     ],
 )
 def test_other_class_names_are_those_that_the_backbone_can_read_and_tell_apart(
@@ -349,7 +382,7 @@ def test_an_interrupted_fit_goes_on_to_the_same_numbers(photos, tmp_path, monkey
     assert len(epochs) == 1
     expected = fitted(photos).predict(paths)
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
-    with pytest.raises(UserError, match="trained with another fit"):
+    with pytest.raises(UserError, match="trained with another seed"):
         fitted(photos, checkpoints=tmp_path, seed=2)
 
 
@@ -395,6 +428,69 @@ def test_a_stream_holds_some_images_at_a_time(
 
 def test_a_folder_of_photographs_is_many_images(classifier, photos):
     assert len(classifier.predict(photos / "test")) == 9
+
+
+def test_descriptions_may_be_given_by_the_name_of_their_class(classifier):
+    names, texts = ["red", "blue"], {"blue": ["sky"], "red": "fire"}
+    by_name = classifier.for_classes(names, descriptions=texts).task.text
+    in_order = [texts[name] for name in names]
+    expected = classifier.for_classes(names, descriptions=in_order).task.text
+    np.testing.assert_array_equal(by_name, expected)
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0])
+def test_embeddings_that_point_nowhere_are_refused(classifier, photos, value):
+    paths, labels = labelled(photos, "train")
+    rows = classifier.embed(paths)
+    rows[3] = value
+    asked = {"clip": str(toy_folder()), "method": "linear_probe", **SMALL}
+    with pytest.raises(ValueError, match=r"1 embedding of length 0, .* \(3\)"):
+        apt_jax.fit(rows, labels, **asked)
+
+
+def test_a_classifier_is_saved_over_another_but_not_among_other_files(
+    classifier, photos, tmp_path
+):
+    classifier.save(tmp_path / "saved")
+    (tmp_path / "saved" / "README.md").write_text("about it")
+    classifier.save(tmp_path / "saved")
+    before = sorted(photos.rglob("*"))
+    with pytest.raises(
+        ValueError, match=r"holds other files .*; name a folder of its own"
+    ):
+        classifier.save(photos)
+    assert sorted(photos.rglob("*")) == before
+    for place in ("", None, 3):
+        with pytest.raises(ValueError, match="is no folder; name the one with a saved"):
+            classifier.save(place)
+
+
+def test_what_is_no_folder_of_a_classifier_is_refused(classifier, tmp_path):
+    with pytest.raises(
+        ValueError, match="nowhere; name one with a saved classifier or"
+    ):
+        apt_jax.load(tmp_path / "nowhere")
+    with pytest.raises(
+        ValueError, match="None is no folder; name the one with a saved"
+    ):
+        apt_jax.load(None)
+    classifier.save(tmp_path / "half")
+    (tmp_path / "half" / saved.NAME).unlink()
+    with pytest.raises(ValueError, match=r"classifier\.json.*restore the folder"):
+        apt_jax.load(tmp_path / "half")
+    with pytest.raises(ValueError, match="clip=4 must be str"):
+        apt_jax.load(tmp_path / "half", clip=4)
+
+
+def test_a_classifier_equals_itself_alone(classifier):
+    assert classifier == classifier
+    assert classifier != classifier.for_classes(["red", "blue"])
+    assert len({classifier, classifier}) == 1
+
+
+def test_a_method_that_needs_all_classes_names_those_without_an_image(photos):
+    with pytest.raises(ValueError, match=r"no labelled image \(star\).*; add some"):
+        fitted(photos, method="gda", train=None, classes=[*CLASSES, "star"])
 
 
 @pytest.mark.parametrize("name", ["parameters.safetensors", "texts.safetensors"])

@@ -182,7 +182,7 @@ def test_a_grids_files_hold_any_names(dataset, method, message, group):
 
 @pytest.mark.parametrize("name", ["[run]", "a/[x]/run", "caf\udce9"])
 def test_a_work_directory_that_checkpoints_cannot_have_is_refused_before_the_work(name):
-    with pytest.raises(UserError, match="choose another --workdir"):
+    with pytest.raises(UserError, match="choose another `checkpoints`"):
         Workdir(f"runs/{name}")
 
 

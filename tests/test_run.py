@@ -198,6 +198,24 @@ def test_a_directory_that_is_no_run_is_refused(photos, tmp_path):
         story.run(settings(photos), tmp_path)
 
 
+def test_a_directory_among_the_photographs_is_refused_and_left_alone(tmp_path):
+    for name in ("red", "blue"):
+        (tmp_path / name).mkdir()
+    asked, folder = settings(tmp_path), tmp_path / "runs/first"
+    with pytest.raises(UserError, match=r"runs/first would be a class of .* another"):
+        story.run(asked, folder)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["blue", "red"]
+    for split in ("train", "test"):
+        (tmp_path / "split" / split / "red").mkdir(parents=True)
+    apart = config.source_of(settings(tmp_path / "split"))
+    assert not apart.would_read(tmp_path / "split/runs")  # no class is read there
+
+
+def test_a_tilde_in_the_name_of_a_directory_is_the_home_of_the_user(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert Workdir("~/runs/owls").folder == Path("/home/somebody/runs/owls")
+
+
 def test_an_unfinished_run_keeps_the_dtype_and_revision_it_began_with(photos, tmp_path):
     asked = settings(photos, clip__dtype="auto")
     workdir = Workdir(tmp_path)
@@ -212,7 +230,7 @@ def test_an_unfinished_run_keeps_the_dtype_and_revision_it_began_with(photos, tm
     assert asked.clip.dtype == "auto"
 
 
-def test_what_the_user_can_mend_leaves_nothing_behind(photos, tmp_path):
+def test_what_the_user_can_fix_leaves_nothing_behind(photos, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(UserError, match="no folder"):
         story.run(settings(tmp_path / "nothing"), folder)

@@ -7,6 +7,7 @@ fit       one method on that task (`training.fit`): a `Classifier`
 import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
@@ -49,7 +50,7 @@ from apt_jax.places import folder_of, require_own
 from apt_jax.progress import showing
 from apt_jax.provenance import made_by
 from apt_jax.training import fit as training
-from apt_jax.training.checkpoints import Checkpoints
+from apt_jax.training.checkpoints import Checkpoints, require_name
 from apt_jax.training.log import Log
 
 CLIP = "openai/clip-vit-base-patch16"
@@ -111,6 +112,7 @@ def fit(
     train = {name: plain(value) for name, value in (train or {}).items()}
     require_sound(samples=samples)
     require_sound_recipe(train)
+    folder = None if checkpoints is None else own_folder(checkpoints)
     with showing(progress):
         task = prepare(
             images,
@@ -132,7 +134,7 @@ def fit(
         method = method.settled(task.dataset, task.backbone)
         how = {"train": train, "members": members}
         card = card_of(task, method, seed=seed, shots=shots, asked=(views, area), **how)
-        with keeping(checkpoints, card) as kept:
+        with keeping(folder, card) as kept:
             key = keys.of_seed(seed, keys.TRAIN)
             fitted, _ = training.fit(
                 method, task, key, kept=kept, shown=progress, **how
@@ -241,6 +243,14 @@ def card_of(task, method, *, seed, shots, asked, train, members) -> dict:
     }
 
 
+def own_folder(checkpoints) -> Path:
+    """The folder in which a fit keeps what it needs to go on, and nobody else anything."""
+    folder = folder_of(checkpoints, HOLDS)
+    require_own(folder, ("checkpoints.json", "checkpoints", LOG, LOCK), HOLDS)
+    require_name(folder)
+    return folder
+
+
 @contextlib.contextmanager
 def keeping(folder, card):
     """Where an interrupted fit goes on; None without a folder."""
@@ -248,10 +258,13 @@ def keeping(folder, card):
         yield None
         return
     owner = {name: card[name] for name in ("method", "members", "train", "seed")}
-    owner["data set"] = card["data"]
+    data = card["data"]
+    owner |= {"list of classes": data["classes"], "views": data["views"]}
+    owner |= {
+        "set of shots": data["few_shot_sha256"],
+        "prompts": data["prompts_sha256"],
+    }
     owner["backbone"] = {name: card["backbone"][name] for name in ("sha256", "dtype")}
-    folder = folder_of(folder, HOLDS)
-    require_own(folder, ("checkpoints.json", "checkpoints", LOG, LOCK), HOLDS)
     every = card["train"].get("checkpoint_every")
     with working_in(folder), Checkpoints(folder / "checkpoints", owner) as checkpoints:
         yield training.Kept(checkpoints, Log(folder / LOG), every)

@@ -8,14 +8,13 @@ publish   predictions, figures, results.json; then the table
 """
 
 import dataclasses
-import os
 import shlex
-from pathlib import Path
 
 import jax.numpy as jnp
 
 from apt_jax import data, keys
 from apt_jax.classifier import Classifier
+from apt_jax.config import source_of
 from apt_jax.data.dataset import label_array
 from apt_jax.data.listing import listed
 from apt_jax.data.roots import note
@@ -53,7 +52,7 @@ def run(config, folder) -> dict:
     workdir = Workdir(folder)
     if not workdir.finished:
         workdir.require_recipes()
-        require_apart(workdir.folder, config.data)
+        require_apart(workdir.folder, source_of(config))
     workdir.claim(config)
     if not workdir.finished:
         with working_in(workdir.folder):
@@ -114,14 +113,12 @@ def _run(given, workdir):
     publish(workdir, rows, cost)
 
 
-def require_apart(folder, settings):
-    """Refuses a work directory among the photographs, whose files would be read too."""
-    root = os.path.realpath(os.path.expanduser(settings.root))
-    inside = Path(os.path.realpath(folder)).is_relative_to(root)
-    if inside and os.path.isdir(root) and data.SOURCES[settings.source].own:
+def require_apart(folder, source):
+    """Refuses a work directory among the photographs."""
+    if source.own and source.would_read(folder):
         raise UserError(
-            f"{folder} lies among the photographs of data.root={settings.root}; choose "
-            "another --workdir"
+            f"the work directory {folder} would be a class of the photographs in "
+            f"data.root={source.root}; choose another --workdir"
         )
 
 

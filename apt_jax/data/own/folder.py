@@ -79,6 +79,12 @@ class Folder(Photographs):
             faults=faults,
         )
 
+    def would_read(self, folder):
+        if self._kind() or not os.path.isdir(root := Path(self.root).expanduser()):
+            return False
+        inside = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))
+        return bool(self.root) and inside and "" in _places(root)
+
     def _kind(self) -> Photographs | None:
         """What is at the root if it is no folder of photographs."""
         kind = Table if is_table(self.root) else Hub if is_hub(self.root) else None

@@ -46,6 +46,10 @@ class Photographs(Source):
         """
         raise NotImplementedError
 
+    def would_read(self, folder) -> bool:
+        """Whether what is written into a folder would be photographs too."""
+        return False
+
     def load(self, seed: int, look_at=look_at, validation: bool = True) -> Dataset:
         """The photographs, divided as they are or by the seed; each item has its group.
 
