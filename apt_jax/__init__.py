@@ -27,7 +27,7 @@ def load(folder, *, clip=None):
     holds = f"{saved.HOLDS} or a finished run"
     folder = folder_of(folder, holds)
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name one with {holds}")
+        raise UserError(f"there is no folder {folder}; name the `folder` of {holds}")
     if clip is not None:
         clip = plain(clip)
         require_sound(clip=clip)

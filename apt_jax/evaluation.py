@@ -10,8 +10,8 @@ from apt_jax import keys
 from apt_jax.methods.zero_shot import ZeroShot
 from apt_jax.metrics import Scores, figures_of
 from apt_jax.training.fitted import Fitted
-from apt_jax.uncertainty.monte_carlo import Prediction
 from apt_jax.uncertainty.predictive import predict_batches
+from apt_jax.uncertainty.softmax import Prediction
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,13 +14,13 @@ def whole(place: str) -> str:
 
 
 def folder_of(place, holds: str) -> Path:
-    """A folder that somebody names, "~" spelt out; `holds` says what is, or will be, in it.
+    """A folder that somebody names, "~" spelt out; `holds` says what it is, or will be, of.
 
     Raises:
         UserError: for what is no name of a folder.
     """
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
-        raise UserError(f"{place!r} is no folder; name the one with {holds}")
+        raise UserError(f"{place!r} is no folder; name the `folder` of {holds}")
     return Path(place).expanduser()
 
 

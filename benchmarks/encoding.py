@@ -24,7 +24,7 @@ from apt_jax.clip.checkpoint import load
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.roots import reader
 from apt_jax.features import encoder as encoding
-from apt_jax.features.stored import Reads
+from apt_jax.features.reads import Reads
 from apt_jax.features.views import Views
 from benchmarks.heading import heading
 from benchmarks.overhead import random_b16

@@ -22,7 +22,8 @@ from apt_jax.clip.config import ClipConfig
 from apt_jax.clip.model import CLIP
 from apt_jax.methods import APT
 from apt_jax.methods.task import Task, Texts
-from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.monte_carlo import monte_carlo
+from apt_jax.uncertainty.softmax import deterministic
 from benchmarks.heading import heading
 
 SAMPLES = (1, 10, 30, 100)

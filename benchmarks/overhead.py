@@ -34,8 +34,9 @@ from apt_jax.clip.tokens import Tokenizer
 from apt_jax.methods import METHODS, make, require_fit
 from apt_jax.methods.task import Shots, make_task
 from apt_jax.training.fit import bytes_of
-from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.monte_carlo import monte_carlo
 from apt_jax.uncertainty.predictive import class_sides
+from apt_jax.uncertainty.softmax import deterministic
 from benchmarks.heading import heading
 from benchmarks.image_tower import B16, random_parameters
 from benchmarks.monte_carlo import medians

@@ -13,7 +13,7 @@ import numpy as np
 from apt_jax import config as configuration
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.stored import EMBEDDING
+from apt_jax.features.reads import EMBEDDING
 from apt_jax.methods.task import make_task
 from apt_jax.runs.preparation import prepare
 from apt_jax.training.fitted import Fitted

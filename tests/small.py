@@ -32,7 +32,8 @@ def small_task(seed=0, classes=K, dim=D, **fields):
         name_ids=jnp.zeros((classes, 4), jnp.int32),
         name_eos=jnp.zeros((classes,), jnp.int32),
     )
-    return Task(texts=texts, logit_scale=jnp.float32(SCALE), **fields)
+    names = tuple(f"class {number}" for number in range(classes))
+    return Task(texts=texts, logit_scale=jnp.float32(SCALE), names=names, **fields)
 
 
 def with_text(task, text):

@@ -17,8 +17,9 @@ from apt_jax.errors import UserError
 from apt_jax.methods.base import Recipe
 from apt_jax.runs import story
 from apt_jax.training import loop
-from apt_jax.uncertainty.monte_carlo import deterministic, monte_carlo
+from apt_jax.uncertainty.monte_carlo import monte_carlo
 from apt_jax.uncertainty.predictive import class_sides, predict_batch
+from apt_jax.uncertainty.softmax import deterministic
 
 MEMBERS = 3
 SIZE = 2 * 8 * 2  # of the adapter of a member, 8 wide with a bottleneck of 2

@@ -8,9 +8,9 @@ from PIL import Image
 from toy import CLASSES, drawn_dataset, toy_clip
 
 from apt_jax.errors import UserError
+from apt_jax.features.cache import kind_of
 from apt_jax.features.encoder import Encoder, require_directions
-from apt_jax.features.store import kind_of
-from apt_jax.features.stored import EMBEDDING, Reads, image_of
+from apt_jax.features.reads import EMBEDDING, Reads, image_of
 from apt_jax.features.views import Views, content, make_view, random_box, random_view
 from apt_jax.methods.task import make_task
 

@@ -121,7 +121,9 @@ def test_a_prediction_that_is_not_finite_is_no_row():
     stored = {"embedding": np.array(images[:, None, 0])}
     stored["embedding"][:2, 0, 0] = -1, 1
     features = Features(stored, np.asarray(contents)[:, None], 0.0)
-    with pytest.raises(NotFinite, match=r"probabilities of \d images or more are not"):
+    with pytest.raises(
+        NotFinite, match=r"probabilities of at least \d images are not finite"
+    ):
         evaluate("x", Fitted(Doubtful(), {}, {}), small_shots(), features, [0] * 6)
 
 

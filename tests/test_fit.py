@@ -208,7 +208,7 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
         ({"train": ["epochs"]}, "give fields by name"),
         ({"clip": 3}, "clip=3 must be str"),
         ({"cache_dir": 3}, "cache_dir=3 must be str"),
-        ({"checkpoints": ""}, "'' is no folder; name the one with the checkpoints"),
+        ({"checkpoints": ""}, "'' is no folder; name the `folder` of the checkpoints"),
         ({"checkpoints": "a[1]"}, r"its name has \[brackets\]"),
         (
             {"checkpoints": Path(__file__).parent},
@@ -461,17 +461,19 @@ def test_a_classifier_is_saved_over_another_but_not_among_other_files(
         classifier.save(photos)
     assert sorted(photos.rglob("*")) == before
     for place in ("", None, 3):
-        with pytest.raises(ValueError, match="is no folder; name the one with a saved"):
+        with pytest.raises(
+            ValueError, match="is no folder; name the `folder` of a saved"
+        ):
             classifier.save(place)
 
 
 def test_what_is_no_folder_of_a_classifier_is_refused(classifier, tmp_path):
     with pytest.raises(
-        ValueError, match="nowhere; name one with a saved classifier or"
+        ValueError, match="nowhere; name the `folder` of a saved classifier or"
     ):
         apt_jax.load(tmp_path / "nowhere")
     with pytest.raises(
-        ValueError, match="None is no folder; name the one with a saved"
+        ValueError, match="None is no folder; name the `folder` of a saved"
     ):
         apt_jax.load(None)
     classifier.save(tmp_path / "half")

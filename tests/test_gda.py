@@ -96,6 +96,6 @@ def test_a_class_without_a_shot_is_refused():
     task = small_shots(views=2)
     without = task.take(np.asarray(task.shots.labels) != 3)
     with pytest.raises(
-        UserError, match=r"1 of 5 classes have no labelled image.*shots"
+        UserError, match=r"1 of 5 classes have no labelled image \(class 3\).*shots"
     ):
         GDA().check(without)

@@ -9,18 +9,14 @@ import pytest
 from small import fitted, logits_of, small_images
 from toy import CLASSES, COLOURS, toy_clip
 
-from apt_jax.features.stored import image_of
+from apt_jax.features.reads import image_of
 from apt_jax.methods import METHODS, make
 from apt_jax.methods.base import Recipe, batch_logits
 from apt_jax.methods.task import Shots, make_task
 from apt_jax.training import loop
 from apt_jax.training.checkpoints import Checkpoints
-from apt_jax.uncertainty.monte_carlo import (
-    class_side,
-    deterministic,
-    entropy,
-    monte_carlo,
-)
+from apt_jax.uncertainty.monte_carlo import monte_carlo
+from apt_jax.uncertainty.softmax import class_side, deterministic, entropy
 
 TEMPLATES = ("a photo of a {}.",)
 NUM_SHOTS, VIEWS, TOKENS = 6, 2, 5

@@ -19,13 +19,9 @@ from apt_jax.methods.base import Method
 from apt_jax.methods.task import make_task
 from apt_jax.metrics import entropy as entropies
 from apt_jax.training.fitted import Fitted
-from apt_jax.uncertainty.monte_carlo import (
-    class_side,
-    default_chunk,
-    entropy,
-    monte_carlo,
-)
+from apt_jax.uncertainty.monte_carlo import default_chunk, monte_carlo
 from apt_jax.uncertainty.predictive import predict_batches
+from apt_jax.uncertainty.softmax import class_side, entropy
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
 METHOD = APT(heads=4, zero_init_out=False, drop_attn=0.3, drop_out=0.3, drop_query=0.1)

@@ -17,7 +17,7 @@ from apt_jax import config
 from apt_jax.clip.pixels import HALF, IMAGENET_MEAN, IMAGENET_STD, MEAN
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.stored import Reads
+from apt_jax.features.reads import Reads
 from apt_jax.grid import work
 from apt_jax.methods import make
 from apt_jax.methods.task import Shots, make_task

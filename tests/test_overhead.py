@@ -7,7 +7,7 @@ from toy import toy_clip
 
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.stored import Reads
+from apt_jax.features.reads import Reads
 from apt_jax.methods import make
 from apt_jax.training.fitted import Fitted
 from benchmarks import overhead

@@ -12,7 +12,7 @@ from apt_jax.metrics import Scores
 from apt_jax.report import figures, predictions, tables
 from apt_jax.report.parameters import parameters_table
 from apt_jax.tables import Table
-from apt_jax.uncertainty.monte_carlo import Prediction
+from apt_jax.uncertainty.softmax import Prediction
 
 GENERATOR = np.random.default_rng(0)
 

@@ -14,7 +14,7 @@ from apt_jax.data.few_shot import few_shot
 from apt_jax.data.published.coop import read_split
 from apt_jax.data.scan import scan
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.stored import EMBEDDING
+from apt_jax.features.reads import EMBEDDING
 
 SHOTS, SEED = 1, 1
 

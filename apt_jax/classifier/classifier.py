@@ -28,7 +28,7 @@ from apt_jax.data.templates import templates_of
 from apt_jax.errors import UserError, reason
 from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder, Features
-from apt_jax.features.stored import EMBEDDING, Reads
+from apt_jax.features.reads import EMBEDDING, Reads
 from apt_jax.methods import require_fit
 from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Task, make_task

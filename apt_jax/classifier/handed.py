@@ -15,7 +15,7 @@ from apt_jax.data.pictures import BYTES, PATHS, name_of, one_by_one, picture
 from apt_jax.data.roots import read_file
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Features
-from apt_jax.features.stored import KINDS, Reads
+from apt_jax.features.reads import KINDS, Reads
 from apt_jax.features.views import content
 from apt_jax.methods.task import Shots
 from apt_jax.words import counted

@@ -2,7 +2,7 @@
 
 A picture is decoded once, in threads ahead of the tower, into all the views that are
 missing of it; each view then goes through the tower once, whatever reads it afterwards
-(`features.store`). Batches have one fixed size (the last is padded), so there is one
+(`features.cache`). Batches have one fixed size (the last is padded), so there is one
 compilation. What is encoded is kept block by block: a set may be larger than memory, and a
 killed encoding goes on where it was.
 """
@@ -23,8 +23,8 @@ from apt_jax.data.dataset import Picture
 from apt_jax.data.images import ImageError, decode
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
-from apt_jax.features.store import Kept, Store, bytes_of, shapes_of
-from apt_jax.features.stored import KINDS, Reads
+from apt_jax.features.cache import Kept, Store, bytes_of, shapes_of
+from apt_jax.features.reads import KINDS, Reads
 from apt_jax.features.views import CENTRE, View, content, make_view
 from apt_jax.progress import progress
 
@@ -36,7 +36,7 @@ Wanted = dict[Reads, tuple[View, ...]]  # of a picture: which views, and what of
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """Of n images in R views each; the layout of `stored` is in `features.stored`."""
+    """Of n images in R views each; the layout of `stored` is in `features.reads`."""
 
     stored: dict[str, np.ndarray | Kept]  # each [n, R, ...]
     contents: np.ndarray | Kept  # [n, R, 2] uint32 hash of the pixels of each view

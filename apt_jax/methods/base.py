@@ -24,7 +24,7 @@ from apt_jax.clip.checkpoint import Clip
 from apt_jax.clip.pixels import Preprocessing
 from apt_jax.data.listing import listed
 from apt_jax.errors import UserError
-from apt_jax.features.stored import Reads, image_of
+from apt_jax.features.reads import Reads, image_of
 from apt_jax.features.views import Views
 from apt_jax.fields import faults, fields_of
 from apt_jax.methods.published import NOTHING, Published, published_on

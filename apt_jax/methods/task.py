@@ -17,7 +17,7 @@ from apt_jax.clip.checkpoint import Clip
 from apt_jax.data.dataset import Dataset, label_array
 from apt_jax.data.templates import prompts
 from apt_jax.features.encoder import Encoder, Features, require_directions, wanted
-from apt_jax.features.stored import Reads
+from apt_jax.features.reads import Reads
 from apt_jax.features.views import CENTRE, Views
 
 PROMPTS_AT_ONCE = 64  # bounds the memory of the text tower

@@ -14,7 +14,7 @@ import dataclasses
 import numpy as np
 
 from apt_jax.metrics.calibration import Bins, bin_by_confidence
-from apt_jax.metrics.entropy import entropy
+from apt_jax.metrics.entropy import entropy, mutual_information
 
 NUMBERS_AT_ONCE = 2**22  # probabilities in float64; bounds the memory
 
@@ -74,8 +74,7 @@ class Scores:
             brier,
             predictive_entropy=total,
             expected_entropy=expected,
-            # Rounding leaves -1e-8 where the samples agree.
-            mutual_information=np.maximum(total - expected, 0),
+            mutual_information=mutual_information(total, expected),
             bins=bin_by_confidence(confidence, correct, num_bins=num_bins),
         )
 

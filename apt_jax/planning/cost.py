@@ -12,9 +12,9 @@ import numpy as np
 
 from apt_jax import keys
 from apt_jax.data.images import decode
+from apt_jax.features.cache import bytes_of, shapes_of
 from apt_jax.features.encoder import Encoder, Features
-from apt_jax.features.store import bytes_of, shapes_of
-from apt_jax.features.stored import Reads
+from apt_jax.features.reads import Reads
 from apt_jax.features.views import Views, make_view
 from apt_jax.methods.base import Method, Recipe, steps_of
 from apt_jax.methods.task import Task

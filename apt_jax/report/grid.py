@@ -39,12 +39,7 @@ def write_report(
     folder = Path(folder)
     write_text(folder / "grid.csv", csv_of(cells))
     sets = rows_by_set(cells)
-    sections = [section_of(name, rows, groups or {}) for name, rows in sets.items()]
-    parts = [heading(cells, failed, command), *sections]
-    if failed:
-        lines = [f"- {as_markdown(one)}: {as_markdown(failed[one])}" for one in failed]
-        parts += ["## Failed cells", "\n".join(lines)]
-    write_text(folder / "grid.md", "\n\n".join(parts) + "\n")
+    write_text(folder / "grid.md", markdown(cells, failed, command, groups or {}))
     for name, rows in sets.items():
         for key, figure in shown_in(GRID).items():
             drawn = over_shots(
@@ -57,6 +52,17 @@ def write_report(
             write_figure(folder / "figures" / picture_of(name, key), drawn)
     terminal = [terminal_table(name, rows) for name, rows in sets.items()]
     return "\n\n".join([*terminal, f"report and figures: {folder / 'grid.md'}"])
+
+
+def markdown(cells, failed, command, groups) -> str:
+    """The report in words and tables; the arguments are those of `write_report`."""
+    sets = rows_by_set(cells)
+    sections = [section_of(name, rows, groups) for name, rows in sets.items()]
+    parts = [heading(cells, failed, command), *sections]
+    if failed:
+        lines = [f"- {as_markdown(one)}: {as_markdown(failed[one])}" for one in failed]
+        parts += ["## Failed cells", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
 
 
 def csv_of(cells) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from apt_jax.data.dataset import Item, label_array
 from apt_jax.evaluation import Evaluation, evaluations
-from apt_jax.features.stored import EMBEDDING
+from apt_jax.features.reads import EMBEDDING
 from apt_jax.runs.preparation import Prepared
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from apt_jax.data.few_shot import draw
 from apt_jax.errors import UserError
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.stored import EMBEDDING
+from apt_jax.features.reads import EMBEDDING
 from apt_jax.files import read_json, read_text, write_json, write_text
 from apt_jax.lock import working_in
 from apt_jax.metrics.variance import analysis

@@ -14,7 +14,7 @@ views of the images, dropout. The first is the run that a single one would be.
 import jax
 import jax.numpy as jnp
 
-from apt_jax.uncertainty.monte_carlo import Prediction
+from apt_jax.uncertainty.softmax import Prediction
 
 
 def mean_over_members(predict, params, keys=None) -> Prediction:

@@ -14,53 +14,17 @@ depend on neither its batch nor its place in it, nor on how samples are chunked,
 number of devices.
 """
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
-from jax import Array
 
 from apt_jax import keys
 from apt_jax.errors import UserError
+from apt_jax.uncertainty.softmax import Prediction, entropy
 
 # What the samples of one chunk may take, roughly: a CPU is fastest within its caches
 # (three times faster than at 50 MB), other devices want more work at once.
 CHUNK_BYTES = {"cpu": 4 * 2**20}
 CHUNK_BYTES_ELSEWHERE = 256 * 2**20
-
-
-class Prediction(NamedTuple):
-    """Of B images; natural logarithms."""
-
-    log_probs: Array  # [B, K] log of the mean probability
-    logits: Array  # [B, K] as the method gives them; of samples their mean
-    expected_entropy: Array  # [B] nats; for one deterministic pass, its entropy
-
-
-def class_side(method, params, task, *, key=None, samples=None):
-    """What `method.classes` gives, for all images alike: a text tower runs here or never.
-
-    With a key that matters to it, of all T samples, on a leading axis.
-    """
-    if key is None or not method.stochastic_classes:
-        return method.classes(params, task)
-    class_base = keys.of_classes(key)
-
-    def of_sample(index):
-        return method.classes(params, task, key=keys.of_sample(class_base, index))
-
-    return jax.lax.map(of_sample, jnp.arange(samples))
-
-
-def deterministic(method, params, task, images, classes) -> Prediction:
-    """One pass without chance over a batch of images; `classes` is from `class_side`."""
-
-    def one_image(image):
-        logits = method.logits(params, task, classes, image)
-        return jax.nn.log_softmax(logits), logits
-
-    log_probs, logits = jax.vmap(one_image)(images)
-    return Prediction(log_probs, logits, entropy(log_probs))
 
 
 def monte_carlo(
@@ -128,12 +92,6 @@ def monte_carlo(
     (log_sum, logits, entropies), _ = jax.lax.scan(one_chunk, empty, starts)
     log_probs = log_sum - jnp.log(samples)
     return Prediction(log_probs, logits / samples, entropies / samples)
-
-
-def entropy(log_probs) -> Array:
-    """Entropy in nats along the last axis of log-probabilities; 0 ln 0 = 0."""
-    probs = jnp.exp(log_probs)
-    return -jnp.where(probs > 0, probs * log_probs, 0).sum(-1)
 
 
 def default_chunk(method, task, contents) -> int:

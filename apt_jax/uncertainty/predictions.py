@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from apt_jax.metrics import entropy
+from apt_jax.metrics.entropy import entropy, mutual_information
 from apt_jax.metrics.figures import OF_AN_IMAGE, RUN, shown_in
 from apt_jax.tables import Table
 
@@ -56,5 +56,5 @@ class Predictions:
             confidence=probs.max(-1),
             predictive_entropy=total,
             expected_entropy=expected,
-            mutual_information=np.maximum(total - expected, 0),
+            mutual_information=mutual_information(total, expected),
         )

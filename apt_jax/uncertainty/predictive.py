@@ -14,12 +14,8 @@ from apt_jax.errors import NotFinite
 from apt_jax.methods.base import images_of
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.ensemble import mean_over_members
-from apt_jax.uncertainty.monte_carlo import (
-    Prediction,
-    class_side,
-    deterministic,
-    monte_carlo,
-)
+from apt_jax.uncertainty.monte_carlo import monte_carlo
+from apt_jax.uncertainty.softmax import Prediction, class_side, deterministic
 from apt_jax.words import counted
 
 BATCH = {"cpu": 8}  # a Monte-Carlo chunk of few images stays within its caches

@@ -21,10 +21,10 @@ from apt_jax import files
 from apt_jax.data.dataset import Item
 from apt_jax.errors import UserError
 from apt_jax.features import blocks
+from apt_jax.features import cache as storing
 from apt_jax.features import encoder as encoding
-from apt_jax.features import store as storing
+from apt_jax.features.cache import Store, bytes_of, shapes_of
 from apt_jax.features.encoder import Encoder
-from apt_jax.features.store import Store, bytes_of, shapes_of
 from apt_jax.features.views import CENTRE, Views
 
 VIEWS = Views(2, 0.5)
@@ -188,13 +188,13 @@ def many() -> Drawn:
 PROGRAM = """
 import dataclasses, pathlib, sys, time
 sys.path.insert(0, "tests")
-import test_store
+import test_cache
 from apt_jax.features import blocks
 from apt_jax.features import encoder as encoding
 
 blocks.ROWS, encoding.BATCH, encoding.os.cpu_count = 2, {"cpu": 2}, lambda: 1
 cache, log, together = sys.argv[1:]
-dataset = test_store.many()
+dataset = test_cache.many()
 
 def slow(item):
     with open(log, "a") as file:
@@ -202,11 +202,11 @@ def slow(item):
     time.sleep(0.2)
     return dataset.read(item)
 
-test_store.toy_clip()
+test_cache.toy_clip()
 pathlib.Path(f"{log}.ready").touch()
 while len(list(pathlib.Path(log).parent.glob("*.ready"))) < int(together):
     time.sleep(0.01)
-test_store.encoded(dataclasses.replace(dataset, read=slow), cache)
+test_cache.encoded(dataclasses.replace(dataset, read=slow), cache)
 """
 
 
@@ -331,7 +331,7 @@ def test_a_block_costs_one_open_file_and_what_cannot_be_read_is_not_called_damag
 OTHER = """
 import sys
 sys.path.insert(0, "tests")
-from apt_jax.features.store import Store
+from apt_jax.features.cache import Store
 print(Store(sys.argv[1]).claim(sys.argv[2]))
 """
 
