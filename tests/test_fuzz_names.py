@@ -49,7 +49,8 @@ def predicted(count, classes, seed=0):
     """Made-up predictions of `count` images."""
     logits = np.random.default_rng(seed).normal(size=(count, len(classes)))
     log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
-    return Predictions.of(log_probs, np.full(count, 0.01), classes)
+    prediction = Prediction(log_probs, logits, np.full(count, 0.01))
+    return Predictions.of(prediction, classes)
 
 
 def answered(places, classes):

@@ -37,6 +37,7 @@ from apt_jax.tables import Table
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.predictions import Predictions
 from apt_jax.uncertainty.predictive import predict_batches
+from apt_jax.uncertainty.softmax import Prediction
 from apt_jax.words import counted
 
 CHUNK = 256  # images that are read and encoded at a time, so that memory is bounded
@@ -185,10 +186,10 @@ class Classifier:
     def _predicted(self, features) -> Predictions:
         if not len(features.contents):
             none = np.zeros((0, len(self.classes)))
-            return Predictions.of(none, none[:, 0], self.classes)
+            return Predictions.of(Prediction(none, none, none[:, 0]), self.classes)
         parts = predict_batches(self.fitted, self.task, features, **self._chance())
         found = jax.tree.map(lambda *rows: np.concatenate(rows), *parts)
-        return Predictions.of(found.log_probs, found.expected_entropy, self.classes)
+        return Predictions.of(found, self.classes)
 
     def _chance(self) -> dict:
         if not self.fitted.method.stochastic:

@@ -22,9 +22,9 @@ FORMATS = ("table", "json", "csv")
 def write_predictions(path, items, classes, prediction):
     """Writes a row an item: labels as class names, entropies in nats.
 
-    `prediction` holds [n, K] log-probabilities and [n] expected entropies.
+    `prediction` is a `softmax.Prediction` of them.
     """
-    told = Predictions.of(prediction.log_probs, prediction.expected_entropy, classes)
+    told = Predictions.of(prediction, classes)
     answered = rows([item.path for item in items], told, classes)
     labelled = (
         {"label": classes[item.label]} | row

@@ -45,10 +45,10 @@ class Predictions:
         return self.table.html()
 
     @classmethod
-    def of(cls, log_probs, expected_entropy, classes) -> "Predictions":
-        """From [n, K] logarithms of probabilities and [n] expected entropies."""
-        probs = np.exp(np.asarray(log_probs, np.float64))
-        expected = np.asarray(expected_entropy, np.float64)
+    def of(cls, prediction, classes) -> "Predictions":
+        """What a `softmax.Prediction` of n images says, among class names."""
+        probs = np.exp(np.asarray(prediction.log_probs, np.float64))
+        expected = np.asarray(prediction.expected_entropy, np.float64)
         total = entropy(probs)
         return cls(
             labels=[classes[index] for index in probs.argmax(-1)],
