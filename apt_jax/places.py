@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from apt_jax.errors import UserError
+from apt_jax.files import telling
+
+# What an interrupted fit leaves in its folder.
+CHECKPOINTS = ("checkpoints.json", "checkpoints", "metrics.jsonl", "lock")
 
 
 def whole(place: str) -> str:
@@ -30,10 +34,13 @@ def require_own(folder: Path, names: Sequence[str], holds: str):
     What it writes begins with one of the `names`; with a file of the first the folder is
     its own.
     """
-    if not folder.is_dir() or (folder / names[0]).exists():
+    if not folder.is_dir():
         return
+    with telling("read", folder):
+        found = sorted(os.listdir(folder))
     own = (".", *names)
-    if others := sorted(n for n in os.listdir(folder) if not n.startswith(own)):
+    others = [name for name in found if not name.startswith(own)]
+    if others and names[0] not in found:
         raise UserError(
             f"{folder} holds other files ({others[0]}); name a folder of its own for "
             f"{holds}"

@@ -98,6 +98,15 @@ def test_the_newest_version_and_the_config_asked_for_are_read(tmp_path):
     assert (large.name, len(large.train)) == ("sized", 8)
 
 
+def test_a_version_that_is_not_whole_is_none(tmp_path):
+    prepare(tmp_path, {"train": rows(2), "test": rows(2)}, version="1.0.0")
+    (tmp_path / "toy/1.0.10").mkdir()
+    assert toy(tmp_path).read
+    (tmp_path / "food101/2.0.0").mkdir(parents=True)
+    with pytest.raises(UserError, match="no prepared data set food101 below"):
+        toy(tmp_path, name="food101")
+
+
 def test_a_root_may_be_the_folder_of_a_version(root):
     assert len(toy(root / "toy/1.0.0", name="").train) == 20
     assert toy(root / "toy/1.0.0", name="dtd").templates == ("{} texture.",)

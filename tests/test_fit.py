@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -364,6 +365,23 @@ def test_labels_may_be_places_among_the_classes(photos):
     tested, _ = labelled(photos, "test")
     assert by_place.predict(tested).labels == by_name.predict(tested).labels
     assert by_place.fitted.chosen.keys() == by_place.card["chosen"].keys() == {"alpha"}
+
+
+@pytest.mark.parametrize("kind", [np.array, jnp.asarray])
+def test_labels_may_be_arrays_of_one_number(kind):
+    found = noun.handed.labels_among([kind(1), kind(0)], CLASSES)
+    assert found.tolist() == [1, 0]
+
+
+def test_classes_may_be_the_keys_of_a_table():
+    table = dict.fromkeys(CLASSES)
+    assert noun.handed.class_names([0], table.keys()) == tuple(CLASSES)
+
+
+def test_a_fit_and_its_classifier_may_share_a_folder(photos, tmp_path):
+    fitted(photos, checkpoints=tmp_path).save(tmp_path)
+    assert apt_jax.load(tmp_path).classes == sorted(CLASSES)
+    fitted(photos, checkpoints=tmp_path)
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_numbers(photos, tmp_path, monkeypatch):

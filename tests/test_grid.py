@@ -456,6 +456,16 @@ def test_a_variant_with_a_field_that_no_run_has_is_refused():
             study.spell_out(c)
 
 
+def test_what_a_part_of_a_studys_own_lacks_is_as_usual():
+    c = study.default()
+    c.methods, c.datasets, c.sets = ("apt",), ("drawn",), {}
+    c.sets = {"drawn": {"source": "synthetic"}}
+    c.eval, c.clip.checkpoint = {"bins": 10}, "tiny"
+    study.spell_out(c)
+    asked = study.cells(c)[0].config.eval
+    assert (asked.bins, asked.samples) == (10, 30)
+
+
 def test_every_cell_of_the_ablation_is_a_method_and_every_question_has_its_cells(
     request,
 ):

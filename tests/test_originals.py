@@ -102,6 +102,13 @@ def test_cars_may_have_their_lists_anywhere_the_kit_may_be(tmp_path, place):
         load("stanford_cars", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["cars_meta.mat", "cars_train_annos.mat"])
+def test_a_list_of_the_kit_of_cars_may_lie_beside_the_kit(tmp_path, name):
+    originals.stanford_cars(tmp_path)
+    (tmp_path / "devkit" / name).rename(tmp_path / name)
+    assert len(load("stanford_cars", tmp_path).test) == 2
+
+
 def test_flowers_have_their_small_training_and_large_test_split(tmp_path):
     originals.flowers102(tmp_path)
     dataset = load("flowers102", tmp_path)

@@ -207,6 +207,10 @@ def test_a_directory_among_the_photographs_is_refused_and_left_alone(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["blue", "red"]
     for split in ("train", "test"):
         (tmp_path / "split" / split / "red").mkdir(parents=True)
+    asked = config.source_of(asked)
+    assert not asked.would_read(
+        tmp_path / ".runs/first"
+    )  # no walk reads what is hidden
     apart = config.source_of(settings(tmp_path / "split"))
     assert not apart.would_read(tmp_path / "split/runs")  # no class is read there
 

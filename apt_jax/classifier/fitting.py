@@ -30,6 +30,7 @@ from apt_jax.classifier.handed import (
     labels_among,
     labels_in_order,
 )
+from apt_jax.classifier.saved import FILES
 from apt_jax.clip import checkpoint
 from apt_jax.data.check import require_classes
 from apt_jax.data.dataset import label_array
@@ -40,13 +41,12 @@ from apt_jax.errors import UserError
 from apt_jax.features.cache import USUAL, known_good_file
 from apt_jax.features.encoder import Encoder
 from apt_jax.files import digest
-from apt_jax.lock import NAME as LOCK
 from apt_jax.lock import working_in
 from apt_jax.methods import require_fit
 from apt_jax.methods.base import Method
 from apt_jax.methods.readable import require_prompts
 from apt_jax.methods.task import Shots, Task, encode_shots, make_task
-from apt_jax.places import folder_of, require_own
+from apt_jax.places import CHECKPOINTS, folder_of, require_own
 from apt_jax.progress import showing
 from apt_jax.provenance import made_by
 from apt_jax.training import fit as training
@@ -246,7 +246,7 @@ def card_of(task, method, *, seed, shots, asked, train, members) -> dict:
 def own_folder(checkpoints) -> Path:
     """The folder in which a fit keeps what it needs to go on, and nobody else anything."""
     folder = folder_of(checkpoints, HOLDS)
-    require_own(folder, ("checkpoints.json", "checkpoints", LOG, LOCK), HOLDS)
+    require_own(folder, (*CHECKPOINTS, *FILES), HOLDS)
     require_name(folder)
     return folder
 

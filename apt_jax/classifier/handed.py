@@ -1,13 +1,13 @@
 """What a person hands over in memory: images with labels as a data set, embeddings."""
 
 import io
-import numbers
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from apt_jax.arguments import plain
 from apt_jax.data.dataset import Dataset, Item
 from apt_jax.data.few_shot import drawn
 from apt_jax.data.listing import listed
@@ -110,7 +110,7 @@ def names_in_order(classes) -> tuple[str, ...]:
     Raises:
         UserError: for what is no list of texts.
     """
-    if isinstance(classes, str | Set) or not isinstance(classes, Iterable):
+    if isinstance(classes, str | set | frozenset) or not isinstance(classes, Iterable):
         raise UserError(f"`classes`={classes!r} is no list; give the names in a list")
     names = tuple(classes)
     if odd := [name for name in names if not isinstance(name, str)]:
@@ -129,16 +129,16 @@ def labels_in_order(labels) -> np.ndarray:
     """
     if labels is None or isinstance(labels, Iterator):
         labels = list(labels or ())
+    if isinstance(labels, list | tuple):
+        labels = list(map(plain, labels))
     each, labels = (np.atleast_1d(np.asarray(labels, kind)) for kind in (object, None))
     if labels.ndim != 1:
         raise UserError(
             f"labels are {labels.dtype} {list(labels.shape)}; give a list, one for each "
             "image"
         )
-    names = str | numbers.Number
     # A hole in a table is None or NaN, which does not equal itself.
-    holes = [n for n, x in enumerate(each) if not isinstance(x, names) or x != x]
-    if holes:
+    if holes := [n for n, x in enumerate(each) if x is None or x != x]:
         raise UserError(
             f"no label of {counted(len(holes), 'image')} ({listed(map(str, holes))}); "
             "give one for each, or leave these images out"

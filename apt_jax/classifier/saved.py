@@ -24,6 +24,7 @@ from apt_jax.errors import UserError
 from apt_jax.files import read_json, sha256_of_file, telling, write_bytes, write_json
 from apt_jax.methods.task import Task, Texts
 from apt_jax.places import (
+    CHECKPOINTS,
     first_there,
     folder_of,
     require_own,
@@ -54,7 +55,7 @@ def save(classifier: Classifier, folder) -> None:
     """Writes a classifier into a folder, over one that is there."""
     task, fitted = classifier.task, classifier.fitted
     folder = folder_of(folder, HOLDS)
-    require_own(folder, FILES, HOLDS)
+    require_own(folder, (*FILES, *CHECKPOINTS), HOLDS)
     parameters = {json.dumps(k): v for k, v in flatten_dict(fitted.params).items()}
     texts = {} if task.texts is None else vars(task.texts)
     tensors = {"parameters": parameters, "texts": texts | {"scale": task.logit_scale}}

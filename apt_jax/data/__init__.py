@@ -1,5 +1,6 @@
 """Files in, labelled images out: sources, the few-shot sampler, templates, decoding."""
 
+from apt_jax.arguments import plain
 from apt_jax.data import own
 from apt_jax.data.check import check
 from apt_jax.data.dataset import Dataset, Item
@@ -59,7 +60,7 @@ def make(source: str, **settings) -> Source:
     require_known("data.source", source, SOURCES)
     for field in settings:
         require_known(f"field of {source}", field, fields_of(SOURCES[source]))
-    return SOURCES[source](**settings)
+    return SOURCES[source](**{name: plain(x) for name, x in settings.items()})
 
 
 def load(

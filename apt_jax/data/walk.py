@@ -50,8 +50,15 @@ def entries(folder: Path) -> tuple[list[str], dict[str, str]]:
         OSError: if it may not be read.
     """
     names = sorted(os.listdir(folder))
-    left_out = {name: why for name in names if (why := _why_left_out(name))}
+    left_out = {name: why for name in names if (why := why_left_out(name))}
     return [name for name in names if name not in left_out], left_out
+
+
+def why_left_out(name: str) -> str:
+    """Why no walk reads an entry of this name; empty for what is read."""
+    if name.startswith("."):
+        return HIDDEN
+    return SYSTEM if name.casefold() in OF_SYSTEMS else ""
 
 
 def told(left_out: dict[str, str]) -> list[str]:
@@ -80,9 +87,3 @@ def _descend(folder, prefix, came_from, found):
             _descend(folder / name, f"{prefix}{name}/", (*came_from, here), found)
         else:
             found.files.append(prefix + name)
-
-
-def _why_left_out(name):
-    if name.startswith("."):
-        return HIDDEN
-    return SYSTEM if name.casefold() in OF_SYSTEMS else ""

@@ -422,7 +422,9 @@ def run_of(study, dataset: str, method: str, shots: int, seed: int) -> ConfigDic
     if not sets.is_one_set(study):
         of_data = sets.below(of_data["root"], study.sets[dataset].to_dict())
     of_all = configuration.flat(study)
-    values = {field: of_all[field] for field in configuration.COMMON.keys() - OF_A_RUN}
+    # A file may put a whole part in the place of another: what it lacks is as usual.
+    common = of_all.keys() & configuration.COMMON.keys() - OF_A_RUN
+    values = {field: of_all[field] for field in common}
     values |= own | {f"data.{name}": value for name, value in of_data.items()}
     config = configuration.default(variant["method.name"], of_data["source"])
     for field, value in (values | {"shots": shots, "seed": seed}).items():

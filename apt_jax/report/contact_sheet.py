@@ -150,9 +150,10 @@ def page(title, subtitle, legend, rows) -> Image.Image:
 
 def _write_name(draw, row, top):
     """Name and caption, together in the middle of the row's height."""
-    few = {"max_lines": NAME_LINES, "placeholder": "…"}
-    words = textwrap.wrap(printable(row.name), NAME_LETTERS, **few) or [""]
-    lines = [(line, INK, _font(14, bold=True), 20) for line in words]
+    words = textwrap.wrap(printable(row.name), NAME_LETTERS) or [""]
+    if len(words) > NAME_LINES:
+        words[NAME_LINES - 1] = words[NAME_LINES - 1][: NAME_LETTERS - 1] + "…"
+    lines = [(line, INK, _font(14, bold=True), 20) for line in words[:NAME_LINES]]
     lines += [(line, PALE, _font(12), 17) for line in row.caption.split("\n")]
     y = top + (TILE - sum(high for *_, high in lines)) // 2
     for text, colour, font, high in lines:

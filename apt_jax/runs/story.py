@@ -52,7 +52,8 @@ def run(config, folder) -> dict:
     workdir = Workdir(folder)
     if not workdir.finished:
         workdir.require_recipes()
-        require_apart(workdir.folder, source_of(config))
+        if not workdir.begun:
+            require_apart(workdir.folder, source_of(config))
     workdir.claim(config)
     if not workdir.finished:
         with working_in(workdir.folder):

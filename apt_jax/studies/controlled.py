@@ -126,7 +126,7 @@ def of_level(cells, analyses, settings) -> dict:
 
     def gains(rival, figure):
         ours, theirs = figures(method, figure), figures(rival, figure)
-        return {seed: gain(figure, ours[seed], theirs[seed]) for seed in ours}
+        return {seed: gain(figure, ours[seed], theirs.get(seed)) for seed in ours}
 
     def spreads(names, values):
         return {

@@ -56,9 +56,9 @@ def measure(settings, workdir) -> dict:
     study = settings.study
     prepared = prepare(settings, validation=study.split == "val")
     dataset = prepared.dataset
+    workdir.settle(settings)
     asked = (study.split, study.per_class, study.permutations)
     found = analysis_of(settings, prepared, *asked)
-    workdir.settle(settings)
     labels = sorted({item.label for item in dataset.splits[study.split]})
     of = {
         "data": dataset.name,

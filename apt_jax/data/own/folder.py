@@ -82,8 +82,11 @@ class Folder(Photographs):
     def would_read(self, folder):
         if self._kind() or not os.path.isdir(root := Path(self.root).expanduser()):
             return False
-        inside = Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(root))
-        return bool(self.root) and inside and "" in _places(root)
+        root, folder = (Path(os.path.realpath(place)) for place in (root, folder))
+        if not self.root or not folder.is_relative_to(root):
+            return False
+        parts = folder.relative_to(root).parts
+        return not any(map(walking.why_left_out, parts)) and "" in _places(root)
 
     def _kind(self) -> Photographs | None:
         """What is at the root if it is no folder of photographs."""

@@ -169,7 +169,8 @@ def _labels(sets, label, feature) -> tuple[tuple[str, ...], dict[str, list[int]]
             for split, of_split in cells.items()
         }
     texts = {split: _texts(of_split) for split, of_split in cells.items()}
-    classes = class_names(text for of_split in texts.values() for text in of_split)
+    every = [text for of_split in texts.values() for text in of_split]
+    classes = class_names(every, f"column {label}")
     place = {name: label for label, name in enumerate(classes)}
     return classes, {
         split: [place.get(text, NO_LABEL) for text in of_split]

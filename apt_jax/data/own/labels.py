@@ -41,8 +41,10 @@ def is_missing(text: str) -> bool:
     return text.strip() in MISSING
 
 
-def class_names(labels: Iterable[str]) -> tuple[str, ...]:
+def class_names(labels: Iterable[str], where) -> tuple[str, ...]:
     """The different labels, sorted: numbers by size, names as text; missing ones apart.
+
+    `where` they are is told, if they are refused.
 
     Raises:
         UserError: for several labels in one place, and for a number in two spellings.
@@ -50,8 +52,9 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
     found = sorted({label for label in labels if not is_missing(label)})
     if several := [label for label in found if SEVERAL.search(label)]:
         raise UserError(
-            f"several labels in one place ({listed(map(repr, several))}); an image has "
-            "one class: choose one, or list each image under the label that counts"
+            f"{where}: several labels in one place ({listed(map(repr, several))}); an "
+            "image has one class: choose one, or list each image under the label that "
+            "counts"
         )
     if not all(NUMBER.fullmatch(label) for label in found):
         return tuple(found)
@@ -60,8 +63,8 @@ def class_names(labels: Iterable[str]) -> tuple[str, ...]:
         same.setdefault(decimal.Decimal(label), []).append(label)
     if twice := [names for names in same.values() if len(names) > 1]:
         raise UserError(
-            f"labels that are one number ({listed(map(' = '.join, twice))}); spell it one "
-            "way"
+            f"{where}: labels that are one number ({listed(map(' = '.join, twice))}); "
+            "spell it one way"
         )
     return tuple(same[number][0] for number in sorted(same))
 

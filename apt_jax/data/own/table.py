@@ -53,7 +53,7 @@ class Table(Photographs):
         columns = _columns(file, self.group)
         paths = [relative(root, path) for path in columns["path"]]
         require_images(root, paths, self.on_error)
-        classes = class_names(columns["label"])
+        classes = class_names(columns["label"], file)
         items = [
             Item(path, NO_LABEL if is_missing(name) else classes.index(name))
             for path, name in zip(paths, columns["label"], strict=True)
@@ -80,8 +80,9 @@ def is_table(root: str) -> bool:
 
 def _file(root) -> Path:
     if not is_table(root):
+        what = f"data.root={root} is no table" if root else "data.root is empty"
         raise UserError(
-            f"data.root={root} is no table; name a file that ends in {', '.join(KINDS)}"
+            f"{what}; name a file that ends in {', '.join(KINDS)}: {LAYOUT}"
         )
     file = Path(root).expanduser()
     if not file.is_file():

@@ -43,6 +43,8 @@ def variables(path, *names: str) -> tuple[np.ndarray, ...]:
     """
     from scipy import io
 
+    if not path.is_file():
+        raise UserError(f"there is no {path}; download it, or unpack its archive again")
     with intact(path, Exception):  # scipy raises many kinds for a damaged file
         content = io.loadmat(
             str(path), variable_names=names, squeeze_me=True, chars_as_strings=True

@@ -144,7 +144,8 @@ def _versions(folder) -> list[str]:
     """Names of the prepared versions in a folder, oldest first."""
     from tensorflow_datasets.core.utils.version import list_all_versions
 
-    return list(map(str, list_all_versions(folder)))
+    versions = map(str, list_all_versions(folder))
+    return [version for version in versions if (folder / version / INFO).is_file()]
 
 
 def verify(folder: Path) -> dict[str, int]:

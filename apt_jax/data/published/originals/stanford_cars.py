@@ -24,8 +24,14 @@ GONE = "gone; find a copy"
 DOWNLOADS = {
     "train": Download(f"{SITE}/cars_train.tgz", marker="cars_train/", advice=GONE),
     "test": Download(f"{SITE}/cars_test.tgz", marker="cars_test/", advice=GONE),
-    "kit": Download(
+    "names": Download(
         f"{SITE}/car_devkit.tgz", marker="cars_meta.mat", top="devkit", advice=GONE
+    ),
+    "train labels": Download(
+        f"{SITE}/car_devkit.tgz",
+        marker="cars_train_annos.mat",
+        top="devkit",
+        advice=GONE,
     ),
     "test labels": Download(
         f"{SITE}/cars_test_annos_withlabels.mat",
@@ -35,7 +41,7 @@ DOWNLOADS = {
     ),
 }
 ANNOTATIONS = {
-    "train": ("kit", "cars_train_annos.mat"),
+    "train": ("train labels", "cars_train_annos.mat"),
     "test": ("test labels", "cars_test_annos_withlabels.mat"),
 }
 
@@ -49,7 +55,7 @@ class StanfordCars(Official):
 
     def find(self) -> dict:
         found = places(self.root, "Stanford Cars", DOWNLOADS, "cars196")
-        (names,) = variables(found["kit"] / "cars_meta.mat", "class_names")
+        (names,) = variables(found["names"] / "cars_meta.mat", "class_names")
         items = {}
         for side, (place, file) in ANNOTATIONS.items():
             (rows,) = variables(found[place] / file, "annotations")
