@@ -377,8 +377,8 @@ def test_copies_have_a_frame_on_the_sheet_and_files_that_are_none_a_grey_tile():
 
 
 def test_tiles_are_spread_from_first_to_last():
-    assert contact_sheet.spread(list("abc"), 8) == ["a", "b", "c"]
-    spread = contact_sheet.spread([f"{n:02d}" for n in range(50)], 8)
+    assert contact_sheet.evenly(list("abc"), 8) == ["a", "b", "c"]
+    spread = contact_sheet.evenly([f"{n:02d}" for n in range(50)], 8)
     assert (spread[0], spread[-1], len(set(spread))) == ("00", "49", 8)
 
 

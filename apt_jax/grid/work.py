@@ -179,7 +179,7 @@ def searched(shared, group, store) -> list[Run]:
     }
     records = [None] * len(group)
     if candidates:
-        records = [search_of(shared, one, candidates, store) for one in runs]
+        records = [search_cell(shared, one, candidates, store) for one in runs]
     if candidates or group[0].refit != "train":
         runs = ready(shared, list(map(chosen, group, records)))
     return [
@@ -203,7 +203,7 @@ def ready(shared, group) -> list[Run]:
     return runs
 
 
-def search_of(shared, one: Run, candidates, store) -> dict:
+def search_cell(shared, one: Run, candidates, store) -> dict:
     """The record of a cell's search, which is done where it is not there yet."""
     material = shared.material(one.cell, one.prepared, one.task)
     trials = search(one.cell.config, candidates, material, store.trials(one.cell))

@@ -94,12 +94,12 @@ def _rows(classes, found, unreadable, marked) -> Iterator[Row]:
         progress(len(classes), "drawing", "classes") as advance,
     ):
         for row in classes:
-            paths = spread(found.by_class[row["folder"]], COLUMNS)
+            paths = evenly(found.by_class[row["folder"]], COLUMNS)
             yield Row(row["name"], _caption(row), list(pool.map(tile, paths)))
             advance()
 
 
-def spread(paths: list[str], count: int) -> list[str]:
+def evenly(paths: list[str], count: int) -> list[str]:
     """At most `count` of the paths, evenly from first to last."""
     if len(paths) <= count:
         return paths
