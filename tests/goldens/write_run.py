@@ -1,10 +1,10 @@
 """Writes run_COMMIT.zip: a work directory as a commit left it, and its photographs.
 
     git worktree add ../edd7b19 edd7b19
-    python tests/goldens/write_run.py ../edd7b19
+    PYTHONPATH=. python tests/goldens/write_run.py ../edd7b19
 
-There is one of each format: edd7b19 has no checkpoints.json, 1254c67 has one, later ones
-have classifier/ too.
+There is one of each format: edd7b19 has no checkpoints.json, 1254c67 has one, 419d459 has
+classifier/ too.
 
 The photographs are drawn by the package, the backbone is its small CLIP. The run names
 them by a relative path, because such runs are out there. Figures are left out.
