@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -320,6 +321,27 @@ def test_evaluating_on_changed_images_is_refused(photos, tmp_path):
     (mine / "train/red/0.png").unlink()
     with pytest.raises(UserError, match=r"\(changed: test/red/1\.png\); restore"):
         story.evaluate_again(tmp_path / "run", {})
+
+
+def test_images_that_change_sides_when_one_is_gone_are_not_called_gone(
+    photos, tmp_path
+):
+    mine = tmp_path / "photos"
+    for split in ("train", "test"):
+        for path in (photos / split).rglob("*.png"):
+            place = mine / path.parent.name / f"{split} {path.name}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+    story.run(settings(mine), tmp_path / "run")
+    split = json.loads((tmp_path / "run/split.json").read_text())
+    gone = next(path for path, *_ in split["test"] if path.startswith("red/"))
+    (mine / gone).unlink()
+    with pytest.raises(UserError) as told:
+        story.evaluate_again(tmp_path / "run", {})
+    assert re.search(
+        rf"in another split: red/.*; gone: {gone}\); restore", str(told.value)
+    )
+    assert "new:" not in str(told.value)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from apt_jax.training.checkpoints import Checkpoints
 from apt_jax.training.fitted import Fitted
 
 NOT_TRAINED = ("eval", "features")  # parts of a configuration no parameter depends on
+DRAWN = ("few_shot_train", "few_shot_val", "selected_on")  # of the splits: paths alone
 
 
 def load(folder, *, clip: str | None = None) -> Classifier:
@@ -151,17 +152,21 @@ def require_own(workdir: Workdir, prepared, split: dict, parts):
 def require_same_images(workdir: Workdir, split: dict, parts):
     """Refuses images that are not those the run was made with, naming them.
 
-    Compared are path, label and content hash of what stands under the names `parts` in
-    `split` (`record.split_of`) and in the split.json of the run.
+    Compared are split, label and content hash, by path, of those that are, or were, in one
+    of the splits `parts`; `split` is from `record.split_of`.
     """
-    then, now = (
-        {path: (part, *rest) for part in parts for path, *rest in lists.get(part, ())}
-        for lists in (workdir.read("split.json"), split)
-    )
+    then, now = map(_places, (workdir.read("split.json"), split))
+    asked = [
+        path
+        for path in then | now
+        if {found[path][0] for found in (then, now) if path in found} & set(parts)
+    ]
+    both = [path for path in asked if path in then and path in now]
     differing = {
-        "changed": [path for path in then if now.get(path, then[path]) != then[path]],
-        "gone": [path for path in then if path not in now],
-        "new": [path for path in now if path not in then],
+        "changed": [path for path in both if now[path][1:] != then[path][1:]],
+        "in another split": [path for path in both if now[path][0] != then[path][0]],
+        "gone": [path for path in asked if path not in now],
+        "new": [path for path in asked if path not in then],
     }
     if any(differing.values()):
         told = (
@@ -171,3 +176,13 @@ def require_same_images(workdir: Workdir, split: dict, parts):
             f"the images are not those of the run in {workdir.folder} "
             f"({'; '.join(told)}); restore them, or train in another --workdir"
         )
+
+
+def _places(lists) -> dict[str, tuple]:
+    """Split, label and content hash of each image in a split.json, by path."""
+    return {
+        path: (part, *rest)
+        for part, rows in lists.items()
+        if part not in DRAWN
+        for path, *rest in rows
+    }
