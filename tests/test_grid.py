@@ -346,6 +346,21 @@ def test_of_seeds_that_fail_together_only_the_one_at_fault_fails(
     assert "- colours, task_res, 2 shots, seed 2: ZeroDivisionError: a bug" in report
 
 
+def test_a_grid_that_goes_on_keeps_the_dtype_and_revision_it_began_with(
+    finished, config_file, tmp_path
+):
+    folder = shutil.copytree(finished, tmp_path / "grid")
+    for path in (folder / "cells").rglob("*.json"):
+        content = json.loads(path.read_text())
+        content["protocol"]["backbone"] |= {"dtype": "bfloat16", "revision": "abc"}
+        path.write_text(json.dumps(content))
+    cells = planned(config_file, "--config.clip.dtype=auto")
+    goes_on = work.begun(cells, Cells(folder)).clip
+    assert (goes_on.dtype, goes_on.revision) == ("bfloat16", "abc")
+    anew = work.begun(cells, Cells(tmp_path / "none")).clip
+    assert (anew.dtype, anew.revision) == ("auto", None)
+
+
 def test_a_cell_of_other_settings_is_refused_by_name(finished, config_file):
     with pytest.raises(
         UserError,

@@ -21,7 +21,7 @@ from apt_jax.metrics import entropy as entropies
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.monte_carlo import default_chunk, monte_carlo
 from apt_jax.uncertainty.predictive import predict_batches
-from apt_jax.uncertainty.softmax import class_side, entropy
+from apt_jax.uncertainty.softmax import class_side, deterministic, entropy
 
 GOLDEN = json.loads((Path(__file__).parent / "goldens/apt.json").read_text())
 METHOD = APT(heads=4, zero_init_out=False, drop_attn=0.3, drop_out=0.3, drop_query=0.1)
@@ -103,6 +103,18 @@ def test_samples_that_run_a_tower_come_one_at_a_time():
     towers = {"cocoop", "clip_lora", "fine_tune", "maple", "prompt_src", "vapt", "vpt"}
     chunks = {name: default_chunk(make(name), TASK, CONTENTS) for name in METHODS}
     assert {name for name, chunk in chunks.items() if chunk == 1} == towers
+
+
+def test_one_pass_gives_the_softmax_of_the_logits_and_keeps_them():
+    classes = METHOD.classes(PARAMS, TASK)
+    found = deterministic(METHOD, PARAMS, TASK, IMAGES, classes)
+    logits = np.array([METHOD.logits(PARAMS, TASK, classes, f) for f in IMAGES])
+    powers = np.exp(logits.astype(np.float64))
+    probs = powers / powers.sum(-1, keepdims=True)
+    np.testing.assert_allclose(np.exp(found.log_probs), probs, rtol=1e-4)
+    np.testing.assert_allclose(found.logits, logits, rtol=1e-5, atol=1e-5)
+    expected = entropies(probs)
+    np.testing.assert_allclose(found.expected_entropy, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_one_sample_equals_one_pass_with_that_key():
