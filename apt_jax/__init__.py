@@ -36,7 +36,7 @@ def load(folder, *, clip=None):
 
 
 def __getattr__(name):
-    """What of `classifier` stands here, imported when it is asked for."""
+    """`fit`, `prepare` and `Classifier`, imported when they are asked for."""
     if name in LATER:
         from apt_jax import classifier
 

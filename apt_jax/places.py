@@ -18,21 +18,21 @@ def whole(place: str) -> str:
 
 
 def folder_of(place, holds: str) -> Path:
-    """A folder that somebody names, "~" spelt out; `holds` says what it is, or will be, of.
+    """The folder that somebody names, with "~" replaced; `holds` says what it is for.
 
     Raises:
-        UserError: for what is no name of a folder.
+        UserError: for what cannot be the name of a folder.
     """
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
-        raise UserError(f"{place!r} is no folder; name the `folder` of {holds}")
+        raise UserError(f"{place!r} is not a folder; name the folder of {holds}")
     return Path(place).expanduser()
 
 
 def require_own(folder: Path, names: Sequence[str], holds: str):
     """Refuses to write `holds` among files of others, such as photographs.
 
-    What it writes begins with one of the `names`; with a file of the first the folder is
-    its own.
+    The files that it writes begin with one of the `names`. A folder that has the first of
+    them is its own, whatever else is in it.
     """
     if not folder.is_dir():
         return

@@ -150,7 +150,7 @@ def test_a_command_that_fails_at_one_commit_is_a_fault_with_its_last_line(
     assert (tmp_path / "before/made up/results.json").exists()
 
 
-@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+@pytest.mark.skipif(not shutil.which("git"), reason="NOT CHECKED: no git")
 def test_the_checkout_of_a_commit_is_gone_after_an_interrupt(tmp_path, monkeypatch):
     def git(*arguments):
         who = ("-c", "user.name=a", "-c", "user.email=a@b")

@@ -161,17 +161,17 @@ def test_a_method_that_reads_tokens_refuses_embeddings(classifier):
             r"no class \(rot\); the classes are",
         ),
         ([0.5] * 12, {"classes": CLASSES}, "labels are float64; give names"),
-        (["red", None] * 6, {}, r"no label of 6 images \(1, 3, 5, 7, 9, 11\)"),
-        (["red", float("nan")] * 6, {}, "no label of 6 images .*; give one for each"),
+        (["red", None] * 6, {}, r"no label for 6 images \(1, 3, 5, 7, 9, 11\)"),
+        (["red", float("nan")] * 6, {}, "no label for 6 images .*; give one for each"),
         ([["red"]] * 12, {}, r"labels are <U3 \[12, 1\]; give a list"),
         (None, {}, "there are no labels; give one for each image"),
-        (["red"] * 12, {"classes": "red"}, "`classes`='red' is no list"),
+        (["red"] * 12, {"classes": "red"}, "`classes`='red' is not a list"),
         (
             ["red"] * 12,
             {"classes": set(CLASSES)},
-            "is no list; give the names in a list",
+            "is not a list; give the names in a list",
         ),
-        ([0] * 12, {"classes": [0, 1]}, r"class names that are no texts \(0, 1\)"),
+        ([0] * 12, {"classes": [0, 1]}, r"class names that are not text \(0, 1\)"),
         (["red"] * 12, {"groups": [1]}, "12 images and 1 groups"),
         (["red"] * 12, {}, "1 class .* a classifier needs two or more"),
     ],
@@ -209,7 +209,7 @@ def test_labels_that_do_not_fit_are_refused_before_any_work(
         ({"train": ["epochs"]}, "give fields by name"),
         ({"clip": 3}, "clip=3 must be str"),
         ({"cache_dir": 3}, "cache_dir=3 must be str"),
-        ({"checkpoints": ""}, "'' is no folder; name the `folder` of the checkpoints"),
+        ({"checkpoints": ""}, "'' is not a folder; name the folder of the checkpoints"),
         ({"checkpoints": "a[1]"}, r"its name has \[brackets\]"),
         (
             {"checkpoints": Path(__file__).parent},
@@ -320,9 +320,9 @@ def test_what_cannot_be_judged_is_refused(photos, classifier):
             {"descriptions": {"red": "x", "bleu": "y"}},
             "2 .* and 1 desc",
         ),
-        ("red", {}, "`classes`='red' is no list"),
-        ([1, 2], {}, r"class names that are no texts \(1, 2\)"),
-        (None, {}, "`classes`=None is no list"),
+        ("red", {}, "`classes`='red' is not a list"),
+        ([1, 2], {}, r"class names that are not text \(1, 2\)"),
+        (None, {}, "`classes`=None is not a list"),
     ],
 )
 def test_other_class_names_are_those_that_the_backbone_can_read_and_tell_apart(
@@ -462,7 +462,7 @@ def test_embeddings_that_point_nowhere_are_refused(classifier, photos, value):
     rows = classifier.embed(paths)
     rows[3] = value
     asked = {"clip": str(toy_folder()), "method": "linear_probe", **SMALL}
-    with pytest.raises(ValueError, match=r"1 embedding of length 0, .* \(3\)"):
+    with pytest.raises(ValueError, match=r"1 embedding is zero or not finite \(3\)"):
         apt_jax.fit(rows, labels, **asked)
 
 
@@ -480,7 +480,7 @@ def test_a_classifier_is_saved_over_another_but_not_among_other_files(
     assert sorted(photos.rglob("*")) == before
     for place in ("", None, 3):
         with pytest.raises(
-            ValueError, match="is no folder; name the `folder` of a saved"
+            ValueError, match="is not a folder; name the folder of a saved"
         ):
             classifier.save(place)
 
@@ -491,7 +491,7 @@ def test_what_is_no_folder_of_a_classifier_is_refused(classifier, tmp_path):
     ):
         apt_jax.load(tmp_path / "nowhere")
     with pytest.raises(
-        ValueError, match="None is no folder; name the `folder` of a saved"
+        ValueError, match="None is not a folder; name the folder of a saved"
     ):
         apt_jax.load(None)
     classifier.save(tmp_path / "half")

@@ -107,9 +107,10 @@ def fit(
     """
     method, members = made(method)
     samples, seed, shots, views, area = map(plain, (samples, seed, shots, views, area))
-    if not isinstance(train or {}, Mapping):
+    train = train or {}
+    if not isinstance(train, Mapping):
         raise UserError(f'`train`={train!r}: give fields by name, as {{"epochs": 20}}')
-    train = {name: plain(value) for name, value in (train or {}).items()}
+    train = {name: plain(value) for name, value in train.items()}
     require_sound(samples=samples)
     require_sound_recipe(train)
     folder = None if checkpoints is None else own_folder(checkpoints)
@@ -244,7 +245,7 @@ def card_of(task, method, *, seed, shots, asked, train, members) -> dict:
 
 
 def own_folder(checkpoints) -> Path:
-    """The folder in which a fit keeps what it needs to go on, and nobody else anything."""
+    """The folder in which a fit keeps what it needs to go on, free of other files."""
     folder = folder_of(checkpoints, HOLDS)
     require_own(folder, (*CHECKPOINTS, *FILES), HOLDS)
     require_name(folder)

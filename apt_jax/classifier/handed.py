@@ -108,15 +108,17 @@ def names_in_order(classes) -> tuple[str, ...]:
     """Class names that somebody gives; their places are the labels.
 
     Raises:
-        UserError: for what is no list of texts.
+        UserError: for what is not a list of texts.
     """
     if isinstance(classes, str | set | frozenset) or not isinstance(classes, Iterable):
-        raise UserError(f"`classes`={classes!r} is no list; give the names in a list")
+        raise UserError(
+            f"`classes`={classes!r} is not a list; give the names in a list"
+        )
     names = tuple(classes)
     if odd := [name for name in names if not isinstance(name, str)]:
         raise UserError(
-            f"class names that are no texts ({listed(map(repr, odd))}); give a list of "
-            "texts"
+            f"class names that are not text ({listed(map(repr, odd))}); give a list of "
+            "names"
         )
     return tuple(map(str, names))
 
@@ -140,7 +142,7 @@ def labels_in_order(labels) -> np.ndarray:
     # A hole in a table is None or NaN, which does not equal itself.
     if holes := [n for n, x in enumerate(each) if x is None or x != x]:
         raise UserError(
-            f"no label of {counted(len(holes), 'image')} ({listed(map(str, holes))}); "
+            f"no label for {counted(len(holes), 'image')} ({listed(map(str, holes))}); "
             "give one for each, or leave these images out"
         )
     return labels
@@ -231,7 +233,7 @@ def as_features(images, reads: Reads, clip) -> Features | None:
     length = np.linalg.norm(rows, axis=1)
     if odd := np.flatnonzero(~(np.isfinite(length) & (length > 0))).tolist():
         raise UserError(
-            f"{counted(len(odd), 'embedding')} of length 0, or not finite "
+            f"{counted(len(odd), 'embedding is', 'embeddings are')} zero or not finite "
             f"({listed(map(str, odd))}); leave them out, or encode the images again"
         )
     contents = np.array([content(row) for row in rows], np.uint32).reshape(-1, 1, 2)
