@@ -8,7 +8,7 @@ import numpy as np
 
 from apt_jax import keys
 from apt_jax.methods.zero_shot import ZeroShot
-from apt_jax.metrics import Scores, figures_of
+from apt_jax.metrics import Outcomes, figures_of
 from apt_jax.training.fitted import Fitted
 from apt_jax.uncertainty.predictive import predict_batches
 from apt_jax.uncertainty.softmax import Prediction
@@ -20,7 +20,7 @@ class Evaluation:
 
     name: str  # "zero_shot", "deterministic", "ensemble", "mc_dropout"
     samples: int | None  # passes in the mean: T of each member; None for a single one
-    scores: Scores
+    outcomes: Outcomes
     prediction: Prediction  # of all n images, NumPy arrays
     seconds_per_image: float  # the method's passes, not the tower's
     classes: str = "all"  # or "base", "new" (`data.base_new`)
@@ -29,7 +29,7 @@ class Evaluation:
     @property
     def figures(self) -> dict:
         """The figures by name, those of `metrics.figures`."""
-        return figures_of(self.scores)
+        return figures_of(self.outcomes)
 
     @property
     def row(self) -> dict:
@@ -66,7 +66,7 @@ def evaluate(
     return Evaluation(
         name,
         None if single else passes,
-        Scores.of(prediction.log_probs, labels, **scored),
+        Outcomes.of(prediction.log_probs, labels, **scored),
         prediction,
         seconds / len(labels),
     )

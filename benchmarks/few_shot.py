@@ -27,7 +27,7 @@ from apt_jax.evaluation import evaluate
 from apt_jax.features.encoder import Encoder
 from apt_jax.methods import ZeroShot
 from apt_jax.methods.task import encode_shots, make_task
-from apt_jax.metrics import Scores, figures_of
+from apt_jax.metrics import Outcomes, figures_of
 from apt_jax.runs.parts import reads_of_test
 from apt_jax.runs.preparation import prepare
 from apt_jax.training.fit import fit
@@ -106,7 +106,7 @@ def run_cell(name, shots, seed, options) -> dict[str, dict]:
     }
     if method.stochastic:
         rows["APT + MC"] = evaluate("", fitted, task, test, test_labels, **chance)
-    figures = {row: figures_of(evaluation.scores) for row, evaluation in rows.items()}
+    figures = {row: figures_of(evaluation.outcomes) for row, evaluation in rows.items()}
     probe = logistic_regression(shots, test, test_labels)
     return {
         "zero-shot": figures.pop("zero-shot"),
@@ -124,7 +124,7 @@ def logistic_regression(shots, test, test_labels) -> dict:
     probe.fit((train - centre) / scale, shots.labels)
     embedding = unit(np.asarray(test.stored["embedding"][:, 0]))
     log_probs = probe.predict_log_proba((embedding - centre) / scale)
-    return figures_of(Scores.of(log_probs, test_labels))
+    return figures_of(Outcomes.of(log_probs, test_labels))
 
 
 def settings_of(name, shots, seed, options):

@@ -15,7 +15,7 @@ from toy import photo_folder
 
 from apt_jax import config
 from apt_jax.grid import work
-from apt_jax.metrics import FIGURES, Scores, figures, figures_of
+from apt_jax.metrics import FIGURES, Outcomes, figures, figures_of
 from apt_jax.report import grid, variance
 from apt_jax.report.follow import follow_markdown
 from apt_jax.report.grid_rows import Rows
@@ -44,8 +44,8 @@ def of_csv(path):
 
 def test_the_example_is_the_share_of_images_that_are_sure_and_wrong(added):
     sure, unsure = [0.95, 0.05], [0.6, 0.4]
-    scores = Scores.of(np.log([sure, sure, unsure, unsure]), [0, 1, 0, 1])
-    assert figures_of(scores)[NAME] == 0.25
+    outcomes = Outcomes.of(np.log([sure, sure, unsure, unsure]), [0, 1, 0, 1])
+    assert figures_of(outcomes)[NAME] == 0.25
 
 
 def test_by_one_entry_a_run_computes_keeps_and_shows_the_figure(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from apt_jax.metrics import Scores, figures_of
+from apt_jax.metrics import Outcomes, figures_of
 from apt_jax.metrics.interval import TOO_WIDE, images_for, wilson
 from apt_jax.report import tables
 
@@ -36,8 +36,8 @@ def row_of(right, count, **fields):
     probs = np.full((count, 2), [0.9, 0.1])
     labels = np.arange(count) >= right
     named = {"name": "zero_shot", "samples": None, "split": "test", "classes": "all"}
-    scores = Scores.of(np.log(probs), labels.astype(int))
-    return named | figures_of(scores) | fields
+    outcomes = Outcomes.of(np.log(probs), labels.astype(int))
+    return named | figures_of(outcomes) | fields
 
 
 def test_results_hold_the_number_of_images_and_the_ends_of_the_interval():

@@ -8,7 +8,7 @@ import pytest
 from apt_jax import provenance
 from apt_jax.data import Item
 from apt_jax.evaluation import Evaluation
-from apt_jax.metrics import Scores
+from apt_jax.metrics import Outcomes
 from apt_jax.report import figures, predictions, tables
 from apt_jax.report.parameters import parameters_table
 from apt_jax.tables import Table
@@ -22,9 +22,9 @@ def evaluation(name="mc_dropout", samples=30, count=40):
     log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     entropies = np.full(count, 0.1)
     labels = GENERATOR.integers(0, 3, count)
-    scores = Scores.of(log_probs, labels, expected_entropy=entropies)
+    outcomes = Outcomes.of(log_probs, labels, expected_entropy=entropies)
     return Evaluation(
-        name, samples, scores, Prediction(log_probs, logits, entropies), 0.01
+        name, samples, outcomes, Prediction(log_probs, logits, entropies), 0.01
     )
 
 

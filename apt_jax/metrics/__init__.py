@@ -3,6 +3,6 @@
 from apt_jax.metrics.base_new import base_to_new
 from apt_jax.metrics.entropy import entropy
 from apt_jax.metrics.figures import FIGURES, figures_of
-from apt_jax.metrics.scores import Scores
+from apt_jax.metrics.outcomes import Outcomes
 
-__all__ = ["FIGURES", "Scores", "base_to_new", "entropy", "figures_of"]
+__all__ = ["FIGURES", "Outcomes", "base_to_new", "entropy", "figures_of"]

@@ -2,7 +2,7 @@
 
 results.json and grid.csv have every figure, in this order and in full precision; tables
 and pictures have those that are shown there. An entry says what a figure is called, what
-it is measured in, how it comes from the scores of the predictions, and whether more of it
+it is measured in, how it comes from the outcomes of the predictions, and whether more of it
 is better. docs/adding_a_figure.md has an example.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from apt_jax.metrics.calibration import expected_calibration_error
 from apt_jax.metrics.interval import LEVEL, wilson
-from apt_jax.metrics.scores import Scores
+from apt_jax.metrics.outcomes import Outcomes
 from apt_jax.tables import Table
 
 HIGHER, LOWER = 1, -1  # is better
@@ -64,7 +64,7 @@ class Figure:
 
     title: str
     unit: Unit
-    of: Callable[[Scores], float | int | None]  # None where it has no value
+    of: Callable[[Outcomes], float | int | None]  # None where it has no value
     better: int = 0  # HIGHER, LOWER, or 0 where neither is
     shown: Place = Place.NOWHERE
     until: str = ""  # the other end, where two figures are shown as one range
@@ -76,22 +76,22 @@ class Figure:
         return f"{title}, {self.unit.name}" if self.unit.name else title
 
 
-def mean(name: str) -> Callable[[Scores], float]:
-    """The mean over the images of one of their scores."""
-    return lambda scores: float(getattr(scores, name).mean())
+def mean(name: str) -> Callable[[Outcomes], float]:
+    """The mean over the images of one of their outcomes."""
+    return lambda outcomes: float(getattr(outcomes, name).mean())
 
 
-def count(scores: Scores) -> int:
-    return len(scores.labels)
+def count(outcomes: Outcomes) -> int:
+    return len(outcomes.labels)
 
 
-def end_of_interval(end: int) -> Callable[[Scores], float]:
+def end_of_interval(end: int) -> Callable[[Outcomes], float]:
     """An end of the interval of the accuracy, 0 the lower."""
-    return lambda scores: wilson(mean("correct")(scores), count(scores))[end]
+    return lambda outcomes: wilson(mean("correct")(outcomes), count(outcomes))[end]
 
 
-def ece(scores: Scores) -> float:
-    return expected_calibration_error(scores.bins)
+def ece(outcomes: Outcomes) -> float:
+    return expected_calibration_error(outcomes.bins)
 
 
 INTERVAL = f"{100 * LEVEL:.0f} % interval"
@@ -153,9 +153,9 @@ class Figures(dict):
         return self.table.html()
 
 
-def figures_of(scores: Scores) -> dict:
+def figures_of(outcomes: Outcomes) -> dict:
     """All figures by name, as results.json has them."""
-    return {name: figure.of(scores) for name, figure in FIGURES.items()}
+    return {name: figure.of(outcomes) for name, figure in FIGURES.items()}
 
 
 def shown_in(place: Place, figures=FIGURES) -> dict[str, Figure]:

@@ -59,7 +59,7 @@ def reliability_diagram(evaluations):
     shared = {"sharex": True, "sharey": "row", "height_ratios": (3, 1)}
     figure, axes = new_figure(2, len(evaluations), size, squeeze=False, **shared)
     for column, evaluation in enumerate(evaluations):
-        bins, (above, below) = evaluation.scores.bins, axes[:, column]
+        bins, (above, below) = evaluation.outcomes.bins, axes[:, column]
         seen = bins.count > 0
         confidence = bins.confidence[seen] / bins.count[seen]
         accuracy = bins.correct[seen] / bins.count[seen]

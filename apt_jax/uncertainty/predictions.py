@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from apt_jax.metrics.entropy import entropy, mutual_information
 from apt_jax.metrics.figures import OF_AN_IMAGE, RUN, shown_in
 from apt_jax.tables import Table
+from apt_jax.uncertainty.scores import scores_of
 
 SHOWN = 10  # of many, in a notebook or at a prompt
 
@@ -48,13 +48,5 @@ class Predictions:
     def of(cls, prediction, classes) -> "Predictions":
         """What a `softmax.Prediction` of n images says, among class names."""
         probs = np.exp(np.asarray(prediction.log_probs, np.float64))
-        expected = np.asarray(prediction.expected_entropy, np.float64)
-        total = entropy(probs)
-        return cls(
-            labels=[classes[index] for index in probs.argmax(-1)],
-            probabilities=probs,
-            confidence=probs.max(-1),
-            predictive_entropy=total,
-            expected_entropy=expected,
-            mutual_information=mutual_information(total, expected),
-        )
+        labels = [classes[index] for index in probs.argmax(-1)]
+        return cls(labels, probs, **scores_of(prediction))

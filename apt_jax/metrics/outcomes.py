@@ -1,4 +1,4 @@
-"""What each prediction of an evaluation scored; `figures` makes figures of them.
+"""How predictions of an evaluation came out; `figures` makes figures of them.
 
 Of an image with class probabilities p [K] and label y:
 
@@ -20,7 +20,7 @@ NUMBERS_AT_ONCE = 2**22  # probabilities in float64; bounds the memory
 
 
 @dataclasses.dataclass(frozen=True)
-class Scores:
+class Outcomes:
     """Of n predictions, in order; [n] float64 where nothing else is said."""
 
     log_probs: np.ndarray  # [n, K], as given
@@ -36,7 +36,7 @@ class Scores:
 
     @classmethod
     def of(cls, log_probs, labels, *, expected_entropy=None, num_bins=15):
-        """The scores of predictions.
+        """The outcomes of predictions.
 
         Args:
             log_probs: [n, K] natural logarithms of class probabilities.
